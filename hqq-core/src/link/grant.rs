@@ -1,0 +1,215 @@
+//! Slices over shared bytes, for peers that the user vouches for.
+
+#![allow(
+    unsafe_code,
+    reason = "makes slices over a claimed buffer, under the promise of `trusted`"
+)]
+
+use core::ops::{Deref, DerefMut};
+
+use super::error::{GrantError, RecvError, SendError, TryRecvError, TrySendError};
+use super::receiver::Place;
+use super::{ReadGrant, Receiver, Sender, WriteGrant};
+use crate::packet::INLINE_MAX;
+use crate::ring::{Consumer, Producer};
+use crate::wait::Wait;
+
+/// A half of a link whose peers the user vouches for: it also lends slices over shared bytes.
+///
+/// # Invariants
+/// All parties to the region keep to PROTOCOL.md: none writes a buffer that another has claimed,
+/// nor stamps and counters that are not its to write.
+pub struct Trusted<T>(T);
+
+impl<T> Trusted<T> {
+    /// Vouches for everybody who can write the region.
+    ///
+    /// # Safety
+    /// For as long as this value or a grant made from it exists, nobody writes a buffer that
+    /// somebody else has claimed, and stamps and counters change only by the rules of PROTOCOL.md.
+    pub(super) const unsafe fn new(half: T) -> Self {
+        Self(half)
+    }
+
+    /// The half, without the trust.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Trusted<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Trusted<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<P: Producer> Trusted<Sender<P>> {
+    /// A free buffer as a slice, if there is one.
+    ///
+    /// # Errors
+    /// As [`Sender::try_send`].
+    pub fn try_reserve(&mut self) -> Result<TrustedWriteGrant<'_, P>, TrySendError> {
+        self.0.try_reserve().map(TrustedWriteGrant)
+    }
+
+    /// A free buffer as a slice, waiting for one as `wait` says.
+    ///
+    /// # Errors
+    /// As [`Sender::send`].
+    pub fn reserve(&mut self, wait: &mut impl Wait) -> Result<TrustedWriteGrant<'_, P>, SendError> {
+        self.0.reserve(wait).map(TrustedWriteGrant)
+    }
+
+    /// Sends `len` bytes that `fill` writes in place, if a buffer is free. They hold older bytes
+    /// before.
+    ///
+    /// # Errors
+    /// As [`Sender::try_send`].
+    pub fn try_send_with<R>(
+        &mut self,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> R,
+    ) -> Result<R, TrySendError> {
+        let max = self.0.max_message_size();
+        if len > max {
+            return Err(TrySendError::TooLong { len, max });
+        }
+        if len <= INLINE_MAX {
+            let mut bytes = [0; INLINE_MAX];
+            let (message, _) = bytes.split_at_mut(len);
+            let grant = self.0.try_reserve()?;
+            let result = fill(message);
+            drop(grant);
+            self.0.try_send(message)?;
+            return Ok(result);
+        }
+        let mut grant = self.try_reserve()?;
+        let result = fill(grant.get_mut(..len).unwrap_or_default());
+        match grant.commit(len) {
+            Ok(()) => Ok(result),
+            Err(GrantError::TooLong { len, max }) => Err(TrySendError::TooLong { len, max }),
+        }
+    }
+}
+
+impl<C: Consumer> Trusted<Receiver<C>> {
+    /// The next message as a slice, if there is one.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_recv`].
+    pub fn try_next(&mut self) -> Result<TrustedReadGrant<'_, C>, TryRecvError> {
+        self.0.try_next().map(TrustedReadGrant)
+    }
+
+    /// The next message as a slice, waiting for one as `wait` says.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv`].
+    pub fn next(&mut self, wait: &mut impl Wait) -> Result<TrustedReadGrant<'_, C>, RecvError> {
+        self.0.next(wait).map(TrustedReadGrant)
+    }
+
+    /// Hands the next message to `read` in place, if there is one.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_recv`].
+    pub fn try_recv_with<R>(&mut self, read: impl FnOnce(&[u8]) -> R) -> Result<R, TryRecvError> {
+        self.try_next().map(|message| read(&message))
+    }
+
+    /// Hands the next message to `read` in place, waiting for one as `wait` says.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv`].
+    pub fn recv_with<R>(
+        &mut self,
+        wait: &mut impl Wait,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R, RecvError> {
+        self.next(wait).map(|message| read(&message))
+    }
+}
+
+/// A reserved buffer as a slice; see [`WriteGrant`].
+pub struct TrustedWriteGrant<'a, P: Producer>(WriteGrant<'a, P>);
+
+impl<P: Producer> TrustedWriteGrant<'_, P> {
+    /// Sends the first `len` bytes of the slice.
+    ///
+    /// # Errors
+    /// As [`WriteGrant::commit`].
+    pub fn commit(self, len: usize) -> Result<(), GrantError> {
+        self.0.commit(len)
+    }
+
+    /// As [`WriteGrant::abort`].
+    pub fn abort(self, reason: u64) {
+        self.0.abort(reason);
+    }
+}
+
+impl<P: Producer> Deref for TrustedWriteGrant<'_, P> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        let buffer = self.0.buffer();
+        let pointer = buffer.as_ptr().as_ptr();
+        // SAFETY: the buffer lies inside the region, which outlives the grant; it is claimed, so
+        // by the invariant of `Trusted` nobody else writes it.
+        unsafe { core::slice::from_raw_parts(pointer, buffer.len()) }
+    }
+}
+
+impl<P: Producer> DerefMut for TrustedWriteGrant<'_, P> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        let buffer = self.0.buffer();
+        let pointer = buffer.as_ptr().as_ptr();
+        // SAFETY: as in `deref`; by the same invariant nobody else reads it either, and `&mut
+        // self` makes this the only slice.
+        unsafe { core::slice::from_raw_parts_mut(pointer, buffer.len()) }
+    }
+}
+
+/// A received message as a slice; see [`ReadGrant`].
+pub struct TrustedReadGrant<'a, C: Consumer>(ReadGrant<'a, C>);
+
+impl<C: Consumer> TrustedReadGrant<'_, C> {
+    /// As [`ReadGrant::is_in_doubt`].
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.0.is_in_doubt()
+    }
+}
+
+impl<C: Consumer> Deref for TrustedReadGrant<'_, C> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self.0.place() {
+            Place::Private(bytes) => bytes,
+            Place::Buffer {
+                buffer,
+                offset,
+                len,
+            } => {
+                let pointer = buffer.as_ptr().as_ptr();
+                // SAFETY: `len` was checked against the buffer's length, which lies inside the
+                // region, which outlives the grant; the buffer is claimed, so by the invariant of
+                // `Trusted` nobody writes it.
+                let message = unsafe { core::slice::from_raw_parts(pointer, len) };
+                message.get(offset..).unwrap_or_default()
+            }
+        }
+    }
+}

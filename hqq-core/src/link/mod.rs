@@ -1,0 +1,420 @@
+//! The Standard link: messages of up to one buffer in both directions (PROTOCOL.md, "Standard
+//! link").
+//!
+//! [`Link`] is an endpoint that one thread owns; it [splits](Link::split) into [`Sender`] and
+//! [`Receiver`]. [`SharedLink`] is one that many threads use at once, each through a sender or
+//! receiver of its own.
+
+#[cfg(feature = "embedded-io")]
+mod embedded_io;
+mod error;
+#[cfg(not(loom))]
+mod grant;
+mod receiver;
+mod sender;
+
+use core::ops::ControlFlow;
+
+pub use error::{AttachError, GrantError, RecvError, SendError, TryRecvError, TrySendError};
+#[cfg(not(loom))]
+pub use grant::{Trusted, TrustedReadGrant, TrustedWriteGrant};
+pub use receiver::{ReadGrant, Receiver, TryIter};
+pub use sender::{REASON_DROPPED, REASON_TOO_LONG, Sender, WriteGrant};
+
+use crate::layout::{Dynamic, Fixed, Geometry};
+use crate::member::{Member, Mode, Role};
+use crate::region::{Region, RingMemory, SuperblockMemory};
+use crate::ring::exclusive::{ExclusiveConsumer, ExclusiveProducer};
+use crate::ring::join;
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+use crate::ring::shared::{Handle, SharedConsumer, SharedProducer};
+use crate::side::{Attached, Presence, Side, SideError};
+use crate::superblock::Identity;
+use crate::wait::{Wait, WaitReason, Waiting};
+use error::Retry;
+
+/// The sending half of an exclusive link.
+pub type ExclusiveSender<G> = Sender<ExclusiveProducer<G>>;
+/// The receiving half of an exclusive link.
+pub type ExclusiveReceiver<G> = Receiver<ExclusiveConsumer<G>>;
+
+/// An exclusive link of a geometry that the compiler knows: `COUNT` buffers of `SIZE` bytes in
+/// each direction.
+pub type StandardLink<const COUNT: usize, const SIZE: usize> = Link<Fixed<COUNT, SIZE>>;
+/// An exclusive link of a geometry known at run time.
+pub type DynamicLink = Link<Dynamic>;
+
+/// Which role to take, and how.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct AttachOptions {
+    role: Role,
+    member: Member,
+    pid: u32,
+    sending: Presence,
+    receiving: Presence,
+}
+
+impl AttachOptions {
+    /// This role, as its first member, believing what the region records of others.
+    #[must_use]
+    pub const fn new(role: Role) -> Self {
+        Self {
+            role,
+            member: Member::FIRST,
+            pid: 0,
+            sending: Presence::Recorded,
+            receiving: Presence::Recorded,
+        }
+    }
+
+    /// The member id to use; it is free among the members of the role.
+    #[must_use]
+    pub const fn member(mut self, member: Member) -> Self {
+        self.member = member;
+        self
+    }
+
+    /// A process id to record, for people to read; 0 for none.
+    #[must_use]
+    pub const fn pid(mut self, pid: u32) -> Self {
+        self.pid = pid;
+        self
+    }
+
+    /// What is known of the other members of the sending and of the receiving side.
+    #[must_use]
+    pub const fn presence(mut self, sending: Presence, receiving: Presence) -> Self {
+        self.sending = sending;
+        self.receiving = receiving;
+        self
+    }
+
+    fn side_error(&self, error: SideError) -> AttachError {
+        AttachError::Side {
+            role: self.role,
+            error,
+        }
+    }
+}
+
+/// Both rings of a region and both sides of a role, taken.
+struct Taken<G> {
+    identity: Identity,
+    outgoing: RingMemory<G>,
+    incoming: RingMemory<G>,
+    sending: (Attached, bool),
+    receiving: (Attached, bool),
+}
+
+impl<G: Geometry> Taken<G> {
+    fn new(region: &Region, options: &AttachOptions, mode: Mode) -> Result<Self, AttachError> {
+        let identity = Identity::read(region)?;
+        let layout = &identity.layout;
+        let (count, size) = (layout.count(), layout.size());
+        if let Some((expected_count, expected_size)) = G::EXPECTED {
+            if expected_count != count {
+                return Err(AttachError::Count {
+                    expected: expected_count,
+                    found: count,
+                });
+            }
+            if expected_size != size {
+                return Err(AttachError::Size {
+                    expected: expected_size,
+                    found: size,
+                });
+            }
+        }
+        let truncated = AttachError::Format(crate::FormatError::Truncated {
+            needed: layout.len() as u64,
+            found: region.len() as u64,
+        });
+        let ring = |direction| RingMemory::new(region, layout, direction);
+        let outgoing = ring(options.role.sends()).ok_or(truncated)?;
+        let incoming = ring(options.role.receives()).ok_or(truncated)?;
+        let superblock = SuperblockMemory::with_layout(region, layout).ok_or(truncated)?;
+        let take = |consumer, presence| {
+            let side = Side {
+                role: options.role,
+                consumer,
+            };
+            side.take(&superblock, mode, options.member, options.pid, presence)
+                .map_err(|error| options.side_error(error))
+        };
+        // Where the second cannot be had, dropping the first leaves it.
+        let sending = take(false, options.sending)?;
+        let receiving = take(true, options.receiving)?;
+        Ok(Self {
+            identity,
+            outgoing,
+            incoming,
+            sending,
+            receiving,
+        })
+    }
+}
+
+/// Notes whether messages from before this consumer came wait for it.
+fn heed_backlog<G: Geometry>(
+    memory: &RingMemory<G>,
+    next: crate::position::Position,
+    side: &mut Attached,
+) {
+    let slot = memory.slot(next);
+    // Pairs with the Release of T3 and T3x.
+    let word = slot.stamp().load(crate::sync::ordering::see_published());
+    if crate::ring::stamp::State::of(word).is_write_claimed(next, memory.count()) {
+        side.heed_earlier_close();
+    }
+}
+
+/// An endpoint of a region that one thread at a time uses.
+///
+/// ```
+/// use hqq_core::StaticRegion;
+/// static REGION: StaticRegion<8, 64> = StaticRegion::new();
+///
+/// let (mut near, mut far) = REGION.take().ok_or("taken only once")?;
+/// near.try_send(b"hello")?;
+/// let mut message = [0; 64];
+/// let len = far.try_recv(&mut message)?;
+/// assert_eq!(&message[..len], b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Link<G: Geometry> {
+    sender: ExclusiveSender<G>,
+    receiver: ExclusiveReceiver<G>,
+}
+
+impl<G: Geometry> Link<G> {
+    /// Takes a role of an initialised region, for one thread alone.
+    ///
+    /// Attaching and dropping endpoints of one region must not happen at the same time from
+    /// several places; `hqq-std` holds a lock for it, firmware does it before it starts its peers.
+    ///
+    /// # Errors
+    /// [`AttachError`], one kind for each way the region may not fit.
+    pub fn attach(region: Region, options: &AttachOptions) -> Result<Self, AttachError> {
+        let taken = Taken::<G>::new(&region, options, Mode::Exclusive)?;
+        let corrupt = |direction| {
+            move |corruption| AttachError::Corrupt {
+                direction,
+                corruption,
+            }
+        };
+        let role = options.role;
+        let next = join::first_producer(&taken.outgoing).map_err(corrupt(role.sends()))?;
+        let resume = join::first_consumer(
+            &taken.incoming,
+            Mode::Exclusive,
+            options.member,
+            taken.identity.delivery,
+        )
+        .map_err(corrupt(role.receives()))?;
+        let (sending, _) = taken.sending;
+        let (mut receiving, _) = taken.receiving;
+        heed_backlog(&taken.incoming, resume.start, &mut receiving);
+        let producer = ExclusiveProducer::new(taken.outgoing, next, sending);
+        let consumer =
+            ExclusiveConsumer::new(taken.incoming, resume.start, resume.settled, receiving);
+        Ok(Self {
+            sender: Sender::new(producer),
+            receiver: Receiver::new(consumer),
+        })
+    }
+
+    /// The two halves, for two threads or to close one direction before the other.
+    #[must_use]
+    pub fn split(self) -> (ExclusiveSender<G>, ExclusiveReceiver<G>) {
+        (self.sender, self.receiver)
+    }
+
+    /// The sending half.
+    pub const fn sender(&mut self) -> &mut ExclusiveSender<G> {
+        &mut self.sender
+    }
+
+    /// The receiving half.
+    pub const fn receiver(&mut self) -> &mut ExclusiveReceiver<G> {
+        &mut self.receiver
+    }
+
+    /// As [`Sender::try_send`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
+        self.sender.try_send(message)
+    }
+
+    /// As [`Sender::send`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn send(&mut self, message: &[u8], wait: &mut impl Wait) -> Result<(), SendError> {
+        self.sender.send(message, wait)
+    }
+
+    /// As [`Receiver::try_recv`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        self.receiver.try_recv(buffer)
+    }
+
+    /// As [`Receiver::recv`].
+    ///
+    /// # Errors
+    /// As there.
+    #[inline]
+    pub fn recv(&mut self, buffer: &mut [u8], wait: &mut impl Wait) -> Result<usize, RecvError> {
+        self.receiver.recv(buffer, wait)
+    }
+}
+
+/// An endpoint of a region that many threads use at once, each through a [`Sender`] or
+/// [`Receiver`] of its own.
+///
+/// ```
+/// use hqq_core::{AttachOptions, Dynamic, InitOptions, Layout, Region, Role, SharedLink};
+/// #[repr(align(64))]
+/// struct Bytes([u8; 4096]);
+/// let bytes: &'static mut Bytes = Box::leak(Box::new(Bytes([0; 4096])));
+/// let (near, far) = Region::pair_from_static(&mut bytes.0)?;
+/// hqq_core::initialise(&near, &Layout::compact(8, 64)?, &InitOptions::new())?;
+/// let near = SharedLink::<Dynamic>::attach(near, &AttachOptions::new(Role::Primary))?;
+/// let far = SharedLink::<Dynamic>::attach(far, &AttachOptions::new(Role::Secondary))?;
+/// std::thread::scope(|scope| {
+///     for worker in 0..4_u8 {
+///         let mut sender = near.sender();
+///         scope.spawn(move || sender.try_send(&[worker]));
+///     }
+/// });
+/// let mut seen = [false; 4];
+/// for message in far.receiver().try_iter::<64>() {
+///     seen[usize::from(message?[0])] = true;
+/// }
+/// assert_eq!(seen, [true; 4]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+pub struct SharedLink<G: Geometry> {
+    producer: SharedProducer<G>,
+    consumer: SharedConsumer<G>,
+}
+
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+impl<G: Geometry> SharedLink<G> {
+    /// Takes a role of an initialised region, beside other members of it and for any number of
+    /// threads. See [`Link::attach`] for what the caller serialises.
+    ///
+    /// # Errors
+    /// [`AttachError`], one kind for each way the region may not fit.
+    pub fn attach(region: Region, options: &AttachOptions) -> Result<Self, AttachError> {
+        let taken = Taken::<G>::new(&region, options, Mode::Shared)?;
+        let corrupt = |direction| {
+            move |corruption| AttachError::Corrupt {
+                direction,
+                corruption,
+            }
+        };
+        let (role, member) = (options.role, options.member);
+        let delivery = taken.identity.delivery;
+        let (sending, first) = taken.sending;
+        if first {
+            join::first_producer(&taken.outgoing).map_err(corrupt(role.sends()))?;
+        } else {
+            join::further_producer(&taken.outgoing, member);
+        }
+        let (mut receiving, first) = taken.receiving;
+        let resume = if first {
+            join::first_consumer(&taken.incoming, Mode::Shared, member, delivery)
+        } else {
+            join::further_consumer(&taken.incoming, member, delivery)
+        }
+        .map_err(corrupt(role.receives()))?;
+        heed_backlog(&taken.incoming, resume.start, &mut receiving);
+        heed_backlog(&taken.incoming, resume.settled, &mut receiving);
+        Ok(Self {
+            producer: SharedProducer::new(taken.outgoing, member, sending),
+            consumer: SharedConsumer::new(
+                taken.incoming,
+                member,
+                resume.start,
+                resume.settled,
+                receiving,
+            ),
+        })
+    }
+
+    /// A sender for one thread; dropping it closes nothing.
+    pub const fn sender(&self) -> Sender<Handle<&SharedProducer<G>>> {
+        Sender::new(Handle::new(&self.producer))
+    }
+
+    /// A receiver for one thread; dropping it closes nothing.
+    pub const fn receiver(&self) -> Receiver<Handle<&SharedConsumer<G>>> {
+        Receiver::new(Handle::new(&self.consumer))
+    }
+
+    /// The two sides, which close their directions when dropped.
+    #[must_use]
+    pub fn split(self) -> (SharedProducer<G>, SharedConsumer<G>) {
+        (self.producer, self.consumer)
+    }
+}
+
+#[cfg(not(loom))]
+impl<P: crate::ring::Producer> Sender<P> {
+    /// Vouches for everybody who can write the region, for calls that lend slices over it.
+    ///
+    /// # Safety
+    /// For as long as the result or a grant made from it exists, nobody writes a buffer that
+    /// somebody else has claimed, and stamps and counters change only by the rules of PROTOCOL.md.
+    #[allow(unsafe_code, reason = "the one call in which the user vouches")]
+    pub const unsafe fn trusted(self) -> Trusted<Self> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { Trusted::new(self) }
+    }
+}
+
+#[cfg(not(loom))]
+impl<C: crate::ring::Consumer> Receiver<C> {
+    /// Vouches for everybody who can write the region, for calls that lend slices over it.
+    ///
+    /// # Safety
+    /// As for [`Sender::trusted`].
+    #[allow(unsafe_code, reason = "the one call in which the user vouches")]
+    pub const unsafe fn trusted(self) -> Trusted<Self> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { Trusted::new(self) }
+    }
+}
+
+/// Repeats `attempt` until it settles or `wait` gives up, which is `Err(None)`. `attempt` learns
+/// whether it is the first of the call.
+#[inline]
+fn wait_until<S, T, E: Retry>(
+    state: &mut S,
+    wait: &mut impl Wait,
+    reason: WaitReason,
+    mut attempt: impl FnMut(&mut S, bool) -> Result<T, E>,
+) -> Result<T, Option<E::Final>> {
+    let mut round = 0_u32;
+    loop {
+        match attempt(state, round == 0).map_err(Retry::settled) {
+            Ok(value) => return Ok(value),
+            Err(Some(error)) => return Err(Some(error)),
+            Err(None) => {}
+        }
+        round = round.saturating_add(1);
+        if let ControlFlow::Break(()) = wait.wait(&Waiting { reason, round }) {
+            return Err(None);
+        }
+    }
+}

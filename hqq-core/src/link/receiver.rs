@@ -1,0 +1,468 @@
+//! The receiving half of a link.
+
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::error::{RecvError, Retry, TryRecvError};
+use super::wait_until;
+use crate::counters::{Counters, Event};
+use crate::packet::standard::{Standard, decode};
+use crate::packet::{PacketError, StandardInline};
+use crate::position::Position;
+#[cfg(not(loom))]
+use crate::region::Buffer;
+use crate::ring::{Claimed, Consumer};
+use crate::wait::{Wait, WaitReason};
+
+/// Where the bytes of a message lie.
+#[derive(Clone, Copy)]
+enum Bytes {
+    /// In the packet; this is a private copy.
+    Inline(StandardInline),
+    /// In the buffer of the position.
+    Buffer,
+}
+
+/// A message that was claimed and not finished with.
+///
+/// # Invariants
+/// `len` was checked against the buffer's size; `offset` ≤ `len`.
+#[derive(Clone, Copy)]
+struct Current {
+    position: Position,
+    bytes: Bytes,
+    len: usize,
+    offset: usize,
+    in_doubt: bool,
+}
+
+/// Receives messages of one direction.
+///
+/// Copying calls are safe against any peer. Dropping the receiver of an exclusive side closes it;
+/// messages that were not received stay for the next one. `C` is the side: exclusive, or a handle to
+/// a shared one.
+///
+/// # Invariants
+/// `current` is claimed and not released.
+pub struct Receiver<C: Consumer> {
+    side: C,
+    current: Option<Current>,
+}
+
+impl<C: Consumer> Receiver<C> {
+    /// A receiver over a consuming side.
+    pub const fn new(side: C) -> Self {
+        Self {
+            side,
+            current: None,
+        }
+    }
+
+    /// Copies the next message into `buffer` and says how long it is.
+    ///
+    /// # Errors
+    /// [`TryRecvError`]. A message that does not fit stays the next one of this receiver.
+    #[inline]
+    pub fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        self.attempt(buffer, true)
+    }
+
+    /// As [`Receiver::try_recv`], waiting for a message as `wait` says.
+    ///
+    /// # Errors
+    /// [`RecvError`].
+    #[inline]
+    pub fn recv(&mut self, buffer: &mut [u8], wait: &mut impl Wait) -> Result<usize, RecvError> {
+        self.wait(wait, |receiver, first| receiver.attempt(buffer, first))
+    }
+
+    /// The next message as a value of type `T`.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_recv`]; a message of another size than `T`'s stays the next one, and is
+    /// `BufferTooSmall` where it is longer, `Malformed` where it is shorter.
+    pub fn try_recv_as<T: FromBytes + IntoBytes>(&mut self) -> Result<T, TryRecvError> {
+        let mut value = T::new_zeroed();
+        let current = self.load(true)?;
+        let rest = current.len - current.offset;
+        if rest < size_of::<T>() {
+            return Err(TryRecvError::Malformed(PacketError::Size {
+                size: rest as u64,
+                minimum: size_of::<T>() as u64,
+                maximum: size_of::<T>() as u64,
+            }));
+        }
+        self.attempt(value.as_mut_bytes(), true)?;
+        Ok(value)
+    }
+
+    /// The next message, in its buffer, if there is one.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_recv`].
+    pub fn try_next(&mut self) -> Result<ReadGrant<'_, C>, TryRecvError> {
+        self.load(true)?;
+        Ok(ReadGrant { receiver: self })
+    }
+
+    /// The next message, in its buffer, waiting for one as `wait` says.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv`].
+    pub fn next(&mut self, wait: &mut impl Wait) -> Result<ReadGrant<'_, C>, RecvError> {
+        self.wait(wait, |receiver, first| receiver.load(first).map(|_| ()))?;
+        Ok(ReadGrant { receiver: self })
+    }
+
+    /// Hands up to `limit` messages to `each`, without waiting; says how many there were.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_recv`], where not even the first could be had.
+    pub fn try_recv_batch(
+        &mut self,
+        limit: usize,
+        mut each: impl FnMut(&ReadGrant<'_, C>),
+    ) -> Result<usize, TryRecvError> {
+        for received in 0..limit {
+            match self.try_next() {
+                Ok(message) => each(&message),
+                Err(error) if received == 0 => return Err(error),
+                Err(_) => return Ok(received),
+            }
+        }
+        Ok(limit)
+    }
+
+    /// The messages that are there, one after the other, each at most `CAP` bytes; ends when none
+    /// is left, or after an error.
+    pub fn try_iter<const CAP: usize>(&mut self) -> TryIter<'_, C, CAP> {
+        TryIter {
+            receiver: self,
+            failed: false,
+        }
+    }
+
+    /// Reads bytes as from a stream: a message longer than `buffer` leaves its rest for the next
+    /// call, empty messages are passed over. 0 only where `buffer` is empty.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_recv`], never `BufferTooSmall`.
+    pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        self.attempt_read(buffer, true)
+    }
+
+    /// As [`Receiver::try_read`], waiting for a message as `wait` says.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv`], never `BufferTooSmall`.
+    pub fn read(&mut self, buffer: &mut [u8], wait: &mut impl Wait) -> Result<usize, RecvError> {
+        self.wait(wait, |receiver, first| receiver.attempt_read(buffer, first))
+    }
+
+    /// Buffers in this direction.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.side.memory().count()
+    }
+
+    /// Bytes in a buffer: the longest message.
+    #[must_use]
+    pub fn max_message_size(&self) -> usize {
+        self.side.memory().size()
+    }
+
+    /// Whether a message waits now, or the rest of one; on a shared side another receiver may take
+    /// it first.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        self.current.is_some() || self.side.has_packet()
+    }
+
+    /// Whether a sender is attached to this direction now.
+    #[must_use]
+    pub fn is_peer_open(&self) -> bool {
+        self.side.is_peer_open()
+    }
+
+    /// What this receiver has counted; a shared side counts for all its threads together.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.side.counters()
+    }
+
+    #[inline]
+    fn attempt(&mut self, buffer: &mut [u8], first: bool) -> Result<usize, TryRecvError> {
+        let current = self.load(first)?;
+        let needed = current.len - current.offset;
+        let Some(to) = buffer.get_mut(..needed) else {
+            return Err(TryRecvError::BufferTooSmall {
+                needed,
+                capacity: buffer.len(),
+            });
+        };
+        self.copy(&current, to);
+        self.finish();
+        Ok(needed)
+    }
+
+    fn attempt_read(&mut self, buffer: &mut [u8], first: bool) -> Result<usize, TryRecvError> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        for _ in 0..2 * self.capacity() {
+            let mut current = self.load(first)?;
+            let len = buffer.len().min(current.len - current.offset);
+            if let Some(to) = buffer.get_mut(..len) {
+                self.copy(&current, to);
+            }
+            current.offset += len;
+            self.current = Some(current);
+            if current.offset == current.len {
+                self.finish();
+            }
+            if len > 0 {
+                return Ok(len);
+            }
+        }
+        Err(TryRecvError::Busy)
+    }
+
+    /// The message at hand, or the next one in the ring.
+    #[inline]
+    fn load(&mut self, first: bool) -> Result<Current, TryRecvError> {
+        if let Some(current) = self.current {
+            return Ok(current);
+        }
+        // Each round takes a packet out of the ring, so that no peer can keep the call busy.
+        for _ in 0..2 * self.capacity() {
+            let claimed = match self.side.try_claim() {
+                Ok(claimed) => claimed,
+                Err(refused) => {
+                    if self.side.is_finished() {
+                        return Err(TryRecvError::Disconnected);
+                    }
+                    if first {
+                        self.side.count(Event::Blocked);
+                    }
+                    return Err(refused.into());
+                }
+            };
+            match self.open(claimed) {
+                Ok(Some(current)) => {
+                    self.current = Some(current);
+                    return Ok(current);
+                }
+                Ok(None) => {
+                    self.side.release(claimed.position);
+                    self.side.count(Event::Tombstone);
+                }
+                Err(error) => {
+                    self.side.release(claimed.position);
+                    self.side.count(Event::Error);
+                    return Err(error);
+                }
+            }
+        }
+        Err(TryRecvError::Busy)
+    }
+
+    /// Reads and checks a claimed packet, each word once; `None` for a tombstone.
+    #[inline]
+    fn open(&self, claimed: Claimed) -> Result<Option<Current>, TryRecvError> {
+        let memory = self.side.memory();
+        let operands = memory.slot(claimed.position).load_operands();
+        let (bytes, len) =
+            match decode(claimed.opcode, &operands).map_err(TryRecvError::Malformed)? {
+                Standard::Copy(packet) => {
+                    let len = packet
+                        .check_bounds(memory.size())
+                        .map_err(TryRecvError::Malformed)?;
+                    (Bytes::Buffer, len)
+                }
+                Standard::Inline(packet) => {
+                    let len = packet.payload().len();
+                    if len > memory.size() {
+                        return Err(TryRecvError::Malformed(PacketError::Size {
+                            size: len as u64,
+                            minimum: 0,
+                            maximum: memory.size() as u64,
+                        }));
+                    }
+                    (Bytes::Inline(packet), len)
+                }
+                Standard::Tombstone(_) => return Ok(None),
+                Standard::Error(packet) => return Err(TryRecvError::Peer(packet.code)),
+            };
+        Ok(Some(Current {
+            position: claimed.position,
+            bytes,
+            len,
+            offset: 0,
+            in_doubt: claimed.in_doubt,
+        }))
+    }
+
+    /// Copies from the message's offset on; `to` is at most as long as what is left.
+    #[inline]
+    fn copy(&self, current: &Current, to: &mut [u8]) {
+        match &current.bytes {
+            Bytes::Inline(packet) => {
+                let from = packet.payload().iter().skip(current.offset);
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to = *from;
+                }
+            }
+            Bytes::Buffer => {
+                self.side
+                    .memory()
+                    .buffer(current.position)
+                    .copy_out(current.offset, to);
+            }
+        }
+    }
+
+    /// Gives the message at hand back to the senders.
+    #[inline]
+    fn finish(&mut self) {
+        if let Some(current) = self.current.take() {
+            self.side.release(current.position);
+            self.side.count(Event::Message(current.len));
+        }
+    }
+
+    pub(super) fn wait<T>(
+        &mut self,
+        wait: &mut impl Wait,
+        attempt: impl FnMut(&mut Self, bool) -> Result<T, TryRecvError>,
+    ) -> Result<T, RecvError> {
+        match wait_until(self, wait, WaitReason::Message, attempt) {
+            Ok(value) => Ok(value),
+            Err(Some(error)) => Err(error),
+            Err(None) => Err(TryRecvError::timed_out(self.side.corruption())),
+        }
+    }
+}
+
+impl<C: Consumer> Drop for Receiver<C> {
+    /// A message that nobody looked at stays for the next receiver where the side is exclusive; a
+    /// message that was begun, or that a shared side had claimed, is gone.
+    fn drop(&mut self) {
+        if let Some(current) = self.current {
+            if current.offset == 0 {
+                self.side.unclaim(current.position);
+            } else {
+                self.finish();
+            }
+        }
+    }
+}
+
+/// A received message, still in its buffer.
+///
+/// Dropping it releases the buffer. Leaking it leaves the message the next one of its receiver.
+pub struct ReadGrant<'a, C: Consumer> {
+    receiver: &'a mut Receiver<C>,
+}
+
+impl<C: Consumer> ReadGrant<'_, C> {
+    /// Bytes in the message.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.receiver
+            .current
+            .map_or(0, |current| current.len - current.offset)
+    }
+
+    /// Whether the message has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a receiver that died may have seen this message before.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.receiver
+            .current
+            .is_some_and(|current| current.in_doubt)
+    }
+
+    /// Copies the message's bytes from `at` on into `to`, as many as fit; says how many.
+    pub fn copy_to(&self, at: usize, to: &mut [u8]) -> usize {
+        let Some(mut current) = self.receiver.current else {
+            return 0;
+        };
+        current.offset = current.offset.saturating_add(at).min(current.len);
+        let len = to.len().min(current.len - current.offset);
+        if let Some(to) = to.get_mut(..len) {
+            self.receiver.copy(&current, to);
+        }
+        len
+    }
+
+    /// Where the bytes lie that were not read yet.
+    #[cfg(not(loom))]
+    pub(super) fn place(&self) -> Place<'_> {
+        let Some(current) = &self.receiver.current else {
+            return Place::Private(&[]);
+        };
+        match &current.bytes {
+            Bytes::Inline(packet) => {
+                Place::Private(packet.payload().get(current.offset..).unwrap_or_default())
+            }
+            Bytes::Buffer => Place::Buffer {
+                buffer: self.receiver.side.memory().buffer(current.position),
+                offset: current.offset,
+                len: current.len,
+            },
+        }
+    }
+}
+
+/// Where the bytes of a message lie.
+#[cfg(not(loom))]
+pub(super) enum Place<'a> {
+    /// In private memory.
+    Private(&'a [u8]),
+    /// In a buffer, from `offset` to `len`, which is at most the buffer's length.
+    Buffer {
+        buffer: Buffer<'a>,
+        offset: usize,
+        len: usize,
+    },
+}
+
+impl<C: Consumer> Drop for ReadGrant<'_, C> {
+    fn drop(&mut self) {
+        self.receiver.finish();
+    }
+}
+
+/// The messages that are there; see [`Receiver::try_iter`].
+pub struct TryIter<'a, C: Consumer, const CAP: usize> {
+    receiver: &'a mut Receiver<C>,
+    failed: bool,
+}
+
+impl<C: Consumer, const CAP: usize> Iterator for TryIter<'_, C, CAP> {
+    type Item = Result<heapless::Vec<u8, CAP>, TryRecvError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let mut message = heapless::Vec::new();
+        // At most CAP, so that it always fits.
+        let _ = message.resize_default(CAP);
+        match self.receiver.try_recv(&mut message) {
+            Ok(len) => {
+                message.truncate(len);
+                Some(Ok(message))
+            }
+            Err(TryRecvError::Empty | TryRecvError::Busy | TryRecvError::Disconnected) => None,
+            Err(error) => {
+                self.failed = true;
+                Some(Err(error))
+            }
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! The sending half of a link.
+
+use zerocopy::{Immutable, IntoBytes};
+
+use super::error::{GrantError, Retry, SendError, TrySendError};
+use super::wait_until;
+use crate::counters::{Counters, Event};
+use crate::packet::{INLINE_MAX, Opcode, Reason, StandardCopy, StandardInline, StandardTombstone};
+use crate::position::Position;
+use crate::region::Buffer;
+use crate::ring::Producer;
+use crate::wait::{Wait, WaitReason};
+
+/// Tombstone reason: the sender let go of a reserved buffer.
+pub const REASON_DROPPED: u64 = 6;
+/// Tombstone reason: more bytes were committed than a buffer has.
+pub const REASON_TOO_LONG: u64 = 7;
+
+/// The bytes of a message, in one piece or several.
+trait Payload {
+    fn len(&self) -> usize;
+    fn copy_to(&self, buffer: Buffer<'_>);
+    fn inline(&self, copy_id: u64) -> [u64; 7];
+}
+
+/// The packet of up to 40 bytes; longer ones do not come here.
+fn inline(copy_id: u64, bytes: &[u8]) -> [u64; 7] {
+    StandardInline::new(copy_id, bytes).map_or([0; 7], |packet| packet.operands())
+}
+
+impl Payload for &[u8] {
+    #[inline]
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    #[inline]
+    fn copy_to(&self, buffer: Buffer<'_>) {
+        buffer.copy_in(0, self);
+    }
+
+    #[inline]
+    fn inline(&self, copy_id: u64) -> [u64; 7] {
+        inline(copy_id, self)
+    }
+}
+
+/// Pieces that together are one message.
+struct Pieces<'a, B>(&'a [B]);
+
+impl<B: AsRef<[u8]>> Payload for Pieces<'_, B> {
+    fn len(&self) -> usize {
+        self.0.iter().fold(0, |sum, piece| {
+            usize::saturating_add(sum, piece.as_ref().len())
+        })
+    }
+
+    fn copy_to(&self, buffer: Buffer<'_>) {
+        let mut at = 0;
+        for piece in self.0 {
+            at += buffer.copy_in(at, piece.as_ref());
+        }
+    }
+
+    fn inline(&self, copy_id: u64) -> [u64; 7] {
+        let mut gathered = [0; INLINE_MAX];
+        let bytes = self.0.iter().flat_map(AsRef::as_ref);
+        let mut len = 0;
+        for (to, from) in gathered.iter_mut().zip(bytes) {
+            *to = *from;
+            len += 1;
+        }
+        inline(copy_id, &gathered[..len])
+    }
+}
+
+/// Sends messages in one direction.
+///
+/// Copying calls are safe against any peer. Dropping the sender of an exclusive side closes its
+/// direction; what was sent stays readable. `P` is the side: exclusive, or a handle to a shared one.
+pub struct Sender<P: Producer> {
+    side: P,
+}
+
+impl<P: Producer> Sender<P> {
+    /// A sender over a producing side.
+    pub const fn new(side: P) -> Self {
+        Self { side }
+    }
+
+    /// Sends `message` if a buffer is free. Empty messages travel, too.
+    ///
+    /// # Errors
+    /// [`TrySendError`]; nothing was published then.
+    #[inline]
+    pub fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
+        self.attempt(&message, true)
+    }
+
+    /// Sends `message`, waiting for a free buffer as `wait` says.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was published then.
+    #[inline]
+    pub fn send(&mut self, message: &[u8], wait: &mut impl Wait) -> Result<(), SendError> {
+        self.wait(wait, |sender, first| sender.attempt(&message, first))
+    }
+
+    /// Sends the pieces one after the other as one message, if a buffer is free.
+    ///
+    /// # Errors
+    /// As [`Sender::try_send`].
+    pub fn try_send_vectored<B: AsRef<[u8]>>(&mut self, pieces: &[B]) -> Result<(), TrySendError> {
+        self.attempt(&Pieces(pieces), true)
+    }
+
+    /// Sends the pieces one after the other as one message, waiting as `wait` says.
+    ///
+    /// # Errors
+    /// As [`Sender::send`].
+    pub fn send_vectored<B: AsRef<[u8]>>(
+        &mut self,
+        pieces: &[B],
+        wait: &mut impl Wait,
+    ) -> Result<(), SendError> {
+        self.wait(wait, |sender, first| sender.attempt(&Pieces(pieces), first))
+    }
+
+    /// Sends a value's bytes as one message, if a buffer is free.
+    ///
+    /// # Errors
+    /// As [`Sender::try_send`].
+    pub fn try_send_as<T: IntoBytes + Immutable>(&mut self, value: &T) -> Result<(), TrySendError> {
+        self.try_send(value.as_bytes())
+    }
+
+    /// Sends as many of the messages as there is room for, in order; says how many.
+    ///
+    /// # Errors
+    /// As [`Sender::try_send`], where not even the first could be sent.
+    pub fn try_send_batch<M: AsRef<[u8]>>(
+        &mut self,
+        messages: &[M],
+    ) -> Result<usize, TrySendError> {
+        for (sent, message) in messages.iter().enumerate() {
+            match self.attempt(&message.as_ref(), sent == 0) {
+                Ok(()) => {}
+                Err(error) if sent == 0 => return Err(error),
+                Err(_) => return Ok(sent),
+            }
+        }
+        Ok(messages.len())
+    }
+
+    /// A free buffer to be filled in place, if there is one.
+    ///
+    /// # Errors
+    /// As [`Sender::try_send`].
+    pub fn try_reserve(&mut self) -> Result<WriteGrant<'_, P>, TrySendError> {
+        let position = self.claim(true)?;
+        Ok(WriteGrant::new(self, position))
+    }
+
+    /// A free buffer to be filled in place, waiting for one as `wait` says.
+    ///
+    /// # Errors
+    /// As [`Sender::send`].
+    pub fn reserve(&mut self, wait: &mut impl Wait) -> Result<WriteGrant<'_, P>, SendError> {
+        let position = self.wait(wait, Self::claim)?;
+        Ok(WriteGrant::new(self, position))
+    }
+
+    /// Buffers in this direction.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.side.memory().count()
+    }
+
+    /// Bytes in a buffer: the longest message.
+    #[must_use]
+    pub fn max_message_size(&self) -> usize {
+        self.side.memory().size()
+    }
+
+    /// Messages longer than this many bytes are large: they need the Advanced protocol.
+    #[must_use]
+    pub fn large_message_threshold(&self) -> usize {
+        self.max_message_size()
+    }
+
+    /// Whether a message of `len` bytes is too long for one buffer.
+    #[must_use]
+    pub fn is_large_message(&self, len: usize) -> bool {
+        len > self.large_message_threshold()
+    }
+
+    /// Messages of this direction that no receiver has finished with, at most the capacity. One
+    /// that an exclusive receiver was handed counts as received.
+    #[must_use]
+    pub fn unread(&self) -> usize {
+        crate::ring::unread(self.side.memory(), self.side.next_position())
+    }
+
+    /// Whether a message would find room now; on a shared side another sender may take it first.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.side.has_room()
+    }
+
+    /// Whether a receiver is attached to this direction now.
+    #[must_use]
+    pub fn is_peer_open(&self) -> bool {
+        self.side.is_peer_open()
+    }
+
+    /// Whether the receiver has closed its half.
+    #[must_use]
+    pub fn is_peer_closed(&self) -> bool {
+        self.side.is_peer_closed()
+    }
+
+    /// What this sender has counted; a shared side counts for all its threads together.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.side.counters()
+    }
+
+    fn claim(&mut self, first: bool) -> Result<Position, TrySendError> {
+        if self.side.is_peer_closed() {
+            return Err(TrySendError::Disconnected);
+        }
+        match self.side.try_claim() {
+            Ok(position) => Ok(position),
+            Err(refused) => {
+                if first {
+                    self.side.count(Event::Blocked);
+                }
+                Err(refused.into())
+            }
+        }
+    }
+
+    #[inline]
+    fn attempt(&mut self, payload: &impl Payload, first: bool) -> Result<(), TrySendError> {
+        let len = payload.len();
+        let max = self.max_message_size();
+        if len > max {
+            self.side.count(Event::Error);
+            return Err(TrySendError::TooLong { len, max });
+        }
+        let position = self.claim(first)?;
+        let copy_id = copy_id(position);
+        if len <= INLINE_MAX {
+            let opcode = Opcode::StandardInline.as_byte();
+            self.side.publish(position, opcode, &payload.inline(copy_id));
+        } else {
+            payload.copy_to(self.side.memory().buffer(position));
+            self.publish_copy(position, len);
+        }
+        self.side.count(Event::Message(len));
+        Ok(())
+    }
+
+    #[inline]
+    fn publish_copy(&mut self, position: Position, len: usize) {
+        let packet = StandardCopy {
+            copy_id: copy_id(position),
+            slot_index: position.index(self.capacity()) as u64,
+            data_size: len as u64,
+        };
+        let opcode = Opcode::StandardCopy.as_byte();
+        self.side.publish(position, opcode, &packet.operands());
+    }
+
+    fn tombstone(&self, position: Position, reason: u64) -> [u64; 7] {
+        StandardTombstone {
+            copy_id: copy_id(position),
+            slot_index: position.index(self.capacity()) as u64,
+            reason: Reason::new(reason),
+        }
+        .operands()
+    }
+
+    pub(super) fn wait<T>(
+        &mut self,
+        wait: &mut impl Wait,
+        attempt: impl FnMut(&mut Self, bool) -> Result<T, TrySendError>,
+    ) -> Result<T, SendError> {
+        match wait_until(self, wait, WaitReason::Space, attempt) {
+            Ok(value) => Ok(value),
+            Err(Some(error)) => Err(error),
+            Err(None) => Err(TrySendError::timed_out(self.side.corruption())),
+        }
+    }
+}
+
+/// Messages are numbered by position, so that senders that share a side need no other counter.
+#[inline]
+const fn copy_id(position: Position) -> u64 {
+    position.plus(1).get()
+}
+
+/// A buffer reserved for one message.
+///
+/// Dropping it sends nothing: an exclusive side had claimed nothing, a shared one leaves a
+/// tombstone that receivers skip. Leaking it blocks a shared ring, and is otherwise harmless.
+pub struct WriteGrant<'a, P: Producer> {
+    sender: &'a mut Sender<P>,
+    position: Position,
+    finished: bool,
+}
+
+impl<'a, P: Producer> WriteGrant<'a, P> {
+    fn new(sender: &'a mut Sender<P>, position: Position) -> Self {
+        Self {
+            sender,
+            position,
+            finished: false,
+        }
+    }
+
+    /// Bytes in the buffer.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.sender.max_message_size()
+    }
+
+    /// Copies `bytes` into the buffer from byte `at` on.
+    ///
+    /// # Errors
+    /// [`GrantError::TooLong`] where they end past the buffer; nothing is copied then.
+    pub fn copy_from(&mut self, at: usize, bytes: &[u8]) -> Result<(), GrantError> {
+        let len = at.saturating_add(bytes.len());
+        let max = self.capacity();
+        if len > max {
+            return Err(GrantError::TooLong { len, max });
+        }
+        self.buffer().copy_in(at, bytes);
+        Ok(())
+    }
+
+    /// Sends the first `len` bytes of the buffer; what was not filled holds older bytes.
+    ///
+    /// # Errors
+    /// [`GrantError::TooLong`] where a buffer has fewer bytes; a tombstone is sent then.
+    pub fn commit(mut self, len: usize) -> Result<(), GrantError> {
+        let max = self.capacity();
+        if len > max {
+            self.publish_tombstone(REASON_TOO_LONG);
+            self.sender.side.count(Event::Error);
+            return Err(GrantError::TooLong { len, max });
+        }
+        self.finished = true;
+        if len == 0 {
+            let operands = inline(copy_id(self.position), &[]);
+            let opcode = Opcode::StandardInline.as_byte();
+            self.sender.side.publish(self.position, opcode, &operands);
+        } else {
+            self.sender.publish_copy(self.position, len);
+        }
+        self.sender.side.count(Event::Message(len));
+        Ok(())
+    }
+
+    /// Sends a tombstone with this reason instead of a message; 0 becomes 6.
+    pub fn abort(mut self, reason: u64) {
+        self.publish_tombstone(if reason == 0 { REASON_DROPPED } else { reason });
+    }
+
+    fn publish_tombstone(&mut self, reason: u64) {
+        self.finished = true;
+        let operands = self.sender.tombstone(self.position, reason);
+        let opcode = Opcode::StandardTombstone.as_byte();
+        self.sender.side.publish(self.position, opcode, &operands);
+        self.sender.side.count(Event::Tombstone);
+    }
+
+    pub(super) fn buffer(&self) -> Buffer<'_> {
+        self.sender.side.memory().buffer(self.position)
+    }
+}
+
+impl<P: Producer> Drop for WriteGrant<'_, P> {
+    fn drop(&mut self) {
+        if !self.finished {
+            let operands = self.sender.tombstone(self.position, REASON_DROPPED);
+            let opcode = Opcode::StandardTombstone.as_byte();
+            self.sender.side.cancel(self.position, opcode, &operands);
+        }
+    }
+}

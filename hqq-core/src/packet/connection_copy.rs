@@ -1,0 +1,340 @@
+//! The ConnectionCopy packet: one chunk of a message, request or response.
+
+use zerocopy::little_endian::U64;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::bits::bit_set;
+use super::standard::check_size;
+use super::wire::packet_layout;
+use super::{Opcode, PacketError};
+
+bit_set! {
+    /// What a chunk is to its message, operand 5 of [`ConnectionCopy`].
+    ///
+    /// Any combination of known bits is a value of this type; which ones a chunk may carry is
+    /// checked by [`ConnectionCopy::new`].
+    CopyFlags {
+        /// The first chunk of its message.
+        BEGIN = 1,
+        /// The last chunk of its message.
+        END = 2,
+        /// The sender gives the message up. Excludes `BEGIN` and `END`.
+        ABORT = 4,
+        /// The message is a request. Excludes `RESPONSE`.
+        REQUEST = 8,
+        /// The message is a response. Excludes `REQUEST`.
+        RESPONSE = 16,
+        /// The response reports a failure. Needs `RESPONSE`.
+        ERROR = 32,
+    }
+}
+
+impl CopyFlags {
+    /// The flags in `bits`.
+    ///
+    /// # Errors
+    ///
+    /// [`PacketError::UnknownFlags`] with the bits that have no meaning.
+    #[inline]
+    pub const fn from_bits(bits: u64) -> Result<Self, PacketError> {
+        let unknown = bits & !Self::KNOWN.bits();
+        if unknown != 0 {
+            return Err(PacketError::UnknownFlags(unknown));
+        }
+        Ok(Self(bits))
+    }
+}
+
+/// What a message is for. Messages of one id but different kinds are different messages.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum MessageKind {
+    /// Neither request nor response.
+    Plain,
+    /// Asks for a response with the same message id.
+    Request,
+    /// Answers the request with the same message id.
+    Response,
+}
+
+impl From<MessageKind> for CopyFlags {
+    #[inline]
+    fn from(kind: MessageKind) -> Self {
+        match kind {
+            MessageKind::Plain => Self::EMPTY,
+            MessageKind::Request => Self::REQUEST,
+            MessageKind::Response => Self::RESPONSE,
+        }
+    }
+}
+
+/// The 64 bytes of a [`ConnectionCopy`].
+///
+/// ```text
+///      0       8       16      24      32      40      48      56      64
+///     +-------+-------+-------+-------+-------+-------+-------+-------+
+///     | 0x04  |conn id| msg id| total |offset | size  | flags |  aux  |
+///     +-------+-------+-------+-------+-------+-------+-------+-------+
+/// ```
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned,
+)]
+#[repr(C)]
+pub struct ConnectionCopyWire {
+    /// Word 0: [`Opcode::ConnectionCopy`].
+    pub header: U64,
+    /// Operand 0: the stream, or 0 for the link itself.
+    pub connection_id: U64,
+    /// Operand 1: the message.
+    pub message_id: U64,
+    /// Operand 2: size of the whole message, in bytes.
+    pub total_size: U64,
+    /// Operand 3: where the chunk begins in the message, in bytes.
+    pub chunk_offset: U64,
+    /// Operand 4: bytes of the chunk in the slot's buffer.
+    pub chunk_size: U64,
+    /// Operand 5: [`CopyFlags`].
+    pub flags: U64,
+    /// Operand 6: method id of a request, status of a response.
+    pub aux: U64,
+}
+
+packet_layout!(
+    ConnectionCopy,
+    ConnectionCopyWire {
+        header: 0,
+        connection_id: 8,
+        message_id: 16,
+        total_size: 24,
+        chunk_offset: 32,
+        chunk_size: 40,
+        flags: 48,
+        aux: 56,
+    }
+);
+
+/// The fields of a [`ConnectionCopy`], not yet checked against its rules.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Chunk {
+    /// The stream, or 0 for the link itself.
+    pub connection_id: u64,
+    /// The message. Ids count up from 1 per sender; a response carries its request's id.
+    pub message_id: u64,
+    /// Size of the whole message, in bytes.
+    pub total_size: u64,
+    /// Where the chunk begins in the message, in bytes.
+    pub chunk_offset: u64,
+    /// Size of the chunk, which lies at the start of the slot's buffer, in bytes.
+    pub chunk_size: u64,
+    /// What the chunk is to its message.
+    pub flags: CopyFlags,
+    /// Method id of a request or status of a response, on its first chunk; otherwise 0.
+    pub aux: u64,
+}
+
+/// One chunk of a message, request or response (PROTOCOL.md, Packets).
+///
+/// # Invariants
+///
+/// - `ERROR` comes with `RESPONSE`; `REQUEST` and `RESPONSE` exclude each other; `ABORT`
+///   excludes `BEGIN` and `END`.
+/// - An abort carries no chunk: `total_size`, `chunk_offset`, `chunk_size` and `aux` are 0.
+/// - Every other chunk lies in its message: `chunk_offset + chunk_size <= total_size` without
+///   overflow. It is empty only if the message is.
+/// - `BEGIN` is set exactly at offset 0, `END` exactly where the chunk reaches `total_size`. The
+///   one chunk of an empty message therefore has both.
+/// - `aux` is 0 except on the `BEGIN` chunk of a request or response.
+///
+/// What takes more than one packet to know (that chunks come in order, the largest message) is
+/// the advanced protocol's to check; that the chunk fits a buffer is
+/// [`check_bounds`](Self::check_bounds).
+///
+/// ```
+/// use hqq_core::packet::{Chunk, ConnectionCopy, CopyFlags, PacketError};
+///
+/// let last = Chunk {
+///     connection_id: 7,
+///     message_id: 1,
+///     total_size: 36,
+///     chunk_offset: 32,
+///     chunk_size: 4,
+///     flags: CopyFlags::END,
+///     aux: 0,
+/// };
+/// assert_eq!(ConnectionCopy::new(last)?.operands(), [7, 1, 36, 32, 4, 2, 0]);
+///
+/// let too_long = Chunk { chunk_size: 5, ..last };
+/// assert!(matches!(ConnectionCopy::new(too_long), Err(PacketError::ChunkRange { .. })));
+/// # Ok::<(), PacketError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ConnectionCopy(Chunk);
+
+impl ConnectionCopy {
+    /// The opcode of this packet.
+    pub const OPCODE: Opcode = Opcode::ConnectionCopy;
+
+    /// The packet with these fields.
+    ///
+    /// # Errors
+    ///
+    /// [`PacketError::FlagConflict`], [`PacketError::ChunkRange`], [`PacketError::ChunkEdges`]
+    /// or [`PacketError::Aux`], in this order: the first rule above that is broken.
+    #[inline]
+    pub fn new(chunk: Chunk) -> Result<Self, PacketError> {
+        check_flags(chunk.flags)?;
+        check_range(&chunk)?;
+        let takes_aux = chunk.flags.contains(CopyFlags::BEGIN)
+            && (chunk.flags.contains(CopyFlags::REQUEST)
+                || chunk.flags.contains(CopyFlags::RESPONSE));
+        if chunk.aux != 0 && !takes_aux {
+            return Err(PacketError::Aux {
+                aux: chunk.aux,
+                flags: chunk.flags,
+            });
+        }
+        Ok(Self(chunk))
+    }
+
+    /// The packet that gives up the message of this id and kind.
+    #[inline]
+    #[must_use]
+    pub fn abort(connection_id: u64, message_id: u64, kind: MessageKind) -> Self {
+        // Holds the invariants: no begin, end or error, one kind at most, and no chunk.
+        Self(Chunk {
+            connection_id,
+            message_id,
+            total_size: 0,
+            chunk_offset: 0,
+            chunk_size: 0,
+            flags: CopyFlags::ABORT | kind.into(),
+            aux: 0,
+        })
+    }
+
+    /// The fields.
+    #[inline]
+    #[must_use]
+    pub const fn chunk(&self) -> &Chunk {
+        &self.0
+    }
+
+    /// What the message is for.
+    #[inline]
+    #[must_use]
+    pub const fn kind(&self) -> MessageKind {
+        if self.0.flags.contains(CopyFlags::REQUEST) {
+            MessageKind::Request
+        } else if self.0.flags.contains(CopyFlags::RESPONSE) {
+            MessageKind::Response
+        } else {
+            MessageKind::Plain
+        }
+    }
+
+    /// Whether the sender gives the message up.
+    #[inline]
+    #[must_use]
+    pub const fn is_abort(&self) -> bool {
+        self.0.flags.contains(CopyFlags::ABORT)
+    }
+
+    /// The chunk's size, once it is known to lie in a buffer of `buffer_size` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`PacketError::Size`] unless `chunk_size <= buffer_size`.
+    #[inline]
+    pub fn check_bounds(&self, buffer_size: usize) -> Result<usize, PacketError> {
+        check_size(self.0.chunk_size, 0, buffer_size)
+    }
+}
+
+/// Flags that may stand together.
+#[inline]
+fn check_flags(flags: CopyFlags) -> Result<(), PacketError> {
+    let has = |other| flags.contains(other);
+    let conflict = (has(CopyFlags::ERROR) && !has(CopyFlags::RESPONSE))
+        || has(CopyFlags::REQUEST | CopyFlags::RESPONSE)
+        || (has(CopyFlags::ABORT) && (has(CopyFlags::BEGIN) || has(CopyFlags::END)));
+    if conflict {
+        return Err(PacketError::FlagConflict(flags));
+    }
+    Ok(())
+}
+
+/// A chunk that lies in its message, at the edges that its flags say; for an abort, none.
+#[inline]
+fn check_range(chunk: &Chunk) -> Result<(), PacketError> {
+    let Chunk {
+        total_size,
+        chunk_offset,
+        chunk_size,
+        flags,
+        ..
+    } = *chunk;
+    let inside = match chunk_offset.checked_add(chunk_size) {
+        _ if flags.contains(CopyFlags::ABORT) => total_size | chunk_offset | chunk_size == 0,
+        Some(end) => end <= total_size && (chunk_size != 0 || total_size == 0),
+        None => false,
+    };
+    if !inside {
+        return Err(PacketError::ChunkRange {
+            total_size,
+            chunk_offset,
+            chunk_size,
+        });
+    }
+    if flags.contains(CopyFlags::ABORT) {
+        return Ok(());
+    }
+    // No overflow: the chunk is inside, so the difference is what follows it.
+    let begins = chunk_offset == 0;
+    let ends = total_size - chunk_offset == chunk_size;
+    if begins != flags.contains(CopyFlags::BEGIN) || ends != flags.contains(CopyFlags::END) {
+        return Err(PacketError::ChunkEdges {
+            flags,
+            total_size,
+            chunk_offset,
+            chunk_size,
+        });
+    }
+    Ok(())
+}
+
+impl From<ConnectionCopy> for ConnectionCopyWire {
+    #[inline]
+    fn from(packet: ConnectionCopy) -> Self {
+        let chunk = packet.0;
+        Self {
+            header: U64::new(ConnectionCopy::OPCODE.as_word()),
+            connection_id: U64::new(chunk.connection_id),
+            message_id: U64::new(chunk.message_id),
+            total_size: U64::new(chunk.total_size),
+            chunk_offset: U64::new(chunk.chunk_offset),
+            chunk_size: U64::new(chunk.chunk_size),
+            flags: U64::new(chunk.flags.bits()),
+            aux: U64::new(chunk.aux),
+        }
+    }
+}
+
+impl TryFrom<ConnectionCopyWire> for ConnectionCopy {
+    type Error = PacketError;
+
+    #[inline]
+    fn try_from(wire: ConnectionCopyWire) -> Result<Self, PacketError> {
+        Self::OPCODE.require(wire.header.get())?;
+        Self::new(Chunk {
+            connection_id: wire.connection_id.get(),
+            message_id: wire.message_id.get(),
+            total_size: wire.total_size.get(),
+            chunk_offset: wire.chunk_offset.get(),
+            chunk_size: wire.chunk_size.get(),
+            flags: CopyFlags::from_bits(wire.flags.get())?,
+            aux: wire.aux.get(),
+        })
+    }
+}

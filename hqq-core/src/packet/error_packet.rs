@@ -1,0 +1,88 @@
+//! The Error packet: something that the peer asked for failed.
+
+use zerocopy::little_endian::U64;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use super::wire::{packet_layout, require_zero};
+use super::{ErrorCode, Opcode, PacketError};
+
+/// The 64 bytes of an [`ErrorPacket`].
+///
+/// ```text
+///      0       8       16      24                                     64
+///     +-------+-------+-------+--------------------------------------+
+///     | 0x00  |context| code  | unused, zero                         |
+///     +-------+-------+-------+--------------------------------------+
+/// ```
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned,
+)]
+#[repr(C)]
+pub struct ErrorPacketWire {
+    /// Word 0: [`Opcode::Error`].
+    pub header: U64,
+    /// Operand 0: what failed.
+    pub context_id: U64,
+    /// Operand 1: an [`ErrorCode`]'s number.
+    pub code: U64,
+    /// Operands 2–6: zero.
+    pub unused: [U64; 5],
+}
+
+packet_layout!(
+    ErrorPacket,
+    ErrorPacketWire {
+        header: 0,
+        context_id: 8,
+        code: 16,
+        unused: 24,
+    }
+);
+
+/// Something that the peer asked for failed (PROTOCOL.md, Packets).
+///
+/// ```
+/// use hqq_core::packet::{ErrorCode, ErrorPacket, Packet};
+///
+/// let refused = ErrorPacket { context_id: 3, code: ErrorCode::ConnectionNotFound };
+/// assert_eq!(Packet::Error(refused).encode(), [0, 3, 5, 0, 0, 0, 0, 0]);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct ErrorPacket {
+    /// What failed: a connection id, or 0 for the link itself.
+    pub context_id: u64,
+    /// How it failed.
+    pub code: ErrorCode,
+}
+
+impl ErrorPacket {
+    /// The opcode of this packet.
+    pub const OPCODE: Opcode = Opcode::Error;
+}
+
+impl From<ErrorPacket> for ErrorPacketWire {
+    #[inline]
+    fn from(packet: ErrorPacket) -> Self {
+        Self {
+            header: U64::new(ErrorPacket::OPCODE.as_word()),
+            context_id: U64::new(packet.context_id),
+            code: U64::new(packet.code.as_code()),
+            unused: [U64::ZERO; 5],
+        }
+    }
+}
+
+impl TryFrom<ErrorPacketWire> for ErrorPacket {
+    type Error = PacketError;
+
+    #[inline]
+    fn try_from(wire: ErrorPacketWire) -> Result<Self, PacketError> {
+        Self::OPCODE.require(wire.header.get())?;
+        require_zero(3, &wire.unused)?;
+        Ok(Self {
+            context_id: wire.context_id.get(),
+            code: ErrorCode::from_code(wire.code.get())?,
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! Packets: the 64 bytes that pass through a ring, as typed values.
+//!
+//! A packet is eight little-endian `u64` words. Word 0 has the [`Opcode`] in its low byte and
+//! zeros above it; words 1–7 are operands 0–6, and what they mean depends on the opcode.
+//!
+//! ```text
+//!      0    1                8                                          64
+//!     +----+----------------+--------+--------+-- ... --+--------------+
+//!     | op | zero           | operand 0       |         | operand 6    |
+//!     +----+----------------+--------+--------+-- ... --+--------------+
+//!       word 0                word 1                      word 7
+//! ```
+//!
+//! This module is pure: bytes in, values or a [`PacketError`] out. It decides every rule that one
+//! packet's bytes decide, never panics, and what decodes encodes to the same bytes again. Rules
+//! that depend on the region (a buffer's size) or on earlier packets (a chunk's order) are for
+//! its callers. The bytes are described in PROTOCOL.md, Packets.
+//!
+//! A ring of format 2 keeps its stamp in the upper bits of word 0 and strips it before words come
+//! here.
+//!
+//! ```
+//! use hqq_core::packet::{ConnectionAccept, Packet, PacketError};
+//!
+//! let packet = Packet::decode([0x02, 7, 0, 0, 0, 0, 0, 0])?;
+//! assert_eq!(packet, Packet::ConnectionAccept(ConnectionAccept { connection_id: 7 }));
+//! assert_eq!(packet.to_bytes()[..16], [2, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]);
+//! # Ok::<(), PacketError>(())
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod connection;
+pub mod connection_copy;
+pub mod error;
+pub mod error_code;
+pub mod error_packet;
+pub mod inline;
+pub mod negotiate;
+pub mod opcode;
+pub mod standard;
+
+mod bits;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use zerocopy::little_endian::U64;
+use zerocopy::transmute;
+
+pub use connection::{ConnectionAccept, ConnectionClose, ConnectionCreate};
+pub use connection_copy::{Chunk, ConnectionCopy, CopyFlags, MessageKind};
+pub use error::PacketError;
+pub use error_code::{ErrorCode, Reason};
+pub use error_packet::ErrorPacket;
+pub use inline::StandardInline;
+pub use negotiate::{Capabilities, Features, Negotiate, NegotiateAck, ProtocolVersion};
+pub use opcode::Opcode;
+pub use standard::{Standard, StandardCopy, StandardTombstone};
+
+/// Size of a packet, in bytes.
+pub const SIZE: usize = 64;
+
+/// Words in a packet.
+pub const WORDS: usize = 8;
+
+/// Operands in a packet: its words but the first.
+pub const OPERANDS: usize = 7;
+
+/// Bytes of payload that fit into a [`StandardInline`] packet.
+pub const INLINE_MAX: usize = 40;
+
+/// Any packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Packet {
+    /// Something that the peer asked for failed.
+    Error(ErrorPacket),
+    /// Opens a stream.
+    ConnectionCreate(ConnectionCreate),
+    /// Accepts a stream.
+    ConnectionAccept(ConnectionAccept),
+    /// Ends a stream.
+    ConnectionClose(ConnectionClose),
+    /// One chunk of a message.
+    ConnectionCopy(ConnectionCopy),
+    /// Offers a version and features.
+    Negotiate(Negotiate),
+    /// Accepts a version and features.
+    NegotiateAck(NegotiateAck),
+    /// A datagram in the packet.
+    StandardInline(StandardInline),
+    /// A slot without a datagram.
+    StandardTombstone(StandardTombstone),
+    /// A datagram in the slot's buffer.
+    StandardCopy(StandardCopy),
+}
+
+impl Packet {
+    /// Decodes eight words, given as host-order values.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the words break; [`decode_parts`](Self::decode_parts) lists more.
+    #[inline]
+    pub fn decode(words: [u64; WORDS]) -> Result<Self, PacketError> {
+        let [header, operands @ ..] = words;
+        Self::decode_parts(Opcode::from_word(header)?, &operands)
+    }
+
+    /// Decodes operands 0–6, given as host-order values, of a packet whose opcode is known.
+    ///
+    /// # Errors
+    ///
+    /// The rule that the operands break, see each packet. None depends on the region's geometry:
+    /// a [`StandardCopy`] or [`ConnectionCopy`] has a `check_bounds` for that.
+    #[inline]
+    pub fn decode_parts(opcode: Opcode, operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+        Ok(match opcode {
+            Opcode::ConnectionCreate => ConnectionCreate::from_operands(operands)?.into(),
+            Opcode::ConnectionAccept => ConnectionAccept::from_operands(operands)?.into(),
+            Opcode::ConnectionClose => ConnectionClose::from_operands(operands)?.into(),
+            Opcode::ConnectionCopy => ConnectionCopy::from_operands(operands)?.into(),
+            Opcode::Negotiate => Negotiate::from_operands(operands)?.into(),
+            Opcode::NegotiateAck => NegotiateAck::from_operands(operands)?.into(),
+            Opcode::Error
+            | Opcode::StandardInline
+            | Opcode::StandardTombstone
+            | Opcode::StandardCopy => standard::decode(opcode.as_byte(), operands)?.into(),
+        })
+    }
+
+    /// The eight words, as host-order values.
+    #[inline]
+    #[must_use]
+    pub fn encode(&self) -> [u64; WORDS] {
+        let [a, b, c, d, e, f, g] = self.operands();
+        [self.opcode().as_word(), a, b, c, d, e, f, g]
+    }
+
+    /// Decodes the 64 bytes as they lie in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    #[inline]
+    pub fn from_bytes(bytes: &[u8; SIZE]) -> Result<Self, PacketError> {
+        let words: [U64; WORDS] = transmute!(*bytes);
+        Self::decode(words.map(U64::get))
+    }
+
+    /// The 64 bytes as they lie in memory.
+    #[inline]
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; SIZE] {
+        transmute!(self.encode().map(U64::new))
+    }
+
+    /// The opcode.
+    #[inline]
+    #[must_use]
+    pub const fn opcode(&self) -> Opcode {
+        match self {
+            Self::Error(_) => ErrorPacket::OPCODE,
+            Self::ConnectionCreate(_) => ConnectionCreate::OPCODE,
+            Self::ConnectionAccept(_) => ConnectionAccept::OPCODE,
+            Self::ConnectionClose(_) => ConnectionClose::OPCODE,
+            Self::ConnectionCopy(_) => ConnectionCopy::OPCODE,
+            Self::Negotiate(_) => Negotiate::OPCODE,
+            Self::NegotiateAck(_) => NegotiateAck::OPCODE,
+            Self::StandardInline(_) => StandardInline::OPCODE,
+            Self::StandardTombstone(_) => StandardTombstone::OPCODE,
+            Self::StandardCopy(_) => StandardCopy::OPCODE,
+        }
+    }
+
+    /// Operands 0–6, as host-order values.
+    #[inline]
+    #[must_use]
+    pub fn operands(&self) -> [u64; OPERANDS] {
+        match self {
+            Self::Error(packet) => packet.operands(),
+            Self::ConnectionCreate(packet) => packet.operands(),
+            Self::ConnectionAccept(packet) => packet.operands(),
+            Self::ConnectionClose(packet) => packet.operands(),
+            Self::ConnectionCopy(packet) => packet.operands(),
+            Self::Negotiate(packet) => packet.operands(),
+            Self::NegotiateAck(packet) => packet.operands(),
+            Self::StandardInline(packet) => packet.operands(),
+            Self::StandardTombstone(packet) => packet.operands(),
+            Self::StandardCopy(packet) => packet.operands(),
+        }
+    }
+}
+
+/// Makes a packet of each of its variants' values.
+macro_rules! packet_from {
+    ($($variant:ident($packet:ty)),+ $(,)?) => {
+        $(impl From<$packet> for Packet {
+            #[inline]
+            fn from(packet: $packet) -> Self {
+                Self::$variant(packet)
+            }
+        })+
+    };
+}
+packet_from!(
+    Error(ErrorPacket),
+    ConnectionCreate(ConnectionCreate),
+    ConnectionAccept(ConnectionAccept),
+    ConnectionClose(ConnectionClose),
+    ConnectionCopy(ConnectionCopy),
+    Negotiate(Negotiate),
+    NegotiateAck(NegotiateAck),
+    StandardInline(StandardInline),
+    StandardTombstone(StandardTombstone),
+    StandardCopy(StandardCopy),
+);
+
+impl From<Standard> for Packet {
+    #[inline]
+    fn from(packet: Standard) -> Self {
+        match packet {
+            Standard::Copy(packet) => packet.into(),
+            Standard::Inline(packet) => packet.into(),
+            Standard::Tombstone(packet) => packet.into(),
+            Standard::Error(packet) => packet.into(),
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The parts of a region, each with accessors that cannot leave it.
+
+use super::Region;
+#[cfg(not(loom))]
+use super::bytes;
+use crate::layout::{
+    Direction, Geometry, IDENTITY, IDENTITY_LEN, LINE, Layout, MEMBER_LEN, MEMBERS, SIDES, ring,
+};
+use crate::member::Member;
+use crate::position::Position;
+use crate::sync::{Counter, SharedU32, Stamp};
+
+/// The superblock of a region.
+///
+/// # Invariants
+/// `members` entries a role fit the region.
+#[derive(Clone)]
+pub(crate) struct SuperblockMemory {
+    region: Region,
+    members: usize,
+}
+
+impl SuperblockMemory {
+    /// The identity and the sides only, before the number of members is known.
+    pub(crate) fn new(region: &Region) -> Self {
+        Self {
+            region: region.clone(),
+            members: 0,
+        }
+    }
+
+    /// With the member table of `layout`; `None` where that is larger than the region.
+    pub(crate) fn with_layout(region: &Region, layout: &Layout) -> Option<Self> {
+        (layout.len() <= region.len()).then(|| Self {
+            region: region.clone(),
+            members: layout.members(),
+        })
+    }
+
+    /// Entries of the member table, each role.
+    pub(crate) fn members(&self) -> usize {
+        self.members
+    }
+
+    /// Word `index` of the identity, 32 words.
+    pub(crate) fn identity(&self, index: usize) -> &SharedU32 {
+        let index = index % (IDENTITY_LEN / 4);
+        // SAFETY: the identity lies inside the smallest region, and is made of 32-bit words.
+        unsafe { self.region.word32(IDENTITY + index * 4) }
+    }
+
+    /// Word `index` of the record of one side of one direction, 16 words.
+    pub(crate) fn side(&self, direction: Direction, consumer: bool, index: usize) -> &SharedU32 {
+        let record = 2 * direction as usize + usize::from(consumer);
+        // SAFETY: the four records lie inside the smallest region; 32-bit words only are used.
+        unsafe { self.region.word32(SIDES + record * LINE + index % 16 * 4) }
+    }
+
+    /// Word `index` of one half of a member's record, 16 words; `None` for a member the table has
+    /// no room for.
+    pub(crate) fn member(
+        &self,
+        secondary: bool,
+        member: Member,
+        consumer: bool,
+        index: usize,
+    ) -> Option<&SharedU32> {
+        let at = usize::from(member.get()) - 1;
+        if at >= self.members {
+            return None;
+        }
+        let record = usize::from(secondary) * self.members + at;
+        let offset =
+            MEMBERS + record * MEMBER_LEN + usize::from(consumer) * LINE + index % 16 * 4;
+        // SAFETY: `at` is below `members`, which fit the region by the invariant.
+        Some(unsafe { self.region.word32(offset) })
+    }
+}
+
+/// One ring with its buffers.
+///
+/// # Invariants
+/// `geometry.count()` slots from `slots` on, as many buffers of `geometry.size()` bytes from
+/// `buffers` on, and the header at `ring` lie inside `region`; the count is a power of two.
+#[derive(Clone)]
+pub(crate) struct RingMemory<G> {
+    region: Region,
+    ring: usize,
+    buffers: usize,
+    geometry: G,
+}
+
+impl<G: Geometry> RingMemory<G> {
+    /// The ring of `direction`; `None` where `layout` is larger than the region or not of this
+    /// geometry.
+    pub(crate) fn new(region: &Region, layout: &Layout, direction: Direction) -> Option<Self> {
+        let geometry = G::matching(layout.count(), layout.size())?;
+        (layout.len() <= region.len()).then(|| Self {
+            region: region.clone(),
+            ring: layout.ring(direction),
+            buffers: layout.buffers(direction),
+            geometry,
+        })
+    }
+
+    /// Slots in the ring, a power of two.
+    #[inline]
+    pub(crate) fn count(&self) -> usize {
+        self.geometry.count()
+    }
+
+    /// Bytes in a buffer.
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        self.geometry.size()
+    }
+
+    /// `w`, the producers' claim counter.
+    #[inline]
+    pub(crate) fn w(&self) -> &Counter {
+        // SAFETY: the header lies inside the region.
+        unsafe { self.region.counter(self.ring + ring::W) }
+    }
+
+    /// `r`, the consumers' claim counter.
+    #[inline]
+    pub(crate) fn r(&self) -> &Counter {
+        // SAFETY: the header lies inside the region.
+        unsafe { self.region.counter(self.ring + ring::R) }
+    }
+
+    /// `released`, the low 32 bits of a position.
+    #[inline]
+    pub(crate) fn released(&self) -> &SharedU32 {
+        // SAFETY: the header lies inside the region.
+        unsafe { self.region.word32(self.ring + ring::RELEASED) }
+    }
+
+    /// Word `index` of the wait words, 16 words a side; zero in this version.
+    pub(crate) fn wait_word(&self, consumer: bool, index: usize) -> &SharedU32 {
+        let line = if consumer {
+            ring::CONSUMER_WAIT
+        } else {
+            ring::PRODUCER_WAIT
+        };
+        // SAFETY: the header lies inside the region.
+        unsafe { self.region.word32(self.ring + line + index % 16 * 4) }
+    }
+
+    /// The slot that `position` falls into.
+    #[inline]
+    pub(crate) fn slot(&self, position: Position) -> Slot<'_> {
+        let index = position.index(self.geometry.count());
+        Slot {
+            region: &self.region,
+            offset: self.ring + ring::SLOTS + index * LINE,
+        }
+    }
+
+    /// The buffer that belongs to the slot of `position`.
+    #[inline]
+    pub(crate) fn buffer(&self, position: Position) -> Buffer<'_> {
+        let index = position.index(self.geometry.count());
+        Buffer {
+            region: &self.region,
+            offset: self.buffers + index * self.geometry.size(),
+            len: self.geometry.size(),
+        }
+    }
+}
+
+/// One slot.
+///
+/// # Invariants
+/// `offset` is that of a slot inside `region`.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot<'a> {
+    region: &'a Region,
+    offset: usize,
+}
+
+impl<'a> Slot<'a> {
+    /// Word 0.
+    #[inline]
+    pub(crate) fn stamp(self) -> &'a Stamp {
+        // SAFETY: a slot inside the region, by the invariant.
+        unsafe { self.region.stamp(self.offset) }
+    }
+
+    /// Writes words 1 to 7.
+    #[inline]
+    pub(crate) fn store_operands(self, operands: &[u64; 7]) {
+        for (index, operand) in operands.iter().enumerate() {
+            // SAFETY: words 1 to 7 of a slot inside the region.
+            let word = unsafe { self.region.data(self.offset + 8 + index * 8) };
+            word.store(operand.to_le());
+        }
+    }
+
+    /// Reads words 1 to 7, each once.
+    #[inline]
+    pub(crate) fn load_operands(self) -> [u64; 7] {
+        core::array::from_fn(|index| {
+            // SAFETY: words 1 to 7 of a slot inside the region.
+            let word = unsafe { self.region.data(self.offset + 8 + index * 8) };
+            u64::from_le(word.load())
+        })
+    }
+}
+
+/// One buffer.
+///
+/// # Invariants
+/// `len` bytes from `offset` on lie inside `region`; both are multiples of 8.
+#[derive(Clone, Copy)]
+pub(crate) struct Buffer<'a> {
+    region: &'a Region,
+    offset: usize,
+    len: usize,
+}
+
+impl Buffer<'_> {
+    /// Copies `from` into the buffer from byte `at` on; what does not fit is left out. Says how
+    /// many bytes were copied.
+    #[inline]
+    pub(crate) fn copy_in(self, at: usize, from: &[u8]) -> usize {
+        let at = at.min(self.len);
+        let len = from.len().min(self.len - at);
+        #[cfg(not(loom))]
+        {
+            // SAFETY: `at` is at most `len`, so inside the region.
+            let to = unsafe { self.region.at(self.offset + at) };
+            // SAFETY: `at + len` bytes lie inside the buffer, whose start and length are multiples
+            // of 8, so the words around them do too.
+            unsafe { bytes::copy_in(to, &from[..len]) };
+        }
+        #[cfg(loom)]
+        self.region.copy_in(self.offset + at, &from[..len]);
+        len
+    }
+
+    /// Copies bytes from byte `at` on into `to`; what is past the buffer's end is left out. Says
+    /// how many bytes were copied.
+    #[inline]
+    pub(crate) fn copy_out(self, at: usize, to: &mut [u8]) -> usize {
+        let at = at.min(self.len);
+        let len = to.len().min(self.len - at);
+        #[cfg(not(loom))]
+        {
+            // SAFETY: `at` is at most `len`, so inside the region.
+            let from = unsafe { self.region.at(self.offset + at) };
+            // SAFETY: as in `copy_in`.
+            unsafe { bytes::copy_out(from, &mut to[..len]) };
+        }
+        #[cfg(loom)]
+        self.region.copy_out(self.offset + at, &mut to[..len]);
+        len
+    }
+
+    /// Where the buffer starts, for trusted slices.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn as_ptr(self) -> core::ptr::NonNull<u8> {
+        // SAFETY: inside the region, by the invariant.
+        unsafe { self.region.at(self.offset) }
+    }
+
+    /// Bytes in the buffer.
+    #[inline]
+    pub(crate) fn len(self) -> usize {
+        self.len
+    }
+}

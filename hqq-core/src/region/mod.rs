@@ -1,0 +1,64 @@
+//! The memory that two parties share: the only place that holds raw pointers.
+//!
+//! Everything above it reaches shared bytes through [`SuperblockMemory`] and [`RingMemory`], whose
+//! safe calls stay inside the region whatever a peer writes into it.
+
+#![allow(
+    unsafe_code,
+    reason = "turns checked offsets into references to shared words"
+)]
+
+mod bytes;
+mod memory;
+#[cfg(loom)]
+mod model;
+#[cfg(not(loom))]
+mod raw;
+mod storage;
+
+use core::fmt;
+
+pub(crate) use memory::{Buffer, RingMemory, Slot, SuperblockMemory};
+#[cfg(loom)]
+pub use model::Region;
+#[cfg(not(loom))]
+pub use raw::Region;
+pub use storage::StaticRegion;
+
+/// Why bytes cannot be a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum RegionError {
+    /// The bytes do not start at a multiple of 64.
+    Misaligned {
+        /// Where they start.
+        address: usize,
+    },
+    /// There are fewer bytes than the smallest region has.
+    TooSmall {
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes given.
+        found: usize,
+    },
+}
+
+impl fmt::Display for RegionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Misaligned { address } => write!(
+                f,
+                "the region starts at address {address:#x}: align it to 64 bytes, for example with #[repr(align(64))]"
+            ),
+            Self::TooSmall { needed, found } => {
+                write!(
+                    f,
+                    "the region has {found} bytes: give it at least {needed}"
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for RegionError {}

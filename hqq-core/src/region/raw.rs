@@ -1,0 +1,175 @@
+//! A region as a pointer and a length.
+
+use core::ptr::NonNull;
+
+use super::RegionError;
+use crate::layout::{LINE, MIN_COUNT, SIZE_STEP, size_of_link};
+use crate::sync::{Counter, DataWord, SharedU32, Stamp};
+
+/// Bytes shared with a peer.
+///
+/// A clone is another handle to the same bytes. Links made from it copy in and out of them and
+/// never hold a Rust reference to bytes that a peer may write.
+///
+/// # Invariants
+/// `base` is aligned to 64 and valid for reads and writes of `len` bytes for as long as the
+/// region, a clone of it, or anything made from one exists; `len` is at least the size of the
+/// smallest link. Nobody in this program accesses the bytes except through atomics of the same
+/// size, through this crate.
+#[derive(Clone, Debug)]
+pub struct Region {
+    base: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: the bytes are reached only through atomics and through copies that are free of data
+// races; the pointer itself is never given out by a safe call.
+unsafe impl Send for Region {}
+// SAFETY: as for Send; all methods take &self and are atomic in effect.
+unsafe impl Sync for Region {}
+
+const SMALLEST: usize = match size_of_link(MIN_COUNT, SIZE_STEP) {
+    Ok(len) => len,
+    Err(_) => unreachable!(),
+};
+
+impl Region {
+    /// A region over bytes handed over for good; the peer reaches the same bytes by other means
+    /// (another core, a device, a hypervisor).
+    ///
+    /// For both ends in one program use [`Region::pair_from_static`] or
+    /// [`StaticRegion`](super::StaticRegion).
+    ///
+    /// # Errors
+    /// [`RegionError`] where the bytes are not aligned to 64 or too few for any link.
+    pub fn from_static(bytes: &'static mut [u8]) -> Result<Self, RegionError> {
+        let len = bytes.len();
+        // SAFETY: an exclusive reference for 'static is valid for ever and never used again, as
+        // it was moved in here.
+        unsafe { Self::from_raw(NonNull::from(bytes).cast(), len) }
+    }
+
+    /// The same region twice, for two cores or two contexts of one program.
+    ///
+    /// ```
+    /// use hqq_core::{Link, Fixed, InitOptions, AttachOptions, Region, Role};
+    /// #[repr(align(64))]
+    /// struct Bytes([u8; 4096]);
+    /// let bytes: &'static mut Bytes = Box::leak(Box::new(Bytes([0; 4096])));
+    /// let (near, far) = Region::pair_from_static(&mut bytes.0)?;
+    /// hqq_core::initialise(&near, &Fixed::<8, 64>::LAYOUT, &InitOptions::new())?;
+    /// let mut near: Link<Fixed<8, 64>> = Link::attach(near, &AttachOptions::new(Role::Primary))?;
+    /// let mut far: Link<Fixed<8, 64>> = Link::attach(far, &AttachOptions::new(Role::Secondary))?;
+    /// near.try_send(b"over there")?;
+    /// let mut message = [0; 64];
+    /// assert_eq!(far.try_recv(&mut message)?, 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Region::from_static`].
+    pub fn pair_from_static(bytes: &'static mut [u8]) -> Result<(Self, Self), RegionError> {
+        let region = Self::from_static(bytes)?;
+        Ok((region.clone(), region))
+    }
+
+    /// A region from a pointer and a length in bytes.
+    ///
+    /// # Errors
+    /// As [`Region::from_static`].
+    ///
+    /// # Safety
+    /// - `base` is valid for reads and writes of `len` bytes for as long as the region, a clone of
+    ///   it, or anything made from one exists.
+    /// - Meanwhile this program reaches these bytes only through this crate, or with atomic
+    ///   accesses of the sizes PROTOCOL.md gives. What other programs, cores and devices do to
+    ///   them is free.
+    pub unsafe fn from_raw(base: NonNull<u8>, len: usize) -> Result<Self, RegionError> {
+        let address = base.as_ptr().addr();
+        if !address.is_multiple_of(LINE) {
+            return Err(RegionError::Misaligned { address });
+        }
+        if len < SMALLEST {
+            return Err(RegionError::TooSmall {
+                needed: SMALLEST,
+                found: len,
+            });
+        }
+        Ok(Self { base, len })
+    }
+
+    /// Bytes in the region.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "a region is never empty")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// A pointer to `offset` bytes from the start.
+    ///
+    /// # Safety
+    /// `offset` is at most `len`.
+    #[inline]
+    pub(super) unsafe fn at(&self, offset: usize) -> NonNull<u8> {
+        debug_assert!(offset <= self.len);
+        // SAFETY: within the same allocation, by the caller's promise.
+        unsafe { self.base.add(offset) }
+    }
+
+    /// The 32-bit word at `offset`.
+    ///
+    /// # Safety
+    /// `offset` is a multiple of 4, the word lies inside the region, and is a 32-bit word by
+    /// PROTOCOL.md.
+    #[inline]
+    pub(super) unsafe fn word32(&self, offset: usize) -> &SharedU32 {
+        // SAFETY: in bounds, by the caller's promise.
+        let word = unsafe { self.at(offset) };
+        // SAFETY: aligned and in bounds by the caller's promise, valid for the region's life, and
+        // an atomic may be shared with anybody.
+        unsafe { word.cast().as_ref() }
+    }
+
+    /// The stamp at `offset`.
+    ///
+    /// # Safety
+    /// `offset` is that of a slot inside the region.
+    #[inline]
+    pub(super) unsafe fn stamp(&self, offset: usize) -> &Stamp {
+        // SAFETY: in bounds, by the caller's promise.
+        let word = unsafe { self.at(offset) };
+        // SAFETY: as in `word32`.
+        unsafe { word.cast().as_ref() }
+    }
+
+    /// The claim counter at `offset`.
+    ///
+    /// # Safety
+    /// `offset` is that of a claim counter inside the region.
+    #[inline]
+    pub(super) unsafe fn counter(&self, offset: usize) -> &Counter {
+        // SAFETY: in bounds, by the caller's promise.
+        let word = unsafe { self.at(offset) };
+        // SAFETY: as in `word32`.
+        unsafe { word.cast().as_ref() }
+    }
+
+    /// The operand or eight bytes of payload at `offset`.
+    ///
+    /// # Safety
+    /// `offset` is a multiple of 8 and the eight bytes lie inside a slot (not its stamp) or a
+    /// buffer of the region.
+    #[inline]
+    pub(super) unsafe fn data(&self, offset: usize) -> &DataWord {
+        // SAFETY: in bounds, by the caller's promise.
+        let word = unsafe { self.at(offset) };
+        // SAFETY: as in `word32`.
+        unsafe { word.cast().as_ref() }
+    }
+}
+
+static_assertions::assert_impl_all!(Region: Send, Sync, Clone, Unpin);
+static_assertions::const_assert_eq!(size_of::<Stamp>(), 8);
+static_assertions::const_assert_eq!(size_of::<Counter>(), 8);
+static_assertions::const_assert_eq!(size_of::<DataWord>(), 8);
+static_assertions::const_assert_eq!(size_of::<SharedU32>(), 4);

@@ -1,0 +1,295 @@
+//! Exclusive sides: one member, one thread, no compare-and-swap; positions are private.
+
+use super::stamp::{self, is_free, is_released, packet_at};
+use super::{Claimed, Consumer, Producer, Refused, Sealed};
+use crate::counters::{Counters, Event};
+use crate::layout::Geometry;
+use crate::position::Position;
+use crate::region::RingMemory;
+use crate::side::Attached;
+use crate::sync::ordering;
+
+/// The producing side of a ring, alone on it.
+///
+/// # Invariants
+/// All positions before `position` were published by this side or its predecessors; `released`
+/// was at some time what the ring's `released` held.
+pub struct ExclusiveProducer<G: Geometry> {
+    memory: RingMemory<G>,
+    position: Position,
+    released: u32,
+    counters: Counters,
+    side: Attached,
+}
+
+impl<G: Geometry> ExclusiveProducer<G> {
+    pub(crate) fn new(memory: RingMemory<G>, position: Position, side: Attached) -> Self {
+        // Pairs with T5x.
+        let released = memory.released().load(ordering::see_released());
+        Self {
+            memory,
+            position,
+            released,
+            counters: Counters::default(),
+            side,
+        }
+    }
+}
+
+impl<G: Geometry> Sealed for ExclusiveProducer<G> {}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<G: Geometry> Producer for ExclusiveProducer<G> {
+    type Geometry = G;
+
+    #[inline]
+    fn memory(&self) -> &RingMemory<G> {
+        &self.memory
+    }
+
+    #[inline]
+    fn try_claim(&mut self) -> Result<Position, Refused> {
+        let position = self.position;
+        let count = self.memory.count();
+        if is_released(position, self.released, count) {
+            return Ok(position);
+        }
+        // Pairs with the Release of T5x: the payload there has been read.
+        self.released = self.memory.released().load(ordering::see_released());
+        if is_released(position, self.released, count) {
+            return Ok(position);
+        }
+        // Pairs with the Release of T5.
+        let stamp = self.memory.slot(position).stamp();
+        if is_free(stamp.load_visible(ordering::see_free()), position) {
+            Ok(position)
+        } else {
+            Err(Refused::Blocked)
+        }
+    }
+
+    #[inline]
+    fn publish(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
+        let slot = self.memory.slot(position);
+        slot.store_operands(operands);
+        // T3x. Pairs with the Acquire of T4 and T4x.
+        slot.stamp()
+            .store(stamp::published(position, opcode), ordering::publish());
+        self.position = position.plus(1);
+    }
+
+    #[inline]
+    fn cancel(&mut self, _: Position, _: u8, _: &[u64; 7]) {}
+
+    #[inline]
+    fn next_position(&self) -> Position {
+        self.position
+    }
+
+    #[inline]
+    fn is_peer_closed(&self) -> bool {
+        self.side.is_peer_closed()
+    }
+
+    fn is_peer_open(&self) -> bool {
+        self.side.is_peer_open()
+    }
+
+    #[inline]
+    fn count(&mut self, event: Event) {
+        self.counters.add(event);
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+/// The consuming side of a ring, alone on it.
+///
+/// # Invariants
+/// All positions before `position` were handed out; all before `finished` were read and may be
+/// released; `flushed` is what the ring's `released` holds. `flushed` ≤ `finished` ≤ `position`,
+/// at most N/2 and 1 apart once nothing is in doubt.
+pub struct ExclusiveConsumer<G: Geometry> {
+    memory: RingMemory<G>,
+    position: Position,
+    finished: Position,
+    flushed: Position,
+    /// Positions before this one may have been read by a reader that died.
+    settled: Position,
+    counters: Counters,
+    side: Attached,
+}
+
+impl<G: Geometry> ExclusiveConsumer<G> {
+    /// A side that goes on at `start`; what lies before `settled` is in doubt.
+    pub(crate) fn new(
+        memory: RingMemory<G>,
+        start: Position,
+        settled: Position,
+        side: Attached,
+    ) -> Self {
+        Self {
+            memory,
+            position: start,
+            finished: start,
+            flushed: start,
+            settled,
+            counters: Counters::default(),
+            side,
+        }
+    }
+
+    /// T5x: tells producers how far this side has read.
+    #[inline]
+    fn flush(&mut self) {
+        if self.flushed != self.finished {
+            self.flushed = self.finished;
+            // Pairs with the Acquire of T1 and T3x.
+            self.memory
+                .released()
+                .store(self.finished.low(), ordering::release_counter());
+        }
+    }
+
+    /// Packets that a reader which died had claimed, in at-least-once regions.
+    #[cold]
+    fn try_claim_in_doubt(&mut self) -> Option<Claimed> {
+        while self.position.since(self.settled) < 0 {
+            let position = self.position;
+            // Pairs with the Release of T3.
+            let word = self
+                .memory
+                .slot(position)
+                .stamp()
+                .load(ordering::see_published());
+            match stamp::State::of(word) {
+                stamp::State::Published(at, opcode) | stamp::State::Reading(at, _, opcode)
+                    if at == position =>
+                {
+                    self.position = position.plus(1);
+                    return Some(Claimed {
+                        position,
+                        opcode,
+                        in_doubt: true,
+                    });
+                }
+                _ => {
+                    self.position = position.plus(1);
+                    self.finished = self.position;
+                }
+            }
+        }
+        None
+    }
+}
+
+impl<G: Geometry> Sealed for ExclusiveConsumer<G> {}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
+    type Geometry = G;
+
+    #[inline]
+    fn memory(&self) -> &RingMemory<G> {
+        &self.memory
+    }
+
+    #[inline]
+    fn try_claim(&mut self) -> Result<Claimed, Refused> {
+        if self.position.since(self.settled) < 0
+            && let Some(claimed) = self.try_claim_in_doubt()
+        {
+            return Ok(claimed);
+        }
+        let position = self.position;
+        // Pairs with the Release of T3 and T3x: the operands and the payload are there.
+        let loaded = self
+            .memory
+            .slot(position)
+            .stamp()
+            .load_visible(ordering::see_published());
+        let Some(opcode) = packet_at(loaded, position) else {
+            self.flush();
+            return Err(Refused::Blocked);
+        };
+        self.position = position.plus(1);
+        // Pairs with the Acquire of a joining consumer and of a producer that waits for the ring
+        // to drain.
+        self.memory
+            .r()
+            .store(self.position.get(), ordering::store_received());
+        Ok(Claimed {
+            position,
+            opcode,
+            in_doubt: false,
+        })
+    }
+
+    #[inline]
+    #[allow(
+        clippy::cast_possible_wrap,
+        reason = "a ring has at most 2^14 slots"
+    )]
+    fn release(&mut self, position: Position) {
+        if position.since(self.settled) < 0 {
+            // A slot that a shared reader left behind is free by its stamp only.
+            let stamp = self.memory.slot(position).stamp();
+            // T5. Pairs with the Acquire of T1 and T3x.
+            stamp.store(
+                stamp::released(position, self.memory.count()),
+                ordering::release_slot(),
+            );
+        }
+        self.finished = position.plus(1);
+        if self.finished.since(self.flushed) >= self.memory.count() as i64 / 2 {
+            self.flush();
+        }
+    }
+
+    fn unclaim(&mut self, position: Position) {
+        if position.since(self.settled) >= 0 {
+            self.position = position;
+            // Pairs as in `try_claim`. Going back is safe: this side is alone.
+            self.memory
+                .r()
+                .store(position.get(), ordering::store_received());
+        }
+    }
+
+    #[inline]
+    fn next_position(&self) -> Position {
+        self.position
+    }
+
+    fn is_finished(&mut self) -> bool {
+        if !self.side.is_peer_closed() {
+            return false;
+        }
+        // Looked at again after the status: a producer publishes before it closes. Pairs with T3.
+        let stamp = self.memory.slot(self.position).stamp();
+        let loaded = stamp.load_visible(ordering::see_published());
+        let before = self.position.minus(self.memory.count());
+        is_free(loaded, self.position) || packet_at(loaded, before).is_some()
+    }
+
+    fn is_peer_open(&self) -> bool {
+        self.side.is_peer_open()
+    }
+
+    #[inline]
+    fn count(&mut self, event: Event) {
+        self.counters.add(event);
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+impl<G: Geometry> Drop for ExclusiveConsumer<G> {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}

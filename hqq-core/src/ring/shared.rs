@@ -1,0 +1,359 @@
+//! Shared sides: any number of threads and members; a claim is a compare-and-swap on the slot's
+//! own stamp, which then names its owner.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::stamp::{self, ForReading, ForWriting, State};
+use super::{Claimed, Consumer, Producer, Refused, Sealed};
+use crate::counters::{Counters, Event, SharedCounters};
+use crate::layout::Geometry;
+use crate::member::Member;
+use crate::position::Position;
+use crate::region::RingMemory;
+use crate::side::Attached;
+use crate::sync::ordering;
+
+/// `released` is moved on whenever a shared consumer releases a multiple of this, so that its low
+/// 32 bits never come round to a position it was not meant for.
+const RELEASED_STEP: u64 = 1 << 30;
+
+/// Steps in one call: each failed one means that another member got on.
+const fn limit(count: usize) -> usize {
+    2 * count + 8
+}
+
+/// The producing side of a ring, for many threads at once and beside other members.
+pub struct SharedProducer<G: Geometry> {
+    memory: RingMemory<G>,
+    member: Member,
+    counters: SharedCounters,
+    side: Attached,
+}
+
+impl<G: Geometry> SharedProducer<G> {
+    pub(crate) fn new(memory: RingMemory<G>, member: Member, side: Attached) -> Self {
+        Self {
+            memory,
+            member,
+            counters: SharedCounters::default(),
+            side,
+        }
+    }
+
+    /// T1 and T2.
+    #[inline]
+    fn try_claim(&self) -> Result<Position, Refused> {
+        let memory = &self.memory;
+        let count = memory.count();
+        for _ in 0..limit(count) {
+            // Relaxed: `w` is a hint; the slot decides.
+            let position = Position::new(memory.w().load(Ordering::Relaxed));
+            let stamp = memory.slot(position).stamp();
+            // Relaxed: the exchange below acquires what it claims.
+            let word = stamp.load(Ordering::Relaxed);
+            let claim = match stamp::for_writing(word, position, count) {
+                ForWriting::Claim => true,
+                ForWriting::ClaimIfReleased => {
+                    // Pairs with the Release of T5x: the payload there has been read.
+                    let released = memory.released().load(ordering::see_released());
+                    stamp::is_released(position, released, count)
+                }
+                ForWriting::Help => {
+                    memory.w().help(position.get(), position.plus(1).get());
+                    continue;
+                }
+                ForWriting::Wait => false,
+            };
+            if !claim {
+                // Relaxed: only asks whether somebody else got on meanwhile.
+                if Position::new(memory.w().load(Ordering::Relaxed)) == position {
+                    return Err(Refused::Blocked);
+                }
+                continue;
+            }
+            // T1. Pairs with the Release of T5.
+            let claimed = stamp.compare_exchange(
+                word,
+                stamp::writing(position, self.member),
+                ordering::claim_writing(),
+                Ordering::Relaxed,
+            );
+            if claimed.is_ok() {
+                memory.w().help(position.get(), position.plus(1).get());
+                return Ok(position);
+            }
+        }
+        Err(Refused::Busy)
+    }
+}
+
+/// The consuming side of a ring, for many threads at once and beside other members.
+pub struct SharedConsumer<G: Geometry> {
+    memory: RingMemory<G>,
+    member: Member,
+    /// The next position in doubt to hand out, up to `settled`.
+    in_doubt: AtomicU64,
+    settled: Position,
+    counters: SharedCounters,
+    side: Attached,
+}
+
+impl<G: Geometry> SharedConsumer<G> {
+    /// A side whose slots in `in_doubt .. settled` that read READING with this member's id wait to
+    /// be handed out in doubt.
+    pub(crate) fn new(
+        memory: RingMemory<G>,
+        member: Member,
+        in_doubt: Position,
+        settled: Position,
+        side: Attached,
+    ) -> Self {
+        Self {
+            memory,
+            member,
+            in_doubt: AtomicU64::new(in_doubt.get()),
+            settled,
+            counters: SharedCounters::default(),
+            side,
+        }
+    }
+
+    /// T7, second half: a packet that a reader which died had claimed, taken over when joining.
+    #[cold]
+    fn try_claim_in_doubt(&self) -> Option<Claimed> {
+        loop {
+            // Relaxed: hands each position to one thread; the slots were taken over before this
+            // side was shared with any.
+            let next = self
+                .in_doubt
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+                    let next = Position::new(next);
+                    (next.since(self.settled) < 0).then(|| next.plus(1).get())
+                })
+                .ok()?;
+            let position = Position::new(next);
+            // Pairs with the Release of T3.
+            let word = self
+                .memory
+                .slot(position)
+                .stamp()
+                .load(ordering::see_published());
+            match State::of(word) {
+                State::Reading(at, owner, opcode) if at == position && owner == self.member => {
+                    return Some(Claimed {
+                        position,
+                        opcode,
+                        in_doubt: true,
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// T4 and T2.
+    #[inline]
+    fn try_claim(&self) -> Result<Claimed, Refused> {
+        // Relaxed: as in `try_claim_in_doubt`.
+        if Position::new(self.in_doubt.load(Ordering::Relaxed)) != self.settled
+            && let Some(claimed) = self.try_claim_in_doubt()
+        {
+            return Ok(claimed);
+        }
+        let memory = &self.memory;
+        let count = memory.count();
+        for _ in 0..limit(count) {
+            // Relaxed: `r` is a hint; the slot decides.
+            let position = Position::new(memory.r().load(Ordering::Relaxed));
+            let stamp = memory.slot(position).stamp();
+            // Relaxed: the exchange below acquires what it claims.
+            let word = stamp.load(Ordering::Relaxed);
+            match stamp::for_reading(word, position, count) {
+                ForReading::Claim(opcode) => {
+                    // T4. Pairs with the Release of T3 and T3x.
+                    let claimed = stamp.compare_exchange(
+                        word,
+                        stamp::reading(position, self.member, opcode),
+                        ordering::claim_reading(),
+                        Ordering::Relaxed,
+                    );
+                    if claimed.is_ok() {
+                        memory.r().help(position.get(), position.plus(1).get());
+                        return Ok(Claimed {
+                            position,
+                            opcode,
+                            in_doubt: false,
+                        });
+                    }
+                }
+                ForReading::Help => {
+                    memory.r().help(position.get(), position.plus(1).get());
+                }
+                ForReading::Wait => {
+                    // Relaxed: only asks whether somebody else got on meanwhile.
+                    if Position::new(memory.r().load(Ordering::Relaxed)) == position {
+                        return Err(Refused::Blocked);
+                    }
+                }
+            }
+        }
+        Err(Refused::Busy)
+    }
+
+    fn release(&self, position: Position) {
+        if position.get().is_multiple_of(RELEASED_STEP) {
+            // Everything this far back was read long ago. Pairs with the Acquire of T1 and T3x.
+            let long_ago = Position::new(position.get().wrapping_sub(RELEASED_STEP));
+            self.memory
+                .released()
+                .store(long_ago.low(), ordering::release_counter());
+        }
+        // T5. Pairs with the Acquire of T1 and T3x.
+        self.memory.slot(position).stamp().store(
+            stamp::released(position, self.memory.count()),
+            ordering::release_slot(),
+        );
+    }
+
+    /// C1: the slot at `r` is free, none is being read, and `r` stood still meanwhile.
+    fn is_finished(&self) -> bool {
+        if !self.side.is_peer_closed() {
+            return false;
+        }
+        let memory = &self.memory;
+        let count = memory.count();
+        // Relaxed: `r` is compared with itself, the slots decide.
+        let position = Position::new(memory.r().load(Ordering::Relaxed));
+        let settled = (0..count).all(|ahead| {
+            // Pairs with the Release of T3 and T5.
+            let word = memory
+                .slot(position.plus(ahead))
+                .stamp()
+                .load(ordering::see_published());
+            match State::of(word) {
+                State::Free(_) => true,
+                State::Published(at, _) => at.since(position) < 0,
+                _ => false,
+            }
+        });
+        // Relaxed: as above.
+        settled && Position::new(memory.r().load(Ordering::Relaxed)) == position
+    }
+}
+
+/// A thread's way to a shared side: `T` is a reference to it, or an `Arc`.
+pub struct Handle<T>(T);
+
+impl<T> Handle<T> {
+    /// A handle to the side that `side` points to.
+    pub const fn new(side: T) -> Self {
+        Self(side)
+    }
+}
+
+impl<T> Sealed for Handle<T> {}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<G, T> Producer for Handle<T>
+where
+    G: Geometry,
+    T: core::ops::Deref<Target = SharedProducer<G>>,
+{
+    type Geometry = G;
+
+    #[inline]
+    fn memory(&self) -> &RingMemory<G> {
+        &self.0.memory
+    }
+
+    #[inline]
+    fn try_claim(&mut self) -> Result<Position, Refused> {
+        self.0.try_claim()
+    }
+
+    #[inline]
+    fn publish(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
+        let slot = self.0.memory.slot(position);
+        slot.store_operands(operands);
+        // T3. Pairs with the Acquire of T4 and T4x.
+        slot.stamp()
+            .store(stamp::published(position, opcode), ordering::publish());
+    }
+
+    fn cancel(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
+        self.publish(position, opcode, operands);
+    }
+
+    fn next_position(&self) -> Position {
+        // Relaxed: a hint.
+        Position::new(self.0.memory.w().load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn is_peer_closed(&self) -> bool {
+        self.0.side.is_peer_closed()
+    }
+
+    fn is_peer_open(&self) -> bool {
+        self.0.side.is_peer_open()
+    }
+
+    #[inline]
+    fn count(&mut self, event: Event) {
+        self.0.counters.add(event);
+    }
+
+    fn counters(&self) -> Counters {
+        self.0.counters.read()
+    }
+}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<G, T> Consumer for Handle<T>
+where
+    G: Geometry,
+    T: core::ops::Deref<Target = SharedConsumer<G>>,
+{
+    type Geometry = G;
+
+    #[inline]
+    fn memory(&self) -> &RingMemory<G> {
+        &self.0.memory
+    }
+
+    #[inline]
+    fn try_claim(&mut self) -> Result<Claimed, Refused> {
+        self.0.try_claim()
+    }
+
+    #[inline]
+    fn release(&mut self, position: Position) {
+        self.0.release(position);
+    }
+
+    fn unclaim(&mut self, position: Position) {
+        self.0.release(position);
+    }
+
+    fn next_position(&self) -> Position {
+        // Relaxed: a hint.
+        Position::new(self.0.memory.r().load(Ordering::Relaxed))
+    }
+
+    fn is_finished(&mut self) -> bool {
+        self.0.is_finished()
+    }
+
+    fn is_peer_open(&self) -> bool {
+        self.0.side.is_peer_open()
+    }
+
+    #[inline]
+    fn count(&mut self, event: Event) {
+        self.0.counters.add(event);
+    }
+
+    fn counters(&self) -> Counters {
+        self.0.counters.read()
+    }
+}

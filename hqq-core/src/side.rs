@@ -1,0 +1,362 @@
+//! Who uses which side of which ring: taking a side, leaving it, watching the other one
+//! (PROTOCOL.md, "Sides and members").
+
+use core::fmt;
+
+use crate::layout::{Direction, Layout};
+use crate::member::{Member, Mode, Role};
+use crate::region::SuperblockMemory;
+use crate::sync::ordering;
+
+const STATUS: usize = 0;
+const MEMBER_STATUS: usize = 0;
+const MEMBER_PID: usize = 1;
+
+/// Whether a side has a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SideState {
+    /// Nobody has taken it since the region was initialised.
+    Vacant,
+    /// At least one member has it.
+    Open,
+    /// The last member has left.
+    Closed,
+}
+
+/// The status word of a side: `epoch << 4 | mode << 2 | state`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SideStatus(u32);
+
+impl SideStatus {
+    /// The status that the word in the region stands for.
+    #[must_use]
+    pub const fn from_word(word: u32) -> Self {
+        Self(word)
+    }
+
+    const fn new(state: SideState, mode: Mode, epoch: u32) -> Self {
+        let state = match state {
+            SideState::Vacant => 0,
+            SideState::Open => 1,
+            SideState::Closed => 2,
+        };
+        Self(epoch << 4 | mode.code() << 2 | state)
+    }
+
+    /// Whether the side has a member; an unknown value counts as closed.
+    #[must_use]
+    pub const fn state(self) -> SideState {
+        match self.0 & 3 {
+            0 => SideState::Vacant,
+            1 => SideState::Open,
+            _ => SideState::Closed,
+        }
+    }
+
+    /// The mode it is or was used in; `None` before its first member.
+    #[must_use]
+    pub const fn mode(self) -> Option<Mode> {
+        Mode::from_code(self.0 >> 2 & 3)
+    }
+
+    /// How often a first member has taken it, modulo 2^28.
+    #[must_use]
+    pub const fn epoch(self) -> u32 {
+        self.0 >> 4
+    }
+}
+
+impl fmt::Debug for SideStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SideStatus")
+            .field("state", &self.state())
+            .field("mode", &self.mode())
+            .field("epoch", &self.epoch())
+            .finish()
+    }
+}
+
+/// What the caller knows about a side's other members.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Presence {
+    /// Nothing: the region's own records are believed.
+    #[default]
+    Recorded,
+    /// No other member lives; what the records say of one is what a dead one left.
+    Alone,
+    /// Other members live.
+    Others,
+}
+
+/// Why a side cannot be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum SideError {
+    /// Another member has it exclusively, or has it while this one wants it exclusively.
+    Mode {
+        /// The direction of the ring.
+        direction: Direction,
+        /// The mode asked for.
+        wanted: Mode,
+        /// The mode it is used in; `None` where its record is damaged.
+        found: Option<Mode>,
+    },
+    /// The member id is in use.
+    MemberInUse {
+        /// The id.
+        member: Member,
+    },
+    /// The member table has no such entry.
+    NoSuchMember {
+        /// The id.
+        member: Member,
+        /// Entries a role.
+        members: usize,
+    },
+}
+
+impl fmt::Display for SideError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mode {
+                direction,
+                wanted: Mode::Exclusive,
+                found: Some(found),
+            } => write!(
+                f,
+                "the side is in use ({found}, {direction}) and cannot be had for one alone: take the other role, share it at all ends, or wait until it is left"
+            ),
+            Self::Mode {
+                direction,
+                wanted,
+                found: Some(found),
+            } => write!(
+                f,
+                "the side is in use as {found} ({direction}), not as {wanted}: use the same mode, or wait until it is left"
+            ),
+            Self::Mode {
+                direction,
+                found: None,
+                ..
+            } => write!(
+                f,
+                "the record of the side ({direction}) is damaged: remove the region"
+            ),
+            Self::MemberInUse { member } => {
+                write!(f, "member {member} is in use: choose another id")
+            }
+            Self::NoSuchMember { member, members } => write!(
+                f,
+                "member {member} does not exist: this region has ids 1 to {members}"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for SideError {}
+
+/// One side of one ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Side {
+    pub(crate) role: Role,
+    pub(crate) consumer: bool,
+}
+
+impl Side {
+    pub(crate) const fn direction(self) -> Direction {
+        if self.consumer {
+            self.role.receives()
+        } else {
+            self.role.sends()
+        }
+    }
+
+    fn status(self, memory: &SuperblockMemory) -> SideStatus {
+        let word = memory.side(self.direction(), self.consumer, STATUS);
+        // Pairs with the Release in `take` and in `Attached::drop`.
+        SideStatus(word.load(ordering::see_status()))
+    }
+
+    fn opposite_status(self, memory: &SuperblockMemory) -> SideStatus {
+        let word = memory.side(self.direction(), !self.consumer, STATUS);
+        // Pairs as in `status`.
+        SideStatus(word.load(ordering::see_status()))
+    }
+
+    fn member_status(self, memory: &SuperblockMemory, member: Member) -> Option<SideStatus> {
+        let secondary = self.role.is_secondary();
+        let word = memory.member(secondary, member, self.consumer, MEMBER_STATUS)?;
+        // Pairs with the Release in `set_member`.
+        Some(SideStatus(word.load(ordering::see_status())))
+    }
+
+    fn set_member(self, memory: &SuperblockMemory, member: Member, status: SideStatus, pid: u32) {
+        let secondary = self.role.is_secondary();
+        let word = |index| memory.member(secondary, member, self.consumer, index);
+        if let (Some(pid_word), Some(status_word)) = (word(MEMBER_PID), word(MEMBER_STATUS)) {
+            // Pairs with the Acquire in `member_status`.
+            pid_word.store(pid, ordering::store_status());
+            status_word.store(status.0, ordering::store_status());
+        }
+    }
+
+    /// Takes the side; says whether as its first member. Serialised with every other taking and
+    /// leaving of the region by the caller (PROTOCOL.md A1), except that two which both believe
+    /// the records cannot both get it exclusively where there is compare-and-swap.
+    pub(crate) fn take(
+        self,
+        memory: &SuperblockMemory,
+        mode: Mode,
+        member: Member,
+        pid: u32,
+        presence: Presence,
+    ) -> Result<(Attached, bool), SideError> {
+        let found = self.status(memory);
+        let occupied = match presence {
+            Presence::Recorded => found.state() == SideState::Open,
+            Presence::Alone => false,
+            Presence::Others => true,
+        };
+        let mismatch = SideError::Mode {
+            direction: self.direction(),
+            wanted: mode,
+            found: found.mode(),
+        };
+        if occupied && (mode, found.mode()) != (Mode::Shared, Some(Mode::Shared)) {
+            return Err(mismatch);
+        }
+        let Some(recorded) = self.member_status(memory, member) else {
+            return Err(SideError::NoSuchMember {
+                member,
+                members: memory.members(),
+            });
+        };
+        if presence == Presence::Recorded && occupied && recorded.state() == SideState::Open {
+            return Err(SideError::MemberInUse { member });
+        }
+        let status = if occupied {
+            found
+        } else {
+            SideStatus::new(SideState::Open, mode, found.epoch().wrapping_add(1))
+        };
+        if !occupied && !exchange(memory, self, found, status) {
+            return Err(mismatch);
+        }
+        self.set_member(memory, member, status, pid);
+        let peer = self.opposite_status(memory);
+        let attached = Attached {
+            memory: memory.clone(),
+            side: self,
+            mode,
+            member,
+            ignored: (peer.state() != SideState::Open).then_some(peer),
+        };
+        Ok((attached, !occupied))
+    }
+}
+
+/// Moves the status of a side from `found` to `status`; `false` where somebody else has moved it.
+fn exchange(memory: &SuperblockMemory, side: Side, found: SideStatus, status: SideStatus) -> bool {
+    let word = memory.side(side.direction(), side.consumer, STATUS);
+    #[cfg(target_has_atomic = "32")]
+    {
+        // Pairs with the Acquire in `status`.
+        word.compare_exchange(
+            found.0,
+            status.0,
+            ordering::store_status(),
+            ordering::see_status(),
+        )
+        .is_ok()
+    }
+    #[cfg(not(target_has_atomic = "32"))]
+    {
+        let _ = found;
+        // Pairs as above. Without an exchange the role was agreed beforehand.
+        word.store(status.0, ordering::store_status());
+        true
+    }
+}
+
+/// A side that a member has taken; leaves it when dropped (C1).
+///
+/// # Invariants
+/// `side` is recorded as open by `member`, unless a peer overwrote the records.
+pub(crate) struct Attached {
+    memory: SuperblockMemory,
+    side: Side,
+    mode: Mode,
+    member: Member,
+    /// The other side's status when this one was taken, where it was not open: it has left before
+    /// this one came, so its being closed ends nothing yet.
+    ignored: Option<SideStatus>,
+}
+
+impl Attached {
+    /// The other side has come and gone (Acquire: all it published can be seen).
+    #[inline]
+    pub(crate) fn is_peer_closed(&self) -> bool {
+        let status = self.side.opposite_status(&self.memory);
+        status.state() == SideState::Closed && self.ignored != Some(status)
+    }
+
+    /// The other side has a member now.
+    pub(crate) fn is_peer_open(&self) -> bool {
+        self.side.opposite_status(&self.memory).state() == SideState::Open
+    }
+
+    /// Lets a close that came before this side count: there are messages from that time.
+    pub(crate) fn heed_earlier_close(&mut self) {
+        self.ignored = None;
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let Self {
+            memory,
+            side,
+            mode,
+            member,
+            ..
+        } = self;
+        let status = side.status(memory);
+        let closed = SideStatus::new(SideState::Closed, *mode, status.epoch());
+        side.set_member(memory, *member, closed, 0);
+        let others = *mode == Mode::Shared
+            && (1..=u8::MAX)
+                .filter_map(Member::new)
+                .map_while(|other| side.member_status(memory, other))
+                .any(|other| other.state() == SideState::Open);
+        if !others {
+            let word = memory.side(side.direction(), side.consumer, STATUS);
+            // Pairs with the Acquire in `opposite_status`: whoever sees this sees what was
+            // published before.
+            word.store(closed.0, ordering::store_status());
+        }
+    }
+}
+
+/// Zeroes the records of all sides and members.
+pub(crate) fn clear(memory: &SuperblockMemory, layout: &Layout) {
+    // Relaxed: published by the region's state.
+    let relaxed = ordering::Ordering::Relaxed;
+    for consumer in [false, true] {
+        for index in 0..16 {
+            for direction in Direction::BOTH {
+                memory.side(direction, consumer, index).store(0, relaxed);
+            }
+            for secondary in [false, true] {
+                (1..=u8::MAX)
+                    .filter_map(Member::new)
+                    .take(layout.members())
+                    .filter_map(|member| memory.member(secondary, member, consumer, index))
+                    .for_each(|word| word.store(0, relaxed));
+            }
+        }
+    }
+}

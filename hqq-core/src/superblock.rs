@@ -1,0 +1,520 @@
+//! The superblock: what a region is, who uses which side, and how one is made or refused
+//! (PROTOCOL.md, "Superblock").
+
+use core::fmt;
+
+use zerocopy::little_endian::{U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::layout::{Direction, IDENTITY_LEN, Layout, LayoutError};
+use crate::position::Position;
+use crate::region::{Region, SuperblockMemory};
+use crate::ring::stamp;
+use crate::sync::ordering;
+
+/// The first eight bytes of a format-2 region.
+pub const MAGIC: u64 = 0x4851_515f_5354_4c32;
+/// The first eight bytes of a format-1 region (HQQ-Go 1.0).
+pub const MAGIC_FORMAT_1: u64 = 0x4851_515f_5354_4c31;
+/// The version of format 2 that this crate writes: major, minor.
+pub const VERSION: (u32, u32) = (2, 0);
+/// Incompatible features that this crate knows; a region with any other is refused.
+pub const INCOMPATIBLE_FEATURES: u32 = 0;
+
+/// `state` while a region is being initialised; format 1 has no such value, so HQQ-Go never takes
+/// the region for an empty one.
+pub const STATE_INITIALISING: u32 = 0x0201;
+/// `state` of a region that is ready.
+pub const STATE_READY: u32 = 0x0202;
+
+const STATE_WORD: usize = 2;
+const WORDS: usize = IDENTITY_LEN / 4;
+
+/// The identity as it lies in the region.
+#[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
+#[repr(C)]
+struct Wire {
+    magic: U64,
+    state: U32,
+    state_high: U32,
+    major: U32,
+    minor: U32,
+    compatible: U32,
+    incompatible: U32,
+    alignment: U32,
+    count: U32,
+    size: U32,
+    checksum: U32,
+    layout_len: U64,
+    session: U64,
+    members: U32,
+    delivery: U32,
+    reserved: [u8; 56],
+}
+
+static_assertions::const_assert_eq!(size_of::<Wire>(), IDENTITY_LEN);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, magic), 0);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, state), 4 * STATE_WORD);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, major), 16);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, minor), 20);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, compatible), 24);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, incompatible), 28);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, alignment), 32);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, count), 36);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, size), 40);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, checksum), 44);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, layout_len), 48);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, session), 56);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, members), 64);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, delivery), 68);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, reserved), 72);
+
+impl Wire {
+    /// CRC-32 (IEEE) of the identity with `state` and `checksum` as zero.
+    fn checksum(&self) -> u32 {
+        let mut plain = *self;
+        plain.state = U32::ZERO;
+        plain.checksum = U32::ZERO;
+        let mut crc = u32::MAX;
+        for byte in plain.as_bytes() {
+            crc ^= u32::from(*byte);
+            for _ in 0..8 {
+                let carry = crc & 1;
+                crc >>= 1;
+                if carry != 0 {
+                    crc ^= 0xedb8_8320;
+                }
+            }
+        }
+        !crc
+    }
+}
+
+/// What happens to a message that a reader had claimed when it died.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Delivery {
+    /// It is dropped.
+    #[default]
+    AtMostOnce,
+    /// It is handed out again, marked as in doubt.
+    AtLeastOnce,
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AtMostOnce => "at most once",
+            Self::AtLeastOnce => "at least once",
+        })
+    }
+}
+
+/// What a region says it is: a checked copy, in private memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Identity {
+    /// Where everything lies.
+    pub layout: Layout,
+    /// The minor version of the format that wrote it.
+    pub minor: u32,
+    /// Features that readers may ignore.
+    pub compatible: u32,
+    /// Chosen by whoever initialised the region, to tell one initialisation from the next.
+    pub session: u64,
+    /// What happens to messages in doubt.
+    pub delivery: Delivery,
+}
+
+impl Identity {
+    /// Bytes at the start of a region that the identity takes.
+    pub const LEN: usize = IDENTITY_LEN;
+
+    /// Checks the first 128 bytes of a region that has `len` bytes.
+    ///
+    /// # Errors
+    /// [`FormatError`], one kind for each field that does not fit.
+    pub fn parse(bytes: &[u8; IDENTITY_LEN], len: u64) -> Result<Self, FormatError> {
+        let wire: Wire = zerocopy::transmute!(*bytes);
+        if wire.state.get() == 0 && wire.magic.get() == 0 {
+            return Err(FormatError::Empty);
+        }
+        if wire.magic.get() == MAGIC_FORMAT_1 {
+            return Err(FormatError::Format1);
+        }
+        if wire.state.get() == STATE_INITIALISING {
+            return Err(FormatError::Initialising);
+        }
+        if wire.magic.get() != MAGIC {
+            return Err(FormatError::Magic {
+                found: wire.magic.get(),
+            });
+        }
+        if wire.state.get() != STATE_READY {
+            return Err(FormatError::State {
+                found: wire.state.get(),
+            });
+        }
+        if wire.major.get() != VERSION.0 {
+            return Err(FormatError::Version {
+                major: wire.major.get(),
+                minor: wire.minor.get(),
+            });
+        }
+        if wire.checksum.get() != wire.checksum() {
+            return Err(FormatError::Checksum {
+                found: wire.checksum.get(),
+                computed: wire.checksum(),
+            });
+        }
+        let unknown = wire.incompatible.get() & !INCOMPATIBLE_FEATURES;
+        if unknown != 0 {
+            return Err(FormatError::Incompatible { features: unknown });
+        }
+        if wire.state_high != U32::ZERO
+            || wire.minor.get() == VERSION.1 && wire.reserved != [0; 56]
+        {
+            return Err(FormatError::Reserved);
+        }
+        let field = |value: U32| usize::try_from(value.get()).unwrap_or(usize::MAX);
+        let layout = Layout::new(
+            field(wire.count),
+            field(wire.size),
+            field(wire.alignment),
+            field(wire.members),
+        )?;
+        if wire.layout_len.get() != layout.len() as u64 {
+            return Err(FormatError::Length {
+                recorded: wire.layout_len.get(),
+                computed: layout.len() as u64,
+            });
+        }
+        if len < layout.len() as u64 {
+            return Err(FormatError::Truncated {
+                needed: layout.len() as u64,
+                found: len,
+            });
+        }
+        let delivery = match wire.delivery.get() {
+            0 => Delivery::AtMostOnce,
+            1 => Delivery::AtLeastOnce,
+            found => return Err(FormatError::Delivery { found }),
+        };
+        Ok(Self {
+            layout,
+            minor: wire.minor.get(),
+            compatible: wire.compatible.get(),
+            session: wire.session.get(),
+            delivery,
+        })
+    }
+
+    /// Reads and checks the identity of a region, each word once.
+    ///
+    /// # Errors
+    /// As [`Identity::parse`].
+    pub fn read(region: &Region) -> Result<Self, FormatError> {
+        let memory = SuperblockMemory::new(region);
+        let mut bytes = [0; IDENTITY_LEN];
+        // The state first: pairs with the Release in `initialise`, all else was written before.
+        let state = memory.identity(STATE_WORD).load(ordering::see_status());
+        let (words, _) = bytes.as_chunks_mut::<4>();
+        for (index, word) in words.iter_mut().enumerate() {
+            let value = if index == STATE_WORD {
+                state
+            } else {
+                // Pairs as above.
+                memory.identity(index).load(ordering::see_status())
+            };
+            *word = value.to_le_bytes();
+        }
+        Self::parse(&bytes, region.len() as u64)
+    }
+}
+
+/// How a region is initialised.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct InitOptions {
+    session: u64,
+    delivery: Delivery,
+    start: Position,
+}
+
+impl InitOptions {
+    /// At most once, session 0, positions from 0 on.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            session: 0,
+            delivery: Delivery::AtMostOnce,
+            start: Position::new(0),
+        }
+    }
+
+    /// A value that tells this initialisation from others, such as a random number.
+    #[must_use]
+    pub const fn session(mut self, session: u64) -> Self {
+        self.session = session;
+        self
+    }
+
+    /// What happens to messages in doubt.
+    #[must_use]
+    pub const fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
+        self
+    }
+
+    /// The first position of both rings, for tests of the counters' wrap.
+    #[must_use]
+    pub const fn start(mut self, start: Position) -> Self {
+        self.start = start;
+        self
+    }
+}
+
+/// Makes a region ready for `layout`, whatever it held: everything but the buffers is written.
+///
+/// The caller knows that nobody uses the region: it was handed over for good, or the caller holds
+/// the lock that attaching takes, or has [claimed](try_claim) it.
+///
+/// # Errors
+/// [`FormatError::Truncated`] where the region is smaller than the layout.
+pub fn initialise(
+    region: &Region,
+    layout: &Layout,
+    options: &InitOptions,
+) -> Result<(), FormatError> {
+    let truncated = FormatError::Truncated {
+        needed: layout.len() as u64,
+        found: region.len() as u64,
+    };
+    let memory = SuperblockMemory::with_layout(region, layout).ok_or(truncated)?;
+    let relaxed = ordering::Ordering::Relaxed;
+    // Pairs with the Acquire in `Identity::read`: whoever sees what follows sees this.
+    memory
+        .identity(STATE_WORD)
+        .store(STATE_INITIALISING, ordering::store_status());
+    crate::side::clear(&memory, layout);
+    for direction in Direction::BOTH {
+        clear_ring(region, layout, direction, options.start).ok_or(truncated)?;
+    }
+    let field = |value: usize| U32::new(u32::try_from(value).unwrap_or(u32::MAX));
+    let mut wire = Wire {
+        magic: U64::new(MAGIC),
+        state: U32::new(STATE_INITIALISING),
+        state_high: U32::ZERO,
+        major: U32::new(VERSION.0),
+        minor: U32::new(VERSION.1),
+        compatible: U32::ZERO,
+        incompatible: U32::ZERO,
+        alignment: field(layout.alignment()),
+        count: field(layout.count()),
+        size: field(layout.size()),
+        checksum: U32::ZERO,
+        layout_len: U64::new(layout.len() as u64),
+        session: U64::new(options.session),
+        members: field(layout.members()),
+        delivery: U32::new(match options.delivery {
+            Delivery::AtMostOnce => 0,
+            Delivery::AtLeastOnce => 1,
+        }),
+        reserved: [0; 56],
+    };
+    wire.checksum = U32::new(wire.checksum());
+    let (words, _) = wire.as_bytes().as_chunks::<4>();
+    // Backwards, so that the magic comes last but one.
+    for (index, word) in words.iter().enumerate().rev() {
+        if index != STATE_WORD {
+            // Relaxed: published by the state.
+            memory
+                .identity(index)
+                .store(u32::from_le_bytes(*word), relaxed);
+        }
+    }
+    // Pairs with the Acquire in `Identity::read`.
+    memory
+        .identity(STATE_WORD)
+        .store(STATE_READY, ordering::store_status());
+    Ok(())
+}
+
+/// Writes the header and the stamps of one ring; `None` where it does not fit the region.
+fn clear_ring(
+    region: &Region,
+    layout: &Layout,
+    direction: Direction,
+    start: Position,
+) -> Option<()> {
+    let memory =
+        crate::region::RingMemory::<crate::layout::Dynamic>::new(region, layout, direction)?;
+    let relaxed = ordering::Ordering::Relaxed;
+    // Relaxed throughout: published by the region's state.
+    for consumer in [false, true] {
+        for index in 0..WORDS / 2 {
+            memory.wait_word(consumer, index).store(0, relaxed);
+        }
+    }
+    memory.w().store(start.get(), relaxed);
+    memory.r().store(start.get(), relaxed);
+    memory.released().store(start.low(), relaxed);
+    for ahead in 0..layout.count() {
+        let position = start.plus(ahead);
+        let slot = memory.slot(position);
+        slot.store_operands(&[0; 7]);
+        slot.stamp().store(stamp::free(position), relaxed);
+    }
+    Some(())
+}
+
+/// Claims an empty region (all of its state zero) for [`initialise`]; `false` where somebody else
+/// has.
+///
+/// Not on targets without compare-and-swap: there, who initialises is agreed beforehand.
+#[cfg(target_has_atomic = "32")]
+#[must_use]
+pub fn try_claim(region: &Region) -> bool {
+    SuperblockMemory::new(region)
+        .identity(STATE_WORD)
+        .compare_exchange(
+            0,
+            STATE_INITIALISING,
+            // Pairs with nothing: the claimer alone goes on.
+            ordering::see_status(),
+            ordering::see_status(),
+        )
+        .is_ok()
+}
+
+/// Why a region's bytes are not a region that this version can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum FormatError {
+    /// All zero: nobody has initialised it yet.
+    Empty,
+    /// Somebody is initialising it, or died doing so.
+    Initialising,
+    /// A region of format 1, as HQQ-Go 1.0 makes them.
+    Format1,
+    /// Not a region at all.
+    Magic {
+        /// The first eight bytes.
+        found: u64,
+    },
+    /// The state is none of format 2.
+    State {
+        /// The state word.
+        found: u32,
+    },
+    /// Written by another major version.
+    Version {
+        /// Its major version.
+        major: u32,
+        /// Its minor version.
+        minor: u32,
+    },
+    /// The identity was damaged.
+    Checksum {
+        /// The checksum in the region.
+        found: u32,
+        /// The checksum of the fields.
+        computed: u32,
+    },
+    /// It has features that this version does not know and must not ignore.
+    Incompatible {
+        /// The unknown feature bits.
+        features: u32,
+    },
+    /// Fields that must be zero are not.
+    Reserved,
+    /// Its geometry is not one that a region can have.
+    Layout(LayoutError),
+    /// Its recorded length is not that of its geometry.
+    Length {
+        /// Bytes, as the region says.
+        recorded: u64,
+        /// Bytes, as the geometry makes.
+        computed: u64,
+    },
+    /// There are fewer bytes than it says.
+    Truncated {
+        /// Bytes needed.
+        needed: u64,
+        /// Bytes there.
+        found: u64,
+    },
+    /// The delivery policy is unknown.
+    Delivery {
+        /// The policy word.
+        found: u32,
+    },
+}
+
+impl From<LayoutError> for FormatError {
+    fn from(error: LayoutError) -> Self {
+        Self::Layout(error)
+    }
+}
+
+impl fmt::Display for FormatError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the region is empty: initialise it, or wait for its creator"),
+            Self::Initialising => f.write_str(
+                "the region is being initialised: wait for its creator, or remove it if that died",
+            ),
+            Self::Format1 => f.write_str(
+                "the region has format 1 (HQQ-Go 1.0), which this version does not speak: create a region of format 2",
+            ),
+            Self::Magic { found } => write!(
+                f,
+                "not an HQQ region: it starts with {found:#018x}, not {MAGIC:#018x}"
+            ),
+            Self::State { found } => write!(
+                f,
+                "the region's state is {found:#x}, not ready ({STATE_READY:#x}): it is damaged, remove it"
+            ),
+            Self::Version { major, minor } => write!(
+                f,
+                "the region has version {major}.{minor}, this program speaks {}.x: use the same version at both ends",
+                VERSION.0
+            ),
+            Self::Checksum { found, computed } => write!(
+                f,
+                "the superblock's checksum is {found:#010x}, its fields make {computed:#010x}: it is damaged, remove it"
+            ),
+            Self::Incompatible { features } => write!(
+                f,
+                "the region uses features {features:#x} that this version does not know: update this program"
+            ),
+            Self::Reserved => {
+                f.write_str("fields of the superblock that must be zero are not: it is damaged")
+            }
+            Self::Layout(error) => write!(f, "the region's geometry is impossible: {error}"),
+            Self::Length { recorded, computed } => write!(
+                f,
+                "the region says it has {recorded} bytes, its geometry makes {computed}: it is damaged, remove it"
+            ),
+            Self::Truncated { needed, found } => write!(
+                f,
+                "the region needs {needed} bytes and has {found}: it was cut short, make it anew"
+            ),
+            Self::Delivery { found } => write!(
+                f,
+                "the region's delivery policy is {found}: this version knows 0 (at most once) and 1 (at least once)"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for FormatError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Layout(error) => Some(error),
+            _ => None,
+        }
+    }
+}

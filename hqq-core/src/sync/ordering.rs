@@ -1,0 +1,71 @@
+//! The memory ordering of every transition, by name; each says which other it pairs with.
+//!
+//! They are functions so that a loom build can weaken one of them to `Relaxed` (environment
+//! variable `HQQ_WEAKEN`) and show that a model then fails: see `tests/loom.rs`.
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::Ordering;
+#[cfg(not(loom))]
+pub(crate) use portable_atomic::Ordering;
+
+macro_rules! orderings {
+    ($($(#[$doc:meta])* $name:ident = $ordering:ident;)*) => {
+        $(
+            $(#[$doc])*
+            #[cfg(not(loom))]
+            #[allow(dead_code, reason = "narrow builds have no shared sides")]
+            #[inline]
+            pub(crate) const fn $name() -> Ordering {
+                Ordering::$ordering
+            }
+
+            $(#[$doc])*
+            #[cfg(loom)]
+            pub(crate) fn $name() -> Ordering {
+                if weakened(stringify!($name)) { Ordering::Relaxed } else { Ordering::$ordering }
+            }
+        )*
+
+        /// The names that `HQQ_WEAKEN` understands.
+        #[cfg(loom)]
+        pub const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+orderings! {
+    /// T3, T3x: a packet is in its slot. Pairs with [`claim_reading`] and [`see_published`].
+    publish = Release;
+    /// T4x: an exclusive consumer looks for a packet. Pairs with [`publish`].
+    see_published = Acquire;
+    /// T4: a shared consumer claims a packet. Pairs with [`publish`].
+    claim_reading = Acquire;
+    /// T5: a slot has been read. Pairs with [`claim_writing`] and [`see_free`].
+    release_slot = Release;
+    /// T1: a shared producer claims a slot. Pairs with [`release_slot`].
+    claim_writing = Acquire;
+    /// T3x: an exclusive producer looks for a free slot. Pairs with [`release_slot`].
+    see_free = Acquire;
+    /// T5x: everything before this position has been read. Pairs with [`see_released`].
+    release_counter = Release;
+    /// T1, T3x: how far an exclusive consumer has read. Pairs with [`release_counter`].
+    see_released = Acquire;
+    /// T4x: the next position to hand out. Pairs with [`see_received`].
+    store_received = Release;
+    /// Joining and draining: how far was handed out. Pairs with [`store_received`].
+    see_received = Acquire;
+    /// A side's or a region's state changed. Pairs with [`see_status`].
+    store_status = Release;
+    /// Is the other side open or closed, the region ready. Pairs with [`store_status`].
+    see_status = Acquire;
+}
+
+/// Whether this run asked for the ordering `name` to be weakened.
+#[cfg(loom)]
+fn weakened(name: &str) -> bool {
+    use std::sync::OnceLock;
+    static CHOSEN: OnceLock<Option<std::string::String>> = OnceLock::new();
+    CHOSEN
+        .get_or_init(|| std::env::var("HQQ_WEAKEN").ok())
+        .as_deref()
+        == Some(name)
+}
