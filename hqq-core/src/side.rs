@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::layout::{Direction, Layout};
 use crate::member::{Member, Mode, Role};
-use crate::region::SuperblockMemory;
+use crate::region::{Region, SuperblockMemory};
 use crate::sync::ordering;
 
 const STATUS: usize = 0;
@@ -76,6 +76,12 @@ impl fmt::Debug for SideStatus {
             .field("epoch", &self.epoch())
             .finish()
     }
+}
+
+/// The status of one side of `role`, as the region records it.
+#[must_use]
+pub fn status(region: &Region, role: Role, consumer: bool) -> SideStatus {
+    Side { role, consumer }.status(&SuperblockMemory::new(region))
 }
 
 /// What the caller knows about a side's other members.

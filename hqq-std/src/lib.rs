@@ -1,1 +1,55 @@
-//! Placeholder.
+//! HQQ links over the shared memory of an operating system.
+//!
+//! [`hqq_core`] moves the messages; this crate adds named regions and their hygiene
+//! ([`LinkOptions`]), waiting with deadlines, the traits of [`std::io`], and, with feature `cli`,
+//! the `hqq` command.
+//!
+//! ```
+//! // Two ends in one process, over anonymous memory; `LinkOptions` opens named regions.
+//! let (mut near, mut far) = hqq_std::pair()?;
+//! let echo = std::thread::spawn(move || {
+//!     let mut message = [0; 64];
+//!     let len = far.recv(&mut message)?;
+//!     far.send(&message[..len])?;
+//!     Ok::<(), hqq_std::Error>(())
+//! });
+//! near.send(b"are you there?")?;
+//! let mut answer = [0; 64];
+//! let len = near.recv(&mut answer)?;
+//! assert_eq!(&answer[..len], b"are you there?");
+//! echo.join().unwrap()?;
+//! # Ok::<(), hqq_std::Error>(())
+//! ```
+//!
+//! | module | job |
+//! |---|---|
+//! | [`options`] | which region, how made, which role: [`LinkOptions`] |
+//! | [`name`] | names of regions, listing and removing them |
+//! | [`link`] | [`StandardLink`], [`SharedLink`], [`Sender`], [`Receiver`] |
+//! | [`datagram`] | addresses: `send_to`, `recv_from` |
+//! | [`wait`] | spinning, yielding, sleeping, until a deadline |
+//! | [`inspect`] | looking at a region without taking part |
+//! | [`error`] | what can go wrong |
+#![deny(unsafe_code)]
+
+mod attach;
+pub mod datagram;
+pub mod error;
+pub mod inspect;
+mod kept;
+pub mod link;
+mod mapping;
+pub mod name;
+pub mod options;
+mod sys;
+mod trace;
+pub mod wait;
+
+pub use datagram::LinkAddr;
+pub use error::{DrainError, Error, OpenError, RecvError, SendError};
+pub use hqq_core::{
+    Counters, Delivery, Direction, Dynamic, Member, Mode, Role, TryRecvError, TrySendError,
+};
+pub use link::{Receiver, Sender, SharedLink, SharedReceiver, SharedSender, StandardLink};
+pub use name::{RegionName, list, unlink};
+pub use options::{LinkOptions, pair};

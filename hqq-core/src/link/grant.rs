@@ -19,39 +19,34 @@ use crate::wait::Wait;
 /// # Invariants
 /// All parties to the region keep to PROTOCOL.md: none writes a buffer that another has claimed,
 /// nor stamps and counters that are not its to write.
-pub struct Trusted<T>(T);
+pub struct Trusted<'a, T>(&'a mut T);
 
-impl<T> Trusted<T> {
+impl<'a, T> Trusted<'a, T> {
     /// Vouches for everybody who can write the region.
     ///
     /// # Safety
     /// For as long as this value or a grant made from it exists, nobody writes a buffer that
     /// somebody else has claimed, and stamps and counters change only by the rules of PROTOCOL.md.
-    pub(super) const unsafe fn new(half: T) -> Self {
+    pub(super) const unsafe fn new(half: &'a mut T) -> Self {
         Self(half)
     }
+}
 
-    /// The half, without the trust.
-    pub fn into_inner(self) -> T {
+impl<T> Deref for Trusted<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
         self.0
     }
 }
 
-impl<T> Deref for Trusted<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-impl<T> DerefMut for Trusted<T> {
+impl<T> DerefMut for Trusted<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.0
+        self.0
     }
 }
 
-impl<P: Producer> Trusted<Sender<P>> {
+impl<P: Producer> Trusted<'_, Sender<P>> {
     /// A free buffer as a slice, if there is one.
     ///
     /// # Errors
@@ -100,7 +95,7 @@ impl<P: Producer> Trusted<Sender<P>> {
     }
 }
 
-impl<C: Consumer> Trusted<Receiver<C>> {
+impl<C: Consumer> Trusted<'_, Receiver<C>> {
     /// The next message as a slice, if there is one.
     ///
     /// # Errors

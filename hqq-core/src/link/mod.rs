@@ -377,7 +377,7 @@ impl<P: crate::ring::Producer> Sender<P> {
     /// For as long as the result or a grant made from it exists, nobody writes a buffer that
     /// somebody else has claimed, and stamps and counters change only by the rules of PROTOCOL.md.
     #[allow(unsafe_code, reason = "the one call in which the user vouches")]
-    pub const unsafe fn trusted(self) -> Trusted<Self> {
+    pub const unsafe fn trusted(&mut self) -> Trusted<'_, Self> {
         // SAFETY: the caller's promise is the same.
         unsafe { Trusted::new(self) }
     }
@@ -390,7 +390,7 @@ impl<C: crate::ring::Consumer> Receiver<C> {
     /// # Safety
     /// As for [`Sender::trusted`].
     #[allow(unsafe_code, reason = "the one call in which the user vouches")]
-    pub const unsafe fn trusted(self) -> Trusted<Self> {
+    pub const unsafe fn trusted(&mut self) -> Trusted<'_, Self> {
         // SAFETY: the caller's promise is the same.
         unsafe { Trusted::new(self) }
     }

@@ -116,6 +116,24 @@ impl StandardInline {
         // The minimum changes nothing (see Invariants); with it the compiler sees the bound.
         &self.payload.as_bytes()[..usize::from(self.size).min(INLINE_MAX)]
     }
+
+    /// Copies the datagram, or as much of it as fits, to the start of `buffer`, and returns how
+    /// many bytes that is.
+    ///
+    /// The same as copying from [`payload`](Self::payload), without a call to `memcpy`.
+    #[inline]
+    pub fn copy_to(&self, buffer: &mut [u8]) -> usize {
+        let size = buffer.len().min(self.payload().len());
+        let (chunks, tail) = buffer[..size].as_chunks_mut();
+        let mut rest = self.payload.iter();
+        for (chunk, word) in chunks.iter_mut().zip(rest.by_ref()) {
+            *chunk = word.to_bytes();
+        }
+        if let Some(word) = rest.next() {
+            store_partial_word(word.get(), tail);
+        }
+        size
+    }
 }
 
 impl fmt::Debug for StandardInline {
@@ -204,5 +222,26 @@ fn partial_word(bytes: &[u8]) -> u64 {
         [a, b] => u64::from_le_bytes([a, b, 0, 0, 0, 0, 0, 0]),
         [a] => u64::from(a),
         _ => 0,
+    }
+}
+
+/// Stores the first bytes in memory of `word` to all of `bytes`, fewer than 8.
+#[inline]
+fn store_partial_word(word: u64, bytes: &mut [u8]) {
+    // As in `partial_word`: two writes that may overlap.
+    let size = bytes.len();
+    let [a, b, c, d, ..] = word.to_le_bytes();
+    if let Some(first) = bytes.first_chunk_mut() {
+        *first = [a, b, c, d];
+        if let Some(last) = bytes.last_chunk_mut() {
+            *last = ((word >> (8 * (size - size_of::<u32>()))) as u32).to_le_bytes();
+        }
+        return;
+    }
+    match bytes {
+        [x, y, z] => [*x, *y, *z] = [a, b, c],
+        [x, y] => [*x, *y] = [a, b],
+        [x] => *x = a,
+        _ => {}
     }
 }

@@ -231,7 +231,8 @@ pub enum Standard {
 ///     Ok(Standard::Copy(StandardCopy { copy_id: 1, slot_index: 0, data_size: 9 })),
 /// );
 /// ```
-#[inline]
+// Always: called as a function, it would return each packet through memory.
+#[inline(always)]
 pub fn decode(opcode: u8, operands: &[u64; OPERANDS]) -> Result<Standard, PacketError> {
     match Opcode::from_byte(opcode)? {
         Opcode::StandardCopy => StandardCopy::from_operands(operands).map(Standard::Copy),

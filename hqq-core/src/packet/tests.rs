@@ -101,6 +101,21 @@ fn an_inline_datagram_lies_in_memory_order() {
 }
 
 #[test]
+fn an_inline_datagram_copies_what_fits_and_touches_nothing_else() {
+    let full: [u8; INLINE_MAX] = core::array::from_fn(|index| index as u8 + 1);
+    for size in 0..=INLINE_MAX {
+        let packet = StandardInline::new(1, &full[..size]).unwrap();
+        for room in 0..=INLINE_MAX + 1 {
+            let mut buffer = [0xAA; INLINE_MAX + 2];
+            let copied = packet.copy_to(&mut buffer[..room]);
+            assert_eq!(copied, size.min(room));
+            assert_eq!(buffer[..copied], full[..copied]);
+            assert!(buffer[copied..].iter().all(|&byte| byte == 0xAA));
+        }
+    }
+}
+
+#[test]
 fn control_packets_have_their_operands_in_place() {
     assert_same(
         bytes(&[0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 5]),

@@ -266,6 +266,7 @@ impl Buffer<'_> {
     }
 
     /// Bytes in the buffer.
+    #[cfg(not(loom))]
     #[inline]
     pub(crate) fn len(self) -> usize {
         self.len

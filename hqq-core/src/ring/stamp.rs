@@ -229,3 +229,6 @@ pub fn is_expected(word: u64, position: Position, count: usize) -> bool {
         State::Unknown(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

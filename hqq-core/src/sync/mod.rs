@@ -14,7 +14,10 @@ pub mod count;
 pub(crate) mod model;
 #[cfg(all(not(loom), any(not(target_has_atomic = "64"), hqq_narrow)))]
 mod narrow;
+#[cfg(not(loom))]
 pub(crate) mod ordering;
+#[cfg(loom)]
+pub mod ordering;
 #[cfg(all(not(loom), target_has_atomic = "64", not(hqq_narrow)))]
 mod wide;
 

@@ -1,7 +1,7 @@
 //! The memory ordering of every transition, by name; each says which other it pairs with.
 //!
 //! They are functions so that a loom build can weaken one of them to `Relaxed` (environment
-//! variable `HQQ_WEAKEN`) and show that a model then fails: see `tests/loom.rs`.
+//! variable `HQQ_WEAKEN`) and show that a model then fails: see `tests/loom`.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::Ordering;
@@ -63,7 +63,7 @@ orderings! {
 #[cfg(loom)]
 fn weakened(name: &str) -> bool {
     use std::sync::OnceLock;
-    static CHOSEN: OnceLock<Option<std::string::String>> = OnceLock::new();
+    static CHOSEN: OnceLock<Option<String>> = OnceLock::new();
     CHOSEN
         .get_or_init(|| std::env::var("HQQ_WEAKEN").ok())
         .as_deref()

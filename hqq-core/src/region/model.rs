@@ -1,0 +1,178 @@
+//! A region in a loom build: one word object for each word that a layout has.
+
+use core::fmt;
+use std::sync::Arc;
+
+use crate::layout::{Direction, IDENTITY, LINE, Layout, SIDES, ring};
+use crate::sync::{Counter, DataWord, SharedU32, Stamp};
+
+const WORD: usize = 8;
+/// Where the region's state lies (PROTOCOL.md, "Superblock").
+const STATE: usize = IDENTITY + 8;
+
+/// Eight bytes, as what the layout says they are.
+enum Word {
+    Halves([SharedU32; 2]),
+    Stamp(Stamp),
+    Counter(Counter),
+    Data(DataWord),
+}
+
+/// Bytes shared with a peer, for loom to explore; a clone is another handle to the same ones.
+///
+/// Made and used inside one execution of a model.
+#[derive(Clone)]
+pub struct Region {
+    words: Arc<[Word]>,
+}
+
+// SAFETY: all words but `DataWord` are atomics or made of them; loom fails the model when two
+// threads reach a `DataWord` without an order between them.
+unsafe impl Send for Region {}
+// SAFETY: as for Send.
+unsafe impl Sync for Region {}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Region")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Region {
+    /// A region of zeros with a word for everything in `layout`.
+    ///
+    /// Modelled are stamps, `w`, `r`, `released`, the sides' status, the region's state, operands
+    /// and buffers. The rest of the superblock is not: only serialised calls reach it.
+    #[must_use]
+    pub fn model(layout: &Layout) -> Self {
+        Self {
+            words: (0..layout.len() / WORD)
+                .map(|index| Word::new(layout, index * WORD))
+                .collect(),
+        }
+    }
+
+    /// Bytes in the region.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "a region is never empty")]
+    pub fn len(&self) -> usize {
+        self.words.len() * WORD
+    }
+
+    /// The 32-bit word at `offset`.
+    ///
+    /// # Safety
+    /// As in other builds; here a wrong offset panics.
+    pub(super) unsafe fn word32(&self, offset: usize) -> &SharedU32 {
+        match &self.words[offset / WORD] {
+            Word::Halves(halves) => &halves[offset % WORD / 4],
+            _ => unreachable!("no 32-bit word at {offset}"),
+        }
+    }
+
+    /// The stamp at `offset`.
+    ///
+    /// # Safety
+    /// As in other builds; here a wrong offset panics.
+    pub(super) unsafe fn stamp(&self, offset: usize) -> &Stamp {
+        match &self.words[offset / WORD] {
+            Word::Stamp(stamp) => stamp,
+            _ => unreachable!("no stamp at {offset}"),
+        }
+    }
+
+    /// The claim counter at `offset`.
+    ///
+    /// # Safety
+    /// As in other builds; here a wrong offset panics.
+    pub(super) unsafe fn counter(&self, offset: usize) -> &Counter {
+        match &self.words[offset / WORD] {
+            Word::Counter(counter) => counter,
+            _ => unreachable!("no claim counter at {offset}"),
+        }
+    }
+
+    /// The operand or eight bytes of payload at `offset`.
+    ///
+    /// # Safety
+    /// As in other builds; here a wrong offset panics.
+    pub(super) unsafe fn data(&self, offset: usize) -> &DataWord {
+        self.data_word(offset)
+    }
+
+    /// Copies `from` to the bytes from `offset` on, in a buffer that this side has claimed.
+    pub(super) fn copy_in(&self, offset: usize, from: &[u8]) {
+        let mut rest = from;
+        let mut at = offset;
+        while !rest.is_empty() {
+            let word = self.data_word(at);
+            let into = at % WORD;
+            let (bytes, tail) = rest.split_at(rest.len().min(WORD - into));
+            let mut merged = if bytes.len() < WORD {
+                word.load().to_ne_bytes()
+            } else {
+                [0; WORD]
+            };
+            merged[into..into + bytes.len()].copy_from_slice(bytes);
+            word.store(u64::from_ne_bytes(merged));
+            at += bytes.len();
+            rest = tail;
+        }
+    }
+
+    /// Copies the bytes from `offset` on, in a buffer that this side has claimed, into `to`.
+    pub(super) fn copy_out(&self, offset: usize, to: &mut [u8]) {
+        let mut rest = to;
+        let mut at = offset;
+        while !rest.is_empty() {
+            let into = at % WORD;
+            let (bytes, tail) = rest.split_at_mut((WORD - into).min(rest.len()));
+            let loaded = self.data_word(at).load().to_ne_bytes();
+            bytes.copy_from_slice(&loaded[into..into + bytes.len()]);
+            at += bytes.len();
+            rest = tail;
+        }
+    }
+
+    fn data_word(&self, offset: usize) -> &DataWord {
+        match &self.words[offset / WORD] {
+            Word::Data(data) => data,
+            _ => unreachable!("no data at {offset}"),
+        }
+    }
+}
+
+impl Word {
+    /// The word that `layout` has at `offset`.
+    fn new(layout: &Layout, offset: usize) -> Self {
+        let is_side = (0..2 * Direction::BOTH.len()).any(|side| offset == SIDES + side * LINE);
+        if is_side || offset == STATE {
+            return Self::Halves([SharedU32::modelled(), SharedU32::plain()]);
+        }
+        Direction::BOTH
+            .into_iter()
+            .find_map(|direction| Self::of_ring(layout, direction, offset))
+            .unwrap_or_else(|| Self::Halves([SharedU32::plain(), SharedU32::plain()]))
+    }
+
+    /// The word at `offset` where that lies in the ring of `direction` or in its buffers.
+    fn of_ring(layout: &Layout, direction: Direction, offset: usize) -> Option<Self> {
+        let buffers = layout.buffers(direction);
+        if (buffers..buffers + layout.count() * layout.size()).contains(&offset) {
+            return Some(Self::Data(DataWord::default()));
+        }
+        let within = offset.checked_sub(layout.ring(direction))?;
+        let slots = ring::SLOTS..ring::SLOTS + layout.count() * LINE;
+        match within {
+            ring::W | ring::R => Some(Self::Counter(Counter::default())),
+            ring::RELEASED => Some(Self::Halves([SharedU32::modelled(), SharedU32::plain()])),
+            _ if slots.contains(&within) && within.is_multiple_of(LINE) => {
+                Some(Self::Stamp(Stamp::default()))
+            }
+            _ if slots.contains(&within) => Some(Self::Data(DataWord::default())),
+            _ => None,
+        }
+    }
+}

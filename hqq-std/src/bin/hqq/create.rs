@@ -1,0 +1,17 @@
+//! `hqq create`: makes a region that stays until it is removed.
+
+use crate::failure::Failure;
+use crate::open::Geometry;
+
+/// Create a region that stays until it is removed
+#[derive(clap::Args)]
+pub struct Args {
+    /// The region's name (/dev/shm/NAME)
+    name: String,
+    #[command(flatten)]
+    geometry: Geometry,
+}
+
+pub fn run(args: Args) -> Result<(), Failure> {
+    Ok(args.geometry.options().create_region(&args.name)?)
+}

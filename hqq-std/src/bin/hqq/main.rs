@@ -1,0 +1,60 @@
+//! The `hqq` command: regions and links from a shell. One file a command; this one only parses.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod create;
+mod demo;
+mod echo;
+mod failure;
+mod inspect;
+mod ls;
+mod open;
+mod ping;
+mod recv;
+mod rm;
+mod send;
+mod signals;
+
+use failure::Failure;
+
+/// Message passing through shared memory: make regions, look into them, move data through them.
+#[derive(Parser)]
+#[command(name = "hqq", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Create(create::Args),
+    Ls(ls::Args),
+    Inspect(inspect::Args),
+    Send(send::Args),
+    Recv(recv::Args),
+    Echo(echo::Args),
+    Ping(ping::Args),
+    Rm(rm::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = signals::install().and_then(|()| match cli.command {
+        Command::Demo(args) => demo::run(args),
+        Command::Create(args) => create::run(args),
+        Command::Ls(args) => ls::run(args),
+        Command::Inspect(args) => inspect::run(args),
+        Command::Send(args) => send::run(args),
+        Command::Recv(args) => recv::run(args),
+        Command::Echo(args) => echo::run(args),
+        Command::Ping(args) => ping::run(args),
+        Command::Rm(args) => rm::run(args),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

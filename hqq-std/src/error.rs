@@ -1,0 +1,513 @@
+//! What can go wrong, one enum per operation, and what it is as an [`io::Error`].
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hqq_core::ring::Corruption;
+use hqq_core::{AttachError, FormatError, LayoutError, TryRecvError, TrySendError};
+
+/// Why a name cannot be that of a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NameError {
+    /// It is empty.
+    Empty,
+    /// It has more than 255 bytes.
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// It contains a `/`.
+    Slash,
+    /// It contains a NUL.
+    Nul,
+    /// It is `.` or `..`.
+    Dots,
+}
+
+/// Why a region could not be created, opened or removed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The name is not one.
+    Name {
+        /// The name given.
+        name: String,
+        /// What is wrong with it.
+        reason: NameError,
+    },
+    /// The geometry asked for is impossible.
+    Layout(LayoutError),
+    /// There is a region or file of this name already.
+    Exists {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// There is none.
+    NotFound {
+        /// The path looked for.
+        path: PathBuf,
+    },
+    /// This user may not.
+    PermissionDenied {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It belongs to another user than expected.
+    ForeignOwner {
+        /// The path.
+        path: PathBuf,
+        /// The user it belongs to.
+        owner: u32,
+        /// The user it should belong to.
+        expected: u32,
+    },
+    /// It is a directory, a symbolic link, or another thing that is no plain file.
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It has fewer bytes than a region of this geometry.
+    Truncated {
+        /// The path.
+        path: PathBuf,
+        /// Bytes it has.
+        found: u64,
+        /// Bytes needed.
+        needed: u64,
+    },
+    /// There is no space for it.
+    NoSpace {
+        /// The path.
+        path: PathBuf,
+        /// Bytes needed.
+        needed: u64,
+    },
+    /// Another process is initialising or attaching it, and went on doing so.
+    Busy {
+        /// The path.
+        path: PathBuf,
+        /// How long this call waited.
+        waited: Duration,
+    },
+    /// Both roles are in use.
+    RolesTaken {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The role has as many members as the region has room for.
+    MembersTaken {
+        /// The path.
+        path: PathBuf,
+        /// How many that is.
+        members: usize,
+    },
+    /// The bytes are no region this version can use, or a side of it is in use.
+    Attach {
+        /// The path.
+        path: PathBuf,
+        /// What is wrong.
+        error: AttachError,
+    },
+    /// The operating system refused something else.
+    Io {
+        /// The path.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What it said.
+        error: io::Error,
+    },
+}
+
+impl OpenError {
+    /// An error of the operating system, as the kind that says what to do about it.
+    pub(crate) fn of_io(path: PathBuf, action: &'static str, error: io::Error) -> Self {
+        use rustix::io::Errno;
+        match Errno::from_io_error(&error) {
+            Some(Errno::EXIST) => Self::Exists { path },
+            Some(Errno::NOENT) => Self::NotFound { path },
+            Some(Errno::ACCESS | Errno::PERM) => Self::PermissionDenied { path },
+            Some(Errno::LOOP | Errno::ISDIR) => Self::NotAFile { path },
+            _ => Self::Io {
+                path,
+                action,
+                error,
+            },
+        }
+    }
+
+    pub(crate) fn attach(path: &Path, error: impl Into<AttachError>) -> Self {
+        Self::Attach {
+            path: path.to_owned(),
+            error: error.into(),
+        }
+    }
+
+    /// Whether the region may be there, ready and free a little later: worth trying again.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFound { .. }
+                | Self::Busy { .. }
+                | Self::RolesTaken { .. }
+                | Self::Attach {
+                    error: AttachError::Format(FormatError::Empty | FormatError::Initialising)
+                        | AttachError::Side { .. },
+                    ..
+                }
+        )
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name { name, reason } => {
+                write!(f, "`{}` cannot name a region: ", name.escape_debug())?;
+                match reason {
+                    NameError::Empty => f.write_str("give at least one character"),
+                    NameError::TooLong { len } => {
+                        write!(f, "it has {len} bytes, at most 255 are allowed")
+                    }
+                    NameError::Slash => f.write_str(
+                        "leave out the `/`; a file elsewhere is opened by path, not by name",
+                    ),
+                    NameError::Nul => f.write_str("leave out the NUL"),
+                    NameError::Dots => f.write_str("it means a directory"),
+                }
+            }
+            Self::Layout(error) => error.fmt(f),
+            Self::Exists { path } => write!(
+                f,
+                "{} exists: open it instead, or remove it first",
+                path.display()
+            ),
+            Self::NotFound { path } => {
+                write!(f, "{} does not exist: create it first", path.display())
+            }
+            Self::PermissionDenied { path } => write!(
+                f,
+                "{}: permission denied: run as its owner, or create it with a wider mode",
+                path.display()
+            ),
+            Self::ForeignOwner {
+                path,
+                owner,
+                expected,
+            } => write!(
+                f,
+                "{} belongs to user {owner}, not {expected}: remove it, or say that this owner is expected",
+                path.display()
+            ),
+            Self::NotAFile { path } => write!(
+                f,
+                "{} is not a plain file (a symbolic link is not followed): choose another name",
+                path.display()
+            ),
+            Self::Truncated {
+                path,
+                found,
+                needed,
+            } => write!(
+                f,
+                "{} has {found} bytes, a region needs {needed}: it was cut short, or is no region; remove it",
+                path.display()
+            ),
+            Self::NoSpace { path, needed } => write!(
+                f,
+                "no space for the {needed} bytes of {}: free some, or use fewer or smaller buffers",
+                path.display()
+            ),
+            Self::Busy { path, waited } => write!(
+                f,
+                "{} was being set up by another process for {waited:?}: try again",
+                path.display()
+            ),
+            Self::RolesTaken { path } => write!(
+                f,
+                "both ends of {} are in use: wait until one leaves, or use another region",
+                path.display()
+            ),
+            Self::MembersTaken { path, members } => write!(
+                f,
+                "all {members} members of the role at {} are in use: wait until one leaves",
+                path.display()
+            ),
+            Self::Attach { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Io {
+                path,
+                action,
+                error,
+            } => write!(f, "cannot {action} {}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Layout(error) => Some(error),
+            Self::Attach { error, .. } => Some(error),
+            Self::Io { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<LayoutError> for OpenError {
+    fn from(error: LayoutError) -> Self {
+        Self::Layout(error)
+    }
+}
+
+impl From<OpenError> for io::Error {
+    fn from(error: OpenError) -> Self {
+        let kind = match &error {
+            OpenError::Name { .. } | OpenError::Layout(_) => io::ErrorKind::InvalidInput,
+            OpenError::Exists { .. } => io::ErrorKind::AlreadyExists,
+            OpenError::NotFound { .. } => io::ErrorKind::NotFound,
+            OpenError::PermissionDenied { .. } | OpenError::ForeignOwner { .. } => {
+                io::ErrorKind::PermissionDenied
+            }
+            OpenError::NotAFile { .. } | OpenError::Truncated { .. } => io::ErrorKind::InvalidData,
+            OpenError::NoSpace { .. } => io::ErrorKind::StorageFull,
+            OpenError::Busy { .. } => io::ErrorKind::TimedOut,
+            OpenError::RolesTaken { .. } | OpenError::MembersTaken { .. } => {
+                io::ErrorKind::ResourceBusy
+            }
+            OpenError::Attach { error, .. } => match error {
+                AttachError::Side { .. } => io::ErrorKind::ResourceBusy,
+                AttachError::Count { .. } | AttachError::Size { .. } => io::ErrorKind::InvalidInput,
+                _ => io::ErrorKind::InvalidData,
+            },
+            OpenError::Io { error, .. } => error.kind(),
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Why a message was not sent. Nothing was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// There was no room until the deadline.
+    TimedOut,
+    /// The message does not fit a buffer.
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// Bytes in a buffer.
+        max: usize,
+    },
+    /// The receiver has closed its half.
+    Disconnected,
+    /// A peer damaged the ring.
+    Corrupt(Corruption),
+    /// The call is of a kind this one does not know.
+    Other(hqq_core::SendError),
+}
+
+/// Why no message was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// No message came until the deadline.
+    TimedOut,
+    /// The sender has closed its half and everything it sent was received.
+    Disconnected,
+    /// The message is longer than the caller's buffer; it stays the next one.
+    BufferTooSmall {
+        /// Bytes the message has.
+        needed: usize,
+        /// Bytes the buffer has.
+        capacity: usize,
+    },
+    /// The peer sent an Error packet, or one that breaks the protocol, or damaged the ring.
+    Peer(hqq_core::RecvError),
+}
+
+impl From<hqq_core::SendError> for SendError {
+    fn from(error: hqq_core::SendError) -> Self {
+        match error {
+            hqq_core::SendError::TimedOut => Self::TimedOut,
+            hqq_core::SendError::TooLong { len, max } => Self::TooLong { len, max },
+            hqq_core::SendError::Disconnected => Self::Disconnected,
+            hqq_core::SendError::Corrupt(corruption) => Self::Corrupt(corruption),
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl From<hqq_core::RecvError> for RecvError {
+    fn from(error: hqq_core::RecvError) -> Self {
+        match error {
+            hqq_core::RecvError::TimedOut => Self::TimedOut,
+            hqq_core::RecvError::Disconnected => Self::Disconnected,
+            hqq_core::RecvError::BufferTooSmall { needed, capacity } => {
+                Self::BufferTooSmall { needed, capacity }
+            }
+            other => Self::Peer(other),
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => hqq_core::SendError::TimedOut.fmt(f),
+            Self::TooLong { len, max } => write!(
+                f,
+                "the message has {len} bytes, a buffer {max}: send it in parts with `send_chunked`, or make the region with larger buffers"
+            ),
+            Self::Disconnected => hqq_core::SendError::Disconnected.fmt(f),
+            Self::Corrupt(corruption) => hqq_core::SendError::Corrupt(*corruption).fmt(f),
+            Self::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => hqq_core::RecvError::TimedOut.fmt(f),
+            Self::Disconnected => hqq_core::RecvError::Disconnected.fmt(f),
+            Self::BufferTooSmall { needed, capacity } => hqq_core::RecvError::BufferTooSmall {
+                needed: *needed,
+                capacity: *capacity,
+            }
+            .fmt(f),
+            Self::Peer(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SendError {}
+impl std::error::Error for RecvError {}
+
+impl From<SendError> for io::Error {
+    fn from(error: SendError) -> Self {
+        let kind = match error {
+            SendError::TimedOut => io::ErrorKind::TimedOut,
+            SendError::TooLong { .. } => io::ErrorKind::InvalidInput,
+            SendError::Disconnected => io::ErrorKind::BrokenPipe,
+            SendError::Corrupt(_) => io::ErrorKind::InvalidData,
+            SendError::Other(_) => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<RecvError> for io::Error {
+    fn from(error: RecvError) -> Self {
+        let kind = match error {
+            RecvError::TimedOut => io::ErrorKind::TimedOut,
+            RecvError::Disconnected => io::ErrorKind::UnexpectedEof,
+            RecvError::BufferTooSmall { .. } => io::ErrorKind::InvalidInput,
+            RecvError::Peer(_) => io::ErrorKind::InvalidData,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Why not everything that was sent has been received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DrainError {
+    /// Messages were left at the deadline.
+    TimedOut {
+        /// How many.
+        unread: usize,
+    },
+    /// The receiver has closed its half and left messages unread.
+    Disconnected {
+        /// How many.
+        unread: usize,
+    },
+}
+
+impl fmt::Display for DrainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut { unread } => write!(
+                f,
+                "{unread} messages were not received in time: wait longer, or see whether the receiver runs"
+            ),
+            Self::Disconnected { unread } => write!(
+                f,
+                "the receiver has closed its half with {unread} messages unread: they stay for the next one"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for DrainError {}
+
+impl From<DrainError> for io::Error {
+    fn from(error: DrainError) -> Self {
+        let kind = match error {
+            DrainError::TimedOut { .. } => io::ErrorKind::TimedOut,
+            DrainError::Disconnected { .. } => io::ErrorKind::BrokenPipe,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Any error of this crate, for programs that do not tell them apart.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A region could not be had.
+    Open(OpenError),
+    /// A message was not sent.
+    Send(SendError),
+    /// No message was received.
+    Recv(RecvError),
+    /// Not everything was received in time.
+    Drain(DrainError),
+    /// Sending without waiting failed.
+    TrySend(TrySendError),
+    /// Receiving without waiting failed.
+    TryRecv(TryRecvError),
+    /// Something else, through `std::io`.
+    Io(io::Error),
+}
+
+macro_rules! any {
+    ($($kind:ident($error:ty),)*) => {
+        impl fmt::Display for Error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$kind(error) => error.fmt(f),)*
+                }
+            }
+        }
+
+        impl std::error::Error for Error {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                match self {
+                    $(Self::$kind(error) => error.source(),)*
+                }
+            }
+        }
+
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::$kind(error)
+            }
+        })*
+    };
+}
+
+any! {
+    Open(OpenError),
+    Send(SendError),
+    Recv(RecvError),
+    Drain(DrainError),
+    TrySend(TrySendError),
+    TryRecv(TryRecvError),
+    Io(io::Error),
+}

@@ -1,0 +1,298 @@
+//! Links over a region's file: an exclusive one and one that threads share.
+
+mod receiver;
+mod sender;
+mod stdio;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hqq_core::ring::exclusive::{ExclusiveConsumer, ExclusiveProducer};
+use hqq_core::ring::shared::{Handle, SharedConsumer, SharedProducer};
+use hqq_core::{Dynamic, Link, Role};
+
+use crate::attach::{Attachment, Endpoint, SideByte};
+use crate::error::{OpenError, RecvError, SendError};
+use crate::kept::{Kept, SharedSide};
+use crate::trace::event;
+
+pub use receiver::{Incoming, Receiver};
+pub use sender::Sender;
+
+/// A sender on a side that threads and processes share.
+pub type SharedSender = Sender<Handle<SharedSide<SharedProducer<Dynamic>>>>;
+/// A receiver on a side that threads and processes share.
+pub type SharedReceiver = Receiver<Handle<SharedSide<SharedConsumer<Dynamic>>>>;
+
+/// Links whose region can be handed on.
+pub trait HasRegion {
+    /// A new descriptor of the region's file, with a description of its own: it carries none of
+    /// this link's locks along.
+    ///
+    /// # Errors
+    /// Where the system gives none.
+    fn region_fd(&self) -> io::Result<OwnedFd>;
+}
+
+/// An endpoint of a region that one thread at a time uses; it splits into halves.
+///
+/// Dropping it closes both directions: the peer receives what was sent, then end-of-file.
+pub struct StandardLink {
+    sender: Sender<ExclusiveProducer<Dynamic>>,
+    receiver: Receiver<ExclusiveConsumer<Dynamic>>,
+}
+
+impl StandardLink {
+    pub(crate) fn attach(endpoint: Endpoint) -> Result<Self, OpenError> {
+        let Endpoint {
+            attachment,
+            region,
+            options,
+        } = endpoint;
+        let role = attachment.role();
+        let (sender, receiver) = Link::<Dynamic>::attach(region, &options)
+            .map_err(|error| OpenError::attach(attachment.path(), error))?
+            .split();
+        let keep_sender = SideByte::new(role, false);
+        let keep_receiver = SideByte::new(role, true);
+        let link = Self {
+            sender: Sender::new(Kept::new(
+                sender,
+                Arc::clone(&attachment),
+                Some(keep_sender),
+            )),
+            receiver: Receiver::new(Kept::new(
+                receiver,
+                Arc::clone(&attachment),
+                Some(keep_receiver),
+            )),
+        };
+        attachment.attached()?;
+        event!(DEBUG, path = %attachment.path().display(), %role, "link opened");
+        Ok(link)
+    }
+
+    /// Both halves. Dropping one closes its direction and leaves the other open.
+    #[must_use]
+    pub fn split(
+        self,
+    ) -> (
+        Sender<ExclusiveProducer<Dynamic>>,
+        Receiver<ExclusiveConsumer<Dynamic>>,
+    ) {
+        (self.sender, self.receiver)
+    }
+
+    /// The sending half.
+    pub const fn sender(&mut self) -> &mut Sender<ExclusiveProducer<Dynamic>> {
+        &mut self.sender
+    }
+
+    /// The receiving half.
+    pub const fn receiver(&mut self) -> &mut Receiver<ExclusiveConsumer<Dynamic>> {
+        &mut self.receiver
+    }
+
+    /// The role this end has.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.sender.role()
+    }
+
+    /// As [`Sender::send`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
+        self.sender.send(message)
+    }
+
+    /// As [`Sender::send_timeout`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
+        self.sender.send_timeout(message, timeout)
+    }
+
+    /// As [`Sender::send_deadline`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> Result<(), SendError> {
+        self.sender.send_deadline(message, deadline)
+    }
+
+    /// As [`Receiver::recv`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        self.receiver.recv(buffer)
+    }
+
+    /// As [`Receiver::recv_timeout`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recv_timeout(
+        &mut self,
+        buffer: &mut [u8],
+        timeout: Duration,
+    ) -> Result<usize, RecvError> {
+        self.receiver.recv_timeout(buffer, timeout)
+    }
+
+    /// As [`Receiver::recv_deadline`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recv_deadline(
+        &mut self,
+        buffer: &mut [u8],
+        deadline: Instant,
+    ) -> Result<usize, RecvError> {
+        self.receiver.recv_deadline(buffer, deadline)
+    }
+
+    /// As [`Receiver::recv_vec`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recv_vec(&mut self) -> Result<Vec<u8>, RecvError> {
+        self.receiver.recv_vec()
+    }
+
+    /// As [`Sender::set_timeout`]: for sending calls without a timeout of their own.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.sender.set_timeout(timeout)
+    }
+
+    /// As [`Receiver::set_timeout`]: for receiving calls without a timeout of their own.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.receiver.set_timeout(timeout)
+    }
+
+    /// As [`HasRegion::region_fd`]: to hand to the other end.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn region_fd(&self) -> io::Result<OwnedFd> {
+        HasRegion::region_fd(self)
+    }
+
+    /// Closes the link and gives a descriptor of the region's file.
+    ///
+    /// # Errors
+    /// As [`StandardLink::region_fd`].
+    pub fn into_fd(self) -> io::Result<OwnedFd> {
+        self.region_fd()
+    }
+}
+
+impl HasRegion for StandardLink {
+    fn region_fd(&self) -> io::Result<OwnedFd> {
+        self.sender.attachment().reopen()
+    }
+}
+
+/// An endpoint of a region that many threads use at once, each through a sender and receiver of
+/// its own; clones are the same endpoint. Other processes can share its role.
+///
+/// Its directions close when the last clone, sender and receiver of it is dropped.
+///
+/// ```
+/// use hqq_std::LinkOptions;
+/// let (near, far) = LinkOptions::new().count(8).size(64).shared().pair()?;
+/// let workers: Vec<_> = (0..4_u8)
+///     .map(|worker| {
+///         let mut sender = near.sender();
+///         std::thread::spawn(move || sender.send(&[worker]))
+///     })
+///     .collect();
+/// for worker in workers {
+///     worker.join().unwrap()?;
+/// }
+/// let mut seen: Vec<u8> = far.receiver().incoming().take(4).flatten().flatten().collect();
+/// seen.sort();
+/// assert_eq!(seen, [0, 1, 2, 3]);
+/// # Ok::<(), hqq_std::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct SharedLink {
+    producer: SharedSide<SharedProducer<Dynamic>>,
+    consumer: SharedSide<SharedConsumer<Dynamic>>,
+}
+
+impl SharedLink {
+    pub(crate) fn attach(endpoint: Endpoint) -> Result<Self, OpenError> {
+        let Endpoint {
+            attachment,
+            region,
+            options,
+        } = endpoint;
+        let role = attachment.role();
+        let (producer, consumer) = hqq_core::SharedLink::<Dynamic>::attach(region, &options)
+            .map_err(|error| OpenError::attach(attachment.path(), error))?
+            .split();
+        let keep_producer = SideByte::new(role, false);
+        let keep_consumer = SideByte::new(role, true);
+        let link = Self {
+            producer: SharedSide::new(Kept::new(
+                producer,
+                Arc::clone(&attachment),
+                Some(keep_producer),
+            )),
+            consumer: SharedSide::new(Kept::new(
+                consumer,
+                Arc::clone(&attachment),
+                Some(keep_consumer),
+            )),
+        };
+        attachment.attached()?;
+        event!(DEBUG, path = %attachment.path().display(), %role, "shared link opened");
+        Ok(link)
+    }
+
+    /// A sender for one thread.
+    #[must_use]
+    pub fn sender(&self) -> SharedSender {
+        let attachment: Arc<Attachment> = Arc::clone(self.producer.attachment());
+        let core = hqq_core::Sender::new(Handle::new(self.producer.clone()));
+        Sender::new(Kept::new(core, attachment, None))
+    }
+
+    /// A receiver for one thread.
+    #[must_use]
+    pub fn receiver(&self) -> SharedReceiver {
+        let attachment: Arc<Attachment> = Arc::clone(self.consumer.attachment());
+        let core = hqq_core::Receiver::new(Handle::new(self.consumer.clone()));
+        Receiver::new(Kept::new(core, attachment, None))
+    }
+
+    /// A sender and a receiver, without the link: each direction closes with its own.
+    #[must_use]
+    pub fn split(self) -> (SharedSender, SharedReceiver) {
+        (self.sender(), self.receiver())
+    }
+
+    /// The role this end has.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.producer.attachment().role()
+    }
+}
+
+impl HasRegion for SharedLink {
+    fn region_fd(&self) -> io::Result<OwnedFd> {
+        self.producer.attachment().reopen()
+    }
+}

@@ -1,0 +1,213 @@
+//! The receiving half, with deadlines.
+
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::time::{Duration, Instant};
+
+use hqq_core::link::ReadGrant;
+use hqq_core::ring::Consumer;
+use hqq_core::ring::exclusive::ExclusiveConsumer;
+use hqq_core::{Dynamic, Role};
+
+use super::sender::checked;
+use crate::attach::Attachment;
+use crate::datagram::LinkAddr;
+use crate::error::RecvError;
+use crate::kept::Kept;
+use crate::trace::event;
+use crate::wait::{Backoff, poll};
+
+/// Receives messages of one direction. Dropping it closes that side of it (on a shared side, with
+/// the last of its receivers); messages that were not received stay for the next one.
+///
+/// It is an [`hqq_core::Receiver`] as well: calls that do not wait are there.
+pub struct Receiver<C: Consumer = ExclusiveConsumer<Dynamic>> {
+    core: Kept<hqq_core::Receiver<C>>,
+    timeout: Option<Duration>,
+}
+
+impl<C: Consumer> Receiver<C> {
+    pub(super) const fn new(core: Kept<hqq_core::Receiver<C>>) -> Self {
+        Self {
+            core,
+            timeout: None,
+        }
+    }
+
+    fn attachment(&self) -> &Attachment {
+        self.core.attachment()
+    }
+
+    /// The role this end has.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.attachment().role()
+    }
+
+    /// Where this end is.
+    #[must_use]
+    pub fn local_addr(&self) -> LinkAddr {
+        LinkAddr::new(self.attachment().path(), self.role())
+    }
+
+    /// Where the other end is.
+    #[must_use]
+    pub fn peer_addr(&self) -> LinkAddr {
+        LinkAddr::new(self.attachment().path(), self.role().peer())
+    }
+
+    /// How long receiving calls without a timeout of their own wait; `None` is for ever.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a timeout of zero, as in [`std::net::TcpStream`].
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.timeout = checked(timeout)?;
+        Ok(())
+    }
+
+    /// How long receiving calls without a timeout of their own wait.
+    #[must_use]
+    pub const fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::within(self.timeout)
+    }
+
+    /// Copies the next message into `buffer` and says how long it is.
+    ///
+    /// # Errors
+    /// [`RecvError`]. A message that does not fit stays the next one.
+    pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        self.recv_by(buffer, self.backoff())
+    }
+
+    /// As [`Receiver::recv`], for at most this long.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recv_timeout(
+        &mut self,
+        buffer: &mut [u8],
+        timeout: Duration,
+    ) -> Result<usize, RecvError> {
+        self.recv_by(buffer, Backoff::within(Some(timeout)))
+    }
+
+    /// As [`Receiver::recv`], until `deadline`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recv_deadline(
+        &mut self,
+        buffer: &mut [u8],
+        deadline: Instant,
+    ) -> Result<usize, RecvError> {
+        self.recv_by(buffer, Backoff::until(Some(deadline)))
+    }
+
+    fn recv_by(&mut self, buffer: &mut [u8], mut backoff: Backoff) -> Result<usize, RecvError> {
+        let result = self.core.recv(buffer, &mut backoff);
+        self.traced(&result);
+        Ok(result?)
+    }
+
+    /// The next message in memory of its own.
+    ///
+    /// # Errors
+    /// [`RecvError`], never `BufferTooSmall`.
+    pub fn recv_vec(&mut self) -> Result<Vec<u8>, RecvError> {
+        let mut backoff = self.backoff();
+        let result = self.core.next(&mut backoff).map(|message| {
+            let mut bytes = vec![0; message.len()];
+            let len = message.copy_to(0, &mut bytes);
+            bytes.truncate(len);
+            bytes
+        });
+        self.traced(&result.as_ref().map(Vec::len).map_err(|error| *error));
+        Ok(result?)
+    }
+
+    /// The next message, in its buffer.
+    ///
+    /// # Errors
+    /// [`RecvError`], never `BufferTooSmall`.
+    pub fn next(&mut self) -> Result<ReadGrant<'_, C>, RecvError> {
+        let mut backoff = self.backoff();
+        Ok(self.core.next(&mut backoff)?)
+    }
+
+    /// All messages until the sender closes its half, each in memory of its own; ends after an
+    /// error.
+    pub const fn incoming(&mut self) -> Incoming<'_, C> {
+        Incoming {
+            receiver: Some(self),
+        }
+    }
+
+    /// As [`std::io::Read::read`], until `backoff` gives up.
+    pub(super) fn read_by(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        let mut backoff = self.backoff();
+        let result = self.core.read(buffer, &mut backoff);
+        self.traced(&result);
+        Ok(result?)
+    }
+
+    #[allow(
+        unused_variables,
+        clippy::unused_self,
+        reason = "used where events are on"
+    )]
+    fn traced(&self, result: &Result<usize, hqq_core::RecvError>) {
+        match result {
+            Ok(len) => event!(TRACE, len, "received"),
+            Err(hqq_core::RecvError::TimedOut) => {
+                event!(DEBUG, peer = %self.peer_addr(), "empty until the timeout");
+            }
+            Err(error) => event!(DEBUG, peer = %self.peer_addr(), %error, "nothing received"),
+        }
+    }
+
+    /// Waits until a sender is attached or a message is there; `false` where neither came in time.
+    #[must_use]
+    pub fn wait_for_peer(&self, timeout: Option<Duration>) -> bool {
+        poll(Backoff::within(timeout), || {
+            (self.core.is_peer_open() || self.core.is_readable()).then_some(())
+        })
+        .is_some()
+    }
+}
+
+impl<C: Consumer> Deref for Receiver<C> {
+    type Target = hqq_core::Receiver<C>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.core
+    }
+}
+
+impl<C: Consumer> DerefMut for Receiver<C> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.core
+    }
+}
+
+/// The messages that come; see [`Receiver::incoming`].
+pub struct Incoming<'a, C: Consumer> {
+    receiver: Option<&'a mut Receiver<C>>,
+}
+
+impl<C: Consumer> Iterator for Incoming<'_, C> {
+    type Item = Result<Vec<u8>, RecvError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.receiver.as_mut()?.recv_vec() {
+            Ok(message) => Some(Ok(message)),
+            Err(error) => {
+                self.receiver = None;
+                (error != RecvError::Disconnected).then_some(Err(error))
+            }
+        }
+    }
+}

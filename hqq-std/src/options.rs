@@ -1,0 +1,459 @@
+//! Which region to use, how to make it, and which role to take in it.
+
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hqq_core::layout::{FILE_ALIGNMENT, FILE_MEMBERS};
+use hqq_core::{Delivery, InitOptions, Layout, Mode, Role};
+
+use crate::attach::{Endpoint, Ready, Request, no_space, prepare};
+use crate::error::OpenError;
+use crate::link::{SharedLink, StandardLink};
+use crate::name::RegionName;
+use crate::sys;
+use crate::trace::event;
+
+/// Buffers in each direction, unless asked otherwise.
+pub const DEFAULT_COUNT: usize = 64;
+/// Bytes in a buffer, unless asked otherwise.
+pub const DEFAULT_SIZE: usize = 16384;
+/// Permission bits of a new region, unless asked otherwise.
+pub const DEFAULT_MODE: u32 = 0o600;
+
+/// How a link uses its sides: [`Exclusive`] or [`Shared`].
+pub trait Access: sealed::Sealed {
+    /// What opening gives.
+    type Link;
+    #[doc(hidden)]
+    const MODE: Mode;
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "sealed, for this crate only")]
+    fn link(endpoint: Endpoint) -> Result<Self::Link, OpenError>;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// One thread at a time, no compare-and-swap: [`StandardLink`].
+#[derive(Clone, Copy, Debug)]
+pub enum Exclusive {}
+
+/// Any number of threads and processes on this side: [`SharedLink`].
+#[derive(Clone, Copy, Debug)]
+pub enum Shared {}
+
+impl sealed::Sealed for Exclusive {}
+impl sealed::Sealed for Shared {}
+
+impl Access for Exclusive {
+    type Link = StandardLink;
+    const MODE: Mode = Mode::Exclusive;
+    #[allow(private_interfaces, reason = "sealed, for this crate only")]
+    fn link(endpoint: Endpoint) -> Result<StandardLink, OpenError> {
+        StandardLink::attach(endpoint)
+    }
+}
+
+impl Access for Shared {
+    type Link = SharedLink;
+    const MODE: Mode = Mode::Shared;
+    #[allow(private_interfaces, reason = "sealed, for this crate only")]
+    fn link(endpoint: Endpoint) -> Result<SharedLink, OpenError> {
+        SharedLink::attach(endpoint)
+    }
+}
+
+/// Options for creating and opening regions, in the manner of [`std::fs::OpenOptions`].
+///
+/// ```
+/// use hqq_std::LinkOptions;
+/// # let name = format!("hqq-doc-options-{}", std::process::id());
+/// let mut near = LinkOptions::new().count(16).size(256).create(&name)?;
+/// let mut far = LinkOptions::new().open(&name)?;
+/// hqq_std::unlink(&name)?; // both keep working
+/// near.send(b"hello")?;
+/// let mut message = [0; 256];
+/// assert_eq!(far.recv(&mut message)?, 5);
+/// # Ok::<(), hqq_std::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct LinkOptions<A = Exclusive> {
+    count: Option<usize>,
+    size: Option<usize>,
+    permissions: u32,
+    owner: Option<u32>,
+    any_owner: bool,
+    role: Option<Role>,
+    delivery: Delivery,
+    prefault: bool,
+    huge_pages: bool,
+    patience: Duration,
+    access: std::marker::PhantomData<A>,
+}
+
+impl<A> Clone for LinkOptions<A> {
+    fn clone(&self) -> Self {
+        self.with_access()
+    }
+}
+
+impl Default for LinkOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl LinkOptions {
+    /// 64 buffers of 16 KiB in each direction, for this user only, whichever role is free.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            count: None,
+            size: None,
+            permissions: DEFAULT_MODE,
+            owner: None,
+            any_owner: false,
+            role: None,
+            delivery: Delivery::AtMostOnce,
+            prefault: false,
+            huge_pages: false,
+            patience: Duration::from_secs(5),
+            access: std::marker::PhantomData,
+        }
+    }
+
+    /// For a [`SharedLink`], which many threads use at once, beside other processes on its side.
+    #[must_use]
+    pub fn shared(&self) -> LinkOptions<Shared> {
+        self.with_access()
+    }
+}
+
+impl<A> LinkOptions<A> {
+    fn with_access<B>(&self) -> LinkOptions<B> {
+        LinkOptions {
+            count: self.count,
+            size: self.size,
+            permissions: self.permissions,
+            owner: self.owner,
+            any_owner: self.any_owner,
+            role: self.role,
+            delivery: self.delivery,
+            prefault: self.prefault,
+            huge_pages: self.huge_pages,
+            patience: self.patience,
+            access: std::marker::PhantomData,
+        }
+    }
+
+    /// Buffers in each direction, a power of two from 2 to 16384. Opening a region that has
+    /// another number is an error; without this any is accepted.
+    #[must_use]
+    pub const fn count(mut self, buffers: usize) -> Self {
+        self.count = Some(buffers);
+        self
+    }
+
+    /// Bytes in a buffer, a multiple of 8: the longest message. As for [`LinkOptions::count`].
+    #[must_use]
+    pub const fn size(mut self, bytes: usize) -> Self {
+        self.size = Some(bytes);
+        self
+    }
+
+    /// Permission bits of a region that is created, such as `0o660`; the umask does not apply.
+    #[must_use]
+    pub const fn permissions(mut self, mode: u32) -> Self {
+        self.permissions = mode;
+        self
+    }
+
+    /// The user that a region which is opened must belong to; without this, the user this process
+    /// acts as.
+    #[must_use]
+    pub const fn owner(mut self, user: u32) -> Self {
+        self.owner = Some(user);
+        self
+    }
+
+    /// Opens regions of any user.
+    #[must_use]
+    pub const fn any_owner(mut self) -> Self {
+        self.any_owner = true;
+        self
+    }
+
+    /// The role to take; without this, the one that is free, primary first.
+    #[must_use]
+    pub const fn role(mut self, role: Role) -> Self {
+        self.role = Some(role);
+        self
+    }
+
+    /// What a region that is created does with messages whose reader died.
+    #[must_use]
+    pub const fn delivery(mut self, delivery: Delivery) -> Self {
+        self.delivery = delivery;
+        self
+    }
+
+    /// Touches every page when mapping, so that no message pays for a page fault.
+    #[must_use]
+    pub const fn prefault(mut self, prefault: bool) -> Self {
+        self.prefault = prefault;
+        self
+    }
+
+    /// Asks for huge pages, where the system has them; opening fails where it refuses.
+    #[must_use]
+    pub const fn huge_pages(mut self, huge_pages: bool) -> Self {
+        self.huge_pages = huge_pages;
+        self
+    }
+
+    /// How long to wait for another process that is setting the region up.
+    #[must_use]
+    pub const fn attach_timeout(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    fn layout(&self) -> Result<Layout, OpenError> {
+        Ok(Layout::new(
+            self.count.unwrap_or(DEFAULT_COUNT),
+            self.size.unwrap_or(DEFAULT_SIZE),
+            FILE_ALIGNMENT,
+            FILE_MEMBERS,
+        )?)
+    }
+
+    fn request(&self, initialise: Option<Layout>) -> Request {
+        let options = InitOptions::new().session(random()).delivery(self.delivery);
+        Request {
+            count: self.count,
+            size: self.size,
+            initialise: initialise.map(|layout| (layout, options)),
+            prefault: self.prefault,
+            huge_pages: self.huge_pages,
+            patience: self.patience,
+        }
+    }
+
+    /// Initialises a file that was just created; removes it again where that fails.
+    fn create_in(&self, place: &Place, layout: Layout) -> Result<Ready, OpenError> {
+        let of_io = |error| OpenError::of_io(place.path(), "create", error);
+        let file = place.create(self.permissions).map_err(of_io)?;
+        event!(DEBUG, path = %place.path().display(), "region created");
+        prepare(file, place.path(), &self.request(Some(layout))).inspect_err(|_| place.remove())
+    }
+
+    /// Opens what is there; initialises it where `layout` says how and it is empty.
+    fn open_in(&self, place: &Place, layout: Option<Layout>) -> Result<Ready, OpenError> {
+        let of_io = |error| OpenError::of_io(place.path(), "open", error);
+        let file = place.open().map_err(of_io)?;
+        let metadata = file.metadata().map_err(of_io)?;
+        if !metadata.is_file() && !place.is_object() {
+            return Err(OpenError::NotAFile { path: place.path() });
+        }
+        let expected = self.owner.unwrap_or_else(sys::effective_user);
+        if !self.any_owner && metadata.uid() != expected {
+            return Err(OpenError::ForeignOwner {
+                path: place.path(),
+                owner: metadata.uid(),
+                expected,
+            });
+        }
+        prepare(file, place.path(), &self.request(layout))
+    }
+
+    fn create_or_open_in(&self, place: &Place) -> Result<Ready, OpenError> {
+        let layout = self.layout()?;
+        match self.open_in(place, Some(layout)) {
+            Err(OpenError::NotFound { .. }) => match self.create_in(place, layout) {
+                Err(OpenError::Exists { .. }) => self.open_in(place, Some(layout)),
+                result => result,
+            },
+            result => result,
+        }
+    }
+
+    /// Creates a named region without taking a role in it.
+    ///
+    /// # Errors
+    /// As [`LinkOptions::create`].
+    pub fn create_region(&self, name: &str) -> Result<(), OpenError> {
+        let place = Place::Name(RegionName::new(name)?);
+        self.create_in(&place, self.layout()?).map(drop)
+    }
+}
+
+impl<A: Access> LinkOptions<A> {
+    /// Creates a named region and takes a role in it.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing is left behind then.
+    pub fn create(&self, name: &str) -> Result<A::Link, OpenError> {
+        let place = Place::Name(RegionName::new(name)?);
+        let ready = self.create_in(&place, self.layout()?)?;
+        self.finish(ready).inspect_err(|_| place.remove())
+    }
+
+    /// Opens a named region and takes a role in it.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(&self, name: &str) -> Result<A::Link, OpenError> {
+        let place = Place::Name(RegionName::new(name)?);
+        self.finish(self.open_in(&place, None)?)
+    }
+
+    /// Opens a named region, or creates it where there is none.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn create_or_open(&self, name: &str) -> Result<A::Link, OpenError> {
+        let place = Place::Name(RegionName::new(name)?);
+        self.finish(self.create_or_open_in(&place)?)
+    }
+
+    /// Creates a region in a file.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing is left behind then.
+    pub fn create_path(&self, path: impl AsRef<Path>) -> Result<A::Link, OpenError> {
+        let place = Place::Path(path.as_ref().to_owned());
+        let ready = self.create_in(&place, self.layout()?)?;
+        self.finish(ready).inspect_err(|_| place.remove())
+    }
+
+    /// Opens a region in a file.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_path(&self, path: impl AsRef<Path>) -> Result<A::Link, OpenError> {
+        let place = Place::Path(path.as_ref().to_owned());
+        self.finish(self.open_in(&place, None)?)
+    }
+
+    /// Opens a region in a file, or creates it where there is none; a file that is empty, or all
+    /// zero and long enough, is initialised in place.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn create_or_open_path(&self, path: impl AsRef<Path>) -> Result<A::Link, OpenError> {
+        let place = Place::Path(path.as_ref().to_owned());
+        self.finish(self.create_or_open_in(&place)?)
+    }
+
+    /// Creates a region without a name; the other end gets it as a descriptor, see
+    /// [`StandardLink::region_fd`] and [`LinkOptions::from_fd`].
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn anonymous(&self) -> Result<A::Link, OpenError> {
+        let layout = self.layout()?;
+        let path = PathBuf::from("(anonymous)");
+        let needed = layout.len() as u64;
+        let file = sys::anonymous(needed).map_err(|error| no_space(&path, needed, error))?;
+        self.finish(prepare(file, path, &self.request(Some(layout)))?)
+    }
+
+    /// Opens the region that a descriptor refers to, such as one received over a Unix socket or
+    /// inherited. Locks are taken on a description of its own.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn from_fd(&self, fd: OwnedFd) -> Result<A::Link, OpenError> {
+        let path = PathBuf::from("(descriptor)");
+        let of_io = |error| OpenError::of_io(path.clone(), "reopen", error);
+        let file = sys::reopen(fd).map_err(of_io)?;
+        self.finish(prepare(file, path, &self.request(None))?)
+    }
+
+    fn finish(&self, ready: Ready) -> Result<A::Link, OpenError> {
+        let roles = self
+            .role
+            .as_ref()
+            .map_or(&Role::BOTH[..], std::slice::from_ref);
+        A::link(Endpoint::claim(ready, roles, A::MODE)?)
+    }
+}
+
+/// Two links over one anonymous region, primary first, for threads and for tests.
+///
+/// # Errors
+/// [`OpenError`] where there is no memory.
+pub fn pair() -> Result<(StandardLink, StandardLink), OpenError> {
+    LinkOptions::new().pair()
+}
+
+impl<A: Access> LinkOptions<A>
+where
+    A::Link: crate::link::HasRegion,
+{
+    /// Both ends of an anonymous region, primary first, for threads and for tests.
+    ///
+    /// # Errors
+    /// [`OpenError`] where there is no memory.
+    pub fn pair(&self) -> Result<(A::Link, A::Link), OpenError> {
+        use crate::link::HasRegion;
+        let near = self.clone().role(Role::Primary).anonymous()?;
+        let fd = near
+            .region_fd()
+            .map_err(|error| OpenError::of_io(PathBuf::from("(anonymous)"), "reopen", error))?;
+        let far = self.clone().role(Role::Secondary).from_fd(fd)?;
+        Ok((near, far))
+    }
+}
+
+/// Where a region lies.
+enum Place {
+    Name(RegionName),
+    Path(PathBuf),
+}
+
+impl Place {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::Name(name) => name.path(),
+            Self::Path(path) => path.clone(),
+        }
+    }
+
+    fn create(&self, mode: u32) -> std::io::Result<File> {
+        match self {
+            Self::Name(name) => sys::create_named(name.as_str(), mode),
+            Self::Path(path) => sys::create_path(path, mode),
+        }
+    }
+
+    fn open(&self) -> std::io::Result<File> {
+        match self {
+            Self::Name(name) => sys::open_named(name.as_str()),
+            Self::Path(path) => sys::open_path(path),
+        }
+    }
+
+    /// Removes what `create` made; that it is gone already is as good.
+    fn remove(&self) {
+        let _ = match self {
+            Self::Name(name) => sys::unlink_named(name.as_str()),
+            Self::Path(path) => std::fs::remove_file(path),
+        };
+    }
+
+    /// Whether it is no file but an object of `shm_open`, whose type systems report variously.
+    const fn is_object(&self) -> bool {
+        matches!(self, Self::Name(_)) && cfg!(not(any(target_os = "linux", target_os = "android")))
+    }
+}
+
+/// A number that tells one initialisation from another.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,28 @@
+//! What the operating system does for regions; one file for each way it is done.
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod linux;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod portable;
+mod unix;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use linux::{
+    ByteLocks, allocate, anonymous, create_named, named_path, names, open_named, reopen,
+    unlink_named,
+};
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use portable::{
+    ByteLocks, allocate, anonymous, create_named, named_path, names, open_named, reopen,
+    unlink_named,
+};
+pub(crate) use unix::{advise_huge_pages, create_path, effective_user, open_path};
+
+/// How a byte of the region's file is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LockKind {
+    /// Together with other readers.
+    Read,
+    /// Alone.
+    Write,
+}

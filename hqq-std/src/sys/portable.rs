@@ -1,0 +1,112 @@
+//! Other Unix systems: named regions are `shm_open` objects, and no lock tells who lives, so that
+//! the region's own records are believed. Attaching is serialised by a lock file.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::Mode;
+use rustix::shm::OFlags;
+
+use super::LockKind;
+use super::unix::mode_bits;
+
+fn object(name: &str) -> String {
+    format!("/{name}")
+}
+
+pub(crate) fn named_path(name: &str) -> PathBuf {
+    PathBuf::from(object(name))
+}
+
+pub(crate) fn open_named(name: &str) -> io::Result<File> {
+    Ok(rustix::shm::open(object(name), OFlags::RDWR, Mode::empty())?.into())
+}
+
+pub(crate) fn create_named(name: &str, mode: u32) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+    Ok(rustix::shm::open(object(name), flags, mode_bits(mode))?.into())
+}
+
+pub(crate) fn unlink_named(name: &str) -> io::Result<()> {
+    Ok(rustix::shm::unlink(object(name))?)
+}
+
+/// These systems cannot list their objects.
+pub(crate) fn names() -> io::Result<Vec<String>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Memory without a name, of `len` bytes.
+pub(crate) fn anonymous(len: u64) -> io::Result<File> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: only makes names of this process differ.
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("hqq-anonymous-{}-{number}", std::process::id());
+    let file = create_named(&name, 0o600)?;
+    unlink_named(&name)?;
+    allocate(&file, len)?;
+    Ok(file)
+}
+
+/// Another descriptor of the same file.
+pub(crate) fn reopen(file: impl AsFd) -> io::Result<File> {
+    Ok(file.as_fd().try_clone_to_owned()?.into())
+}
+
+/// Sets the length; space is taken when it is touched.
+pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
+    Ok(rustix::fs::ftruncate(file, len)?)
+}
+
+/// Stands in for locks on single bytes: only the first, ATTACH, is real.
+pub(crate) struct ByteLocks {
+    file: File,
+    attach: Option<File>,
+}
+
+impl ByteLocks {
+    /// Whether a lock tells that its holder lives.
+    pub(crate) const TELL_LIFE: bool = false;
+
+    pub(crate) fn new(file: File) -> Self {
+        let attach = rustix::fs::fstat(&file).ok().and_then(|status| {
+            let name = format!("hqq-attach-{}-{}", status.st_dev, status.st_ino);
+            File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(std::env::temp_dir().join(name))
+                .ok()
+        });
+        Self { file, attach }
+    }
+
+    pub(crate) const fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(crate) fn try_lock(&self, byte: i64, _: LockKind) -> io::Result<bool> {
+        match &self.attach {
+            Some(lock) if byte == 0 => match lock.try_lock() {
+                Ok(()) => Ok(true),
+                Err(TryLockError::WouldBlock) => Ok(false),
+                Err(TryLockError::Error(error)) => Err(error),
+            },
+            _ => Ok(true),
+        }
+    }
+
+    pub(crate) fn unlock(&self, byte: i64) -> io::Result<()> {
+        match &self.attach {
+            Some(lock) if byte == 0 => lock.unlock(),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn holder(&self, _: i64) -> io::Result<Option<LockKind>> {
+        Ok(None)
+    }
+}
