@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::member::{Member, Role};
+
 /// A cache line in bytes: a slot, and the unit that one side's words are kept apart by.
 pub const LINE: usize = 64;
 /// The fewest buffers a ring can have.
@@ -192,6 +194,24 @@ impl Layout {
     #[must_use]
     pub const fn buffers(&self, direction: Direction) -> usize {
         self.buffers[direction as usize]
+    }
+
+    /// Where the status word of one side of a direction lies (32 bits).
+    #[must_use]
+    pub const fn side(&self, direction: Direction, consumer: bool) -> usize {
+        SIDES + (2 * direction as usize + consumer as usize) * LINE
+    }
+
+    /// Where one half of a member's record lies: its status (32 bits), then its process id
+    /// (32 bits). `None` for a member that the table has no room for.
+    #[must_use]
+    pub const fn member(&self, role: Role, member: Member, consumer: bool) -> Option<usize> {
+        let at = member.get() as usize - 1;
+        if at >= self.members {
+            return None;
+        }
+        let record = role.is_secondary() as usize * self.members + at;
+        Some(MEMBERS + record * MEMBER_LEN + consumer as usize * LINE)
     }
 
     /// Where the producers' claim counter `w` of a direction lies.

@@ -66,6 +66,12 @@ impl SideStatus {
     pub const fn epoch(self) -> u32 {
         self.0 >> 4
     }
+
+    /// Whether this is the record of a member that has the side since `epoch`: one of another
+    /// epoch is what a member that died left behind.
+    const fn is_open_in(self, epoch: u32) -> bool {
+        matches!(self.state(), SideState::Open) && self.epoch() == epoch
+    }
 }
 
 impl fmt::Debug for SideStatus {
@@ -210,6 +216,53 @@ impl Side {
         }
     }
 
+    /// Whether the side can be taken: what its status is and what it will be, and whether others
+    /// have it. Writes nothing.
+    pub(crate) fn check(
+        self,
+        memory: &SuperblockMemory,
+        mode: Mode,
+        member: Member,
+        presence: Presence,
+    ) -> Result<Vacancy, SideError> {
+        let found = self.status(memory);
+        let occupied = match presence {
+            Presence::Recorded => found.state() == SideState::Open,
+            Presence::Alone => false,
+            Presence::Others => true,
+        };
+        if occupied && (mode, found.mode()) != (Mode::Shared, Some(Mode::Shared)) {
+            return Err(self.mismatch(mode, found));
+        }
+        let Some(recorded) = self.member_status(memory, member) else {
+            return Err(SideError::NoSuchMember {
+                member,
+                members: memory.members(),
+            });
+        };
+        if presence == Presence::Recorded && occupied && recorded.is_open_in(found.epoch()) {
+            return Err(SideError::MemberInUse { member });
+        }
+        let status = if occupied {
+            found
+        } else {
+            SideStatus::new(SideState::Open, mode, found.epoch().wrapping_add(1))
+        };
+        Ok(Vacancy {
+            found,
+            status,
+            occupied,
+        })
+    }
+
+    const fn mismatch(self, wanted: Mode, found: SideStatus) -> SideError {
+        SideError::Mode {
+            direction: self.direction(),
+            wanted,
+            found: found.mode(),
+        }
+    }
+
     /// Takes the side; says whether as its first member. Serialised with every other taking and
     /// leaving of the region by the caller (PROTOCOL.md A1), except that two which both believe
     /// the records cannot both get it exclusively where there is compare-and-swap.
@@ -221,36 +274,13 @@ impl Side {
         pid: u32,
         presence: Presence,
     ) -> Result<(Attached, bool), SideError> {
-        let found = self.status(memory);
-        let occupied = match presence {
-            Presence::Recorded => found.state() == SideState::Open,
-            Presence::Alone => false,
-            Presence::Others => true,
-        };
-        let mismatch = SideError::Mode {
-            direction: self.direction(),
-            wanted: mode,
-            found: found.mode(),
-        };
-        if occupied && (mode, found.mode()) != (Mode::Shared, Some(Mode::Shared)) {
-            return Err(mismatch);
-        }
-        let Some(recorded) = self.member_status(memory, member) else {
-            return Err(SideError::NoSuchMember {
-                member,
-                members: memory.members(),
-            });
-        };
-        if presence == Presence::Recorded && occupied && recorded.state() == SideState::Open {
-            return Err(SideError::MemberInUse { member });
-        }
-        let status = if occupied {
-            found
-        } else {
-            SideStatus::new(SideState::Open, mode, found.epoch().wrapping_add(1))
-        };
+        let Vacancy {
+            found,
+            status,
+            occupied,
+        } = self.check(memory, mode, member, presence)?;
         if !occupied && !exchange(memory, self, found, status) {
-            return Err(mismatch);
+            return Err(self.mismatch(mode, found));
         }
         self.set_member(memory, member, status, pid);
         let peer = self.opposite_status(memory);
@@ -260,9 +290,18 @@ impl Side {
             mode,
             member,
             ignored: (peer.state() != SideState::Open).then_some(peer),
+            restore: (!occupied).then_some(found),
         };
         Ok((attached, !occupied))
     }
+}
+
+/// A side that can be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Vacancy {
+    found: SideStatus,
+    status: SideStatus,
+    occupied: bool,
 }
 
 /// Moves the status of a side from `found` to `status`; `false` where somebody else has moved it.
@@ -300,6 +339,8 @@ pub(crate) struct Attached {
     /// The other side's status when this one was taken, where it was not open: it has left before
     /// this one came, so its being closed ends nothing yet.
     ignored: Option<SideStatus>,
+    /// What the status was, until attaching has succeeded: failing must not look like leaving.
+    restore: Option<SideStatus>,
 }
 
 impl Attached {
@@ -313,6 +354,13 @@ impl Attached {
     /// The other side has a member now.
     pub(crate) fn is_peer_open(&self) -> bool {
         self.side.opposite_status(&self.memory).state() == SideState::Open
+    }
+
+    /// Attaching has succeeded: from now on dropping this leaves the side.
+    #[must_use]
+    pub(crate) fn kept(mut self) -> Self {
+        self.restore = None;
+        self
     }
 
     /// Lets a close that came before this side count: there are messages from that time.
@@ -330,6 +378,13 @@ impl Drop for Attached {
             member,
             ..
         } = self;
+        if let Some(before) = self.restore {
+            side.set_member(memory, *member, before, 0);
+            let word = memory.side(side.direction(), side.consumer, STATUS);
+            // Pairs with the Acquire in `status`.
+            word.store(before.0, ordering::store_status());
+            return;
+        }
         let status = side.status(memory);
         let closed = SideStatus::new(SideState::Closed, *mode, status.epoch());
         side.set_member(memory, *member, closed, 0);
@@ -337,7 +392,7 @@ impl Drop for Attached {
             && (1..=u8::MAX)
                 .filter_map(Member::new)
                 .map_while(|other| side.member_status(memory, other))
-                .any(|other| other.state() == SideState::Open);
+                .any(|other| other.is_open_in(status.epoch()));
         if !others {
             let word = memory.side(side.direction(), side.consumer, STATUS);
             // Pairs with the Acquire in `opposite_status`: whoever sees this sees what was

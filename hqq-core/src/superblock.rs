@@ -140,7 +140,9 @@ impl Identity {
         if wire.state.get() == 0 && wire.magic.get() == 0 {
             return Err(FormatError::Empty);
         }
-        if wire.magic.get() == MAGIC_FORMAT_1 {
+        // HQQ-Go counts its state 1, 2 and writes the magic late.
+        let early = wire.magic.get() == 0 && matches!(wire.state.get(), 1 | 2);
+        if wire.magic.get() == MAGIC_FORMAT_1 || early {
             return Err(FormatError::Format1);
         }
         if wire.state.get() == STATE_INITIALISING {
@@ -172,8 +174,7 @@ impl Identity {
         if unknown != 0 {
             return Err(FormatError::Incompatible { features: unknown });
         }
-        if wire.state_high != U32::ZERO
-            || wire.minor.get() == VERSION.1 && wire.reserved != [0; 56]
+        if wire.state_high != U32::ZERO || wire.minor.get() == VERSION.1 && wire.reserved != [0; 56]
         {
             return Err(FormatError::Reserved);
         }

@@ -43,9 +43,14 @@ impl SideByte {
         };
         Self(SIDES + 2 * i64::from(direction as u8) + i64::from(consumer))
     }
+
+    pub(crate) const fn offset(self) -> i64 {
+        self.0
+    }
 }
 
-fn member_byte(role: Role, member: Member) -> i64 {
+/// The lock byte of a member.
+pub(crate) fn member_byte(role: Role, member: Member) -> i64 {
     MEMBERS + 256 * i64::from(role == Role::Secondary) + i64::from(member.get())
 }
 
@@ -212,10 +217,17 @@ fn measure(locks: &ByteLocks, path: &Path, request: &Request) -> Result<Measured
     let region = unsafe { mapping.region() }.map_err(unusable(path))?;
     let identity = match (Identity::read(&region), &request.initialise) {
         (Ok(identity), _) => identity,
-        // ATTACH is held, so whoever began to initialise it is dead.
-        (Err(FormatError::Empty | FormatError::Initialising), Some((layout, options))) => {
+        (
+            Err(error @ (FormatError::Empty | FormatError::Initialising)),
+            Some((layout, options)),
+        ) => {
             if found < layout.len() as u64 {
                 return Err(truncated(layout.len() as u64));
+            }
+            // ATTACH is held, so whoever began to initialise a region of format 2 is dead; but an
+            // HQQ-Go process, which does not know that lock, may be taking an empty one.
+            if error == FormatError::Empty && !hqq_core::try_claim(&region) {
+                return Err(OpenError::attach(path, FormatError::Initialising));
             }
             initialise(&region, layout, options).map_err(|error| OpenError::attach(path, error))?;
             Identity::read(&region).map_err(|error| OpenError::attach(path, error))?

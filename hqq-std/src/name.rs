@@ -80,7 +80,7 @@ pub fn list() -> io::Result<Vec<RegionName>> {
     let mut names: Vec<_> = sys::names()?
         .into_iter()
         .filter_map(|name| RegionName::new(&name).ok())
-        .filter(|name| crate::inspect::looks_like_region(&name.path()))
+        .filter(|name| crate::inspect::kind(&name.path()) != crate::inspect::Kind::Other)
         .collect();
     names.sort();
     Ok(names)

@@ -82,8 +82,7 @@ impl<P: Producer> Trusted<'_, Sender<P>> {
             let (message, _) = bytes.split_at_mut(len);
             let grant = self.0.try_reserve()?;
             let result = fill(message);
-            drop(grant);
-            self.0.try_send(message)?;
+            grant.commit_inline(message);
             return Ok(result);
         }
         let mut grant = self.try_reserve()?;

@@ -134,17 +134,24 @@ impl<G: Geometry> Taken<G> {
         let outgoing = ring(options.role.sends()).ok_or(truncated)?;
         let incoming = ring(options.role.receives()).ok_or(truncated)?;
         let superblock = SuperblockMemory::with_layout(region, layout).ok_or(truncated)?;
-        let take = |consumer, presence| {
-            let side = Side {
-                role: options.role,
-                consumer,
-            };
-            side.take(&superblock, mode, options.member, options.pid, presence)
-                .map_err(|error| options.side_error(error))
+        let side = |consumer| Side {
+            role: options.role,
+            consumer,
         };
-        // Where the second cannot be had, dropping the first leaves it.
-        let sending = take(false, options.sending)?;
-        let receiving = take(true, options.receiving)?;
+        let presences = [(false, options.sending), (true, options.receiving)];
+        for (consumer, presence) in presences {
+            // Both before either is taken, so that being refused leaves no trace.
+            side(consumer)
+                .check(&superblock, mode, options.member, presence)
+                .map_err(|error| options.side_error(error))?;
+        }
+        let [sending, receiving] = presences.map(|(consumer, presence)| {
+            side(consumer)
+                .take(&superblock, mode, options.member, options.pid, presence)
+                .map_err(|error| options.side_error(error))
+        });
+        // Where the second cannot be had after all, dropping the first leaves it.
+        let (sending, receiving) = (sending?, receiving?);
         Ok(Self {
             identity,
             outgoing,
@@ -152,20 +159,6 @@ impl<G: Geometry> Taken<G> {
             sending,
             receiving,
         })
-    }
-}
-
-/// Notes whether messages from before this consumer came wait for it.
-fn heed_backlog<G: Geometry>(
-    memory: &RingMemory<G>,
-    next: crate::position::Position,
-    side: &mut Attached,
-) {
-    let slot = memory.slot(next);
-    // Pairs with the Release of T3 and T3x.
-    let word = slot.stamp().load(crate::sync::ordering::see_published());
-    if crate::ring::stamp::State::of(word).is_write_claimed(next, memory.count()) {
-        side.heed_earlier_close();
     }
 }
 
@@ -212,12 +205,9 @@ impl<G: Geometry> Link<G> {
             taken.identity.delivery,
         )
         .map_err(corrupt(role.receives()))?;
-        let (sending, _) = taken.sending;
-        let (mut receiving, _) = taken.receiving;
-        heed_backlog(&taken.incoming, resume.start, &mut receiving);
+        let (sending, receiving) = (taken.sending.0.kept(), taken.receiving.0.kept());
         let producer = ExclusiveProducer::new(taken.outgoing, next, sending);
-        let consumer =
-            ExclusiveConsumer::new(taken.incoming, resume.start, resume.settled, receiving);
+        let consumer = ExclusiveConsumer::new(taken.incoming, resume, receiving);
         Ok(Self {
             sender: Sender::new(producer),
             receiver: Receiver::new(consumer),
@@ -331,24 +321,17 @@ impl<G: Geometry> SharedLink<G> {
         } else {
             join::further_producer(&taken.outgoing, member);
         }
-        let (mut receiving, first) = taken.receiving;
+        let (receiving, first) = taken.receiving;
         let resume = if first {
             join::first_consumer(&taken.incoming, Mode::Shared, member, delivery)
+                .map_err(corrupt(role.receives()))?
         } else {
             join::further_consumer(&taken.incoming, member, delivery)
-        }
-        .map_err(corrupt(role.receives()))?;
-        heed_backlog(&taken.incoming, resume.start, &mut receiving);
-        heed_backlog(&taken.incoming, resume.settled, &mut receiving);
+        };
+        let (sending, receiving) = (sending.kept(), receiving.kept());
         Ok(Self {
             producer: SharedProducer::new(taken.outgoing, member, sending),
-            consumer: SharedConsumer::new(
-                taken.incoming,
-                member,
-                resume.start,
-                resume.settled,
-                receiving,
-            ),
+            consumer: SharedConsumer::new(taken.incoming, member, delivery, resume, receiving),
         })
     }
 

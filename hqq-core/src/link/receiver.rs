@@ -13,6 +13,9 @@ use crate::region::Buffer;
 use crate::ring::{Claimed, Consumer};
 use crate::wait::{Wait, WaitReason};
 
+/// Tombstones, or empty messages, that one call passes over, so that no peer can keep it busy.
+const SKIPPED: usize = 32;
+
 /// Where the bytes of a message lie.
 #[derive(Clone, Copy)]
 enum Bytes {
@@ -208,7 +211,7 @@ impl<C: Consumer> Receiver<C> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        for _ in 0..2 * self.capacity() {
+        for _ in 0..SKIPPED {
             let mut current = self.load(first)?;
             let len = buffer.len().min(current.len - current.offset);
             if let Some(to) = buffer.get_mut(..len) {
@@ -232,8 +235,7 @@ impl<C: Consumer> Receiver<C> {
         if let Some(current) = self.current {
             return Ok(current);
         }
-        // Each round takes a packet out of the ring, so that no peer can keep the call busy.
-        for _ in 0..2 * self.capacity() {
+        for _ in 0..SKIPPED {
             let claimed = match self.side.try_claim() {
                 Ok(claimed) => claimed,
                 Err(refused) => {

@@ -252,7 +252,8 @@ impl<P: Producer> Sender<P> {
         let copy_id = copy_id(position);
         if len <= INLINE_MAX {
             let opcode = Opcode::StandardInline.as_byte();
-            self.side.publish(position, opcode, &payload.inline(copy_id));
+            self.side
+                .publish(position, opcode, &payload.inline(copy_id));
         } else {
             payload.copy_to(self.side.memory().buffer(position));
             self.publish_copy(position, len);
@@ -350,16 +351,23 @@ impl<'a, P: Producer> WriteGrant<'a, P> {
             self.sender.side.count(Event::Error);
             return Err(GrantError::TooLong { len, max });
         }
-        self.finished = true;
         if len == 0 {
-            let operands = inline(copy_id(self.position), &[]);
-            let opcode = Opcode::StandardInline.as_byte();
-            self.sender.side.publish(self.position, opcode, &operands);
+            self.commit_inline(&[]);
         } else {
+            self.finished = true;
             self.sender.publish_copy(self.position, len);
+            self.sender.side.count(Event::Message(len));
         }
-        self.sender.side.count(Event::Message(len));
         Ok(())
+    }
+
+    /// Sends `message`, of at most 40 bytes, in the packet instead of the buffer.
+    pub(super) fn commit_inline(mut self, message: &[u8]) {
+        self.finished = true;
+        let operands = inline(copy_id(self.position), message);
+        let opcode = Opcode::StandardInline.as_byte();
+        self.sender.side.publish(self.position, opcode, &operands);
+        self.sender.side.count(Event::Message(message.len()));
     }
 
     /// Sends a tombstone with this reason instead of a message; 0 becomes 6.

@@ -54,7 +54,11 @@ pub(super) unsafe fn copy_in(to: NonNull<u8>, from: &[u8]) {
     }
     // SAFETY: by the caller's promise.
     let (base, into) = unsafe { align_down(to) };
-    let head = if into == 0 { 0 } else { (WORD - into).min(from.len()) };
+    let head = if into == 0 {
+        0
+    } else {
+        (WORD - into).min(from.len())
+    };
     let (first, rest) = from.split_at(head);
     let start = usize::from(into != 0);
     if !first.is_empty() {
@@ -97,7 +101,11 @@ pub(super) unsafe fn copy_out(from: NonNull<u8>, to: &mut [u8]) {
     }
     // SAFETY: by the caller's promise.
     let (base, into) = unsafe { align_down(from) };
-    let head = if into == 0 { 0 } else { (WORD - into).min(to.len()) };
+    let head = if into == 0 {
+        0
+    } else {
+        (WORD - into).min(to.len())
+    };
     let (first, rest) = to.split_at_mut(head);
     let start = usize::from(into != 0);
     if !first.is_empty() {

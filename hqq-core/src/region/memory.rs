@@ -70,8 +70,7 @@ impl SuperblockMemory {
             return None;
         }
         let record = usize::from(secondary) * self.members + at;
-        let offset =
-            MEMBERS + record * MEMBER_LEN + usize::from(consumer) * LINE + index % 16 * 4;
+        let offset = MEMBERS + record * MEMBER_LEN + usize::from(consumer) * LINE + index % 16 * 4;
         // SAFETY: `at` is below `members`, which fit the region by the invariant.
         Some(unsafe { self.region.word32(offset) })
     }

@@ -52,10 +52,7 @@ impl fmt::Display for RegionError {
                 "the region starts at address {address:#x}: align it to 64 bytes, for example with #[repr(align(64))]"
             ),
             Self::TooSmall { needed, found } => {
-                write!(
-                    f,
-                    "the region has {found} bytes: give it at least {needed}"
-                )
+                write!(f, "the region has {found} bytes: give it at least {needed}")
             }
         }
     }

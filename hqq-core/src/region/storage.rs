@@ -98,10 +98,7 @@ impl<const COUNT: usize, const SIZE: usize> StaticRegion<COUNT, SIZE> {
     #[cfg(all(target_has_atomic = "8", not(loom)))]
     pub fn take(&'static self) -> Option<(StandardLink<COUNT, SIZE>, StandardLink<COUNT, SIZE>)> {
         // Relaxed: one caller gets the bytes, nothing else is ordered by this.
-        if self
-            .taken
-            .swap(true, core::sync::atomic::Ordering::Relaxed)
-        {
+        if self.taken.swap(true, core::sync::atomic::Ordering::Relaxed) {
             return None;
         }
         self.endpoints()
@@ -132,9 +129,7 @@ impl<const COUNT: usize, const SIZE: usize> StaticRegion<COUNT, SIZE> {
     }
 
     #[cfg(not(loom))]
-    fn endpoints(
-        &'static self,
-    ) -> Option<(StandardLink<COUNT, SIZE>, StandardLink<COUNT, SIZE>)> {
+    fn endpoints(&'static self) -> Option<(StandardLink<COUNT, SIZE>, StandardLink<COUNT, SIZE>)> {
         let region = self.region()?;
         initialise(&region, &Fixed::<COUNT, SIZE>::LAYOUT, &InitOptions::new()).ok()?;
         let primary = AttachOptions::new(Role::Primary);

@@ -1,5 +1,6 @@
 //! Exclusive sides: one member, one thread, no compare-and-swap; positions are private.
 
+use super::join::Resume;
 use super::stamp::{self, is_free, is_released, packet_at};
 use super::{Claimed, Consumer, Producer, Refused, Sealed};
 use crate::counters::{Counters, Event};
@@ -123,14 +124,10 @@ pub struct ExclusiveConsumer<G: Geometry> {
 }
 
 impl<G: Geometry> ExclusiveConsumer<G> {
-    /// A side that goes on at `start`; what lies before `settled` is in doubt.
-    pub(crate) fn new(
-        memory: RingMemory<G>,
-        start: Position,
-        settled: Position,
-        side: Attached,
-    ) -> Self {
-        Self {
+    /// A side that goes on where `resume` says.
+    pub(crate) fn new(memory: RingMemory<G>, resume: Resume, side: Attached) -> Self {
+        let Resume { start, settled } = resume;
+        let mut consumer = Self {
             memory,
             position: start,
             finished: start,
@@ -138,7 +135,11 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             settled,
             counters: Counters::default(),
             side,
+        };
+        if start != settled || consumer.has_packet() {
+            consumer.side.heed_earlier_close();
         }
+        consumer
     }
 
     /// T5x: tells producers how far this side has read.
@@ -228,10 +229,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     }
 
     #[inline]
-    #[allow(
-        clippy::cast_possible_wrap,
-        reason = "a ring has at most 2^14 slots"
-    )]
+    #[allow(clippy::cast_possible_wrap, reason = "a ring has at most 2^14 slots")]
     fn release(&mut self, position: Position) {
         if position.since(self.settled) < 0 {
             // A slot that a shared reader left behind is free by its stamp only.

@@ -58,9 +58,7 @@ fn bury<G: Geometry>(memory: &RingMemory<G>, word: u64, position: Position) {
 ///
 /// # Errors
 /// [`Corruption`] where the ring is in no state that the rules lead to.
-pub(crate) fn first_producer<G: Geometry>(
-    memory: &RingMemory<G>,
-) -> Result<Position, Corruption> {
+pub(crate) fn first_producer<G: Geometry>(memory: &RingMemory<G>) -> Result<Position, Corruption> {
     let count = memory.count();
     let load = |index: usize| {
         // Pairs with the Release of T3 and T5.
@@ -157,7 +155,10 @@ pub(crate) fn first_consumer<G: Geometry>(
     delivery: Delivery,
 ) -> Result<Resume, Corruption> {
     let count = memory.count();
-    let next = received(memory)?;
+    let next = received(memory);
+    if let Some(corruption) = unexplained(memory, next) {
+        return Err(corruption);
+    }
     // Pairs with T5x.
     let released = memory.released().load(ordering::see_released());
     let mut start = next;
@@ -207,7 +208,7 @@ pub(crate) fn first_consumer<G: Geometry>(
 }
 
 /// `r`, mended where a 32-bit consumer left it half-written, and helped past what was claimed.
-fn received<G: Geometry>(memory: &RingMemory<G>) -> Result<Position, Corruption> {
+fn received<G: Geometry>(memory: &RingMemory<G>) -> Position {
     let count = memory.count();
     // Pairs with the Release of T4x.
     let mut next = Position::new(memory.r().load(ordering::see_received()));
@@ -231,10 +232,7 @@ fn received<G: Geometry>(memory: &RingMemory<G>) -> Result<Position, Corruption>
         }
         next = next.plus(1);
     }
-    match unexplained(memory, next) {
-        Some(corruption) => Err(corruption),
-        None => Ok(next),
-    }
+    next
 }
 
 /// Taking over an id on a producing side that others share: what its former owner was filling
@@ -256,35 +254,49 @@ pub(crate) fn further_producer<G: Geometry>(memory: &RingMemory<G>, member: Memb
 
 /// Taking over an id on a consuming side that others share: what its former owner was reading is
 /// released (T6, at most once) or handed out in doubt (T7, at least once).
-///
-/// # Errors
-/// As [`first_consumer`].
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub(crate) fn further_consumer<G: Geometry>(
     memory: &RingMemory<G>,
     member: Member,
     delivery: Delivery,
-) -> Result<Resume, Corruption> {
+) -> Resume {
     let count = memory.count();
-    let settled = received(memory)?;
-    if delivery == Delivery::AtLeastOnce {
-        return Ok(Resume {
-            start: settled.minus(count),
-            settled,
-        });
-    }
+    let next = received(memory);
+    let mut resume = Resume {
+        start: next,
+        settled: next,
+    };
     for index in 0..count {
         let slot = memory.slot(Position::default().plus(index));
         // Pairs with the Release of T3 and T5.
         let word = slot.stamp().load(ordering::see_published());
-        if let State::Reading(position, owner, _) = State::of(word)
-            && owner == member
-        {
+        let position = match State::of(word) {
+            State::Reading(position, owner, _) if owner == member => position,
+            _ => continue,
+        };
+        if position.index(count) != index {
+            continue;
+        }
+        if delivery == Delivery::AtMostOnce {
+            super::step_released(memory, position);
             replace(slot, word, stamp::released(position, count));
+            continue;
+        }
+        // `r` moves on meanwhile, these do not: the range is theirs alone.
+        if resume.start == resume.settled {
+            resume.start = position;
+            resume.settled = position;
+        }
+        if position.since(resume.start) < 0 {
+            resume.start = position;
+        }
+        if position.since(resume.settled) >= 0 {
+            resume.settled = position.plus(1);
         }
     }
-    Ok(Resume {
-        start: settled,
-        settled,
-    })
+    // Stamps further apart than a ring is long are a liar's.
+    if resume.settled.since(resume.start) > i64::try_from(count).unwrap_or(0) {
+        resume.start = resume.settled.minus(count);
+    }
+    resume
 }

@@ -87,7 +87,9 @@ pub trait Producer: Sealed {
     fn has_room(&self) -> bool {
         let (memory, position) = (self.memory(), self.next_position());
         // Pairs with the Release of T5x.
-        let released = memory.released().load(crate::sync::ordering::see_released());
+        let released = memory
+            .released()
+            .load(crate::sync::ordering::see_released());
         // Pairs with the Release of T5.
         let stamp = memory
             .slot(position)
@@ -104,7 +106,9 @@ pub trait Producer: Sealed {
 
     /// What stands in the way, where no rule explains it.
     fn corruption(&self) -> Option<Corruption> {
-        unexplained(self.memory(), self.next_position())
+        let found = unexplained(self.memory(), self.next_position())?;
+        // On a shared side others may have got on meanwhile; then it proves nothing.
+        (self.next_position() == found.position).then_some(found)
     }
 
     #[doc(hidden)]
@@ -163,7 +167,9 @@ pub trait Consumer: Sealed {
 
     /// What stands in the way, where no rule explains it.
     fn corruption(&self) -> Option<Corruption> {
-        unexplained(self.memory(), self.next_position())
+        let found = unexplained(self.memory(), self.next_position())?;
+        // On a shared side others may have got on meanwhile; then it proves nothing.
+        (self.next_position() == found.position).then_some(found)
     }
 
     #[doc(hidden)]
@@ -182,6 +188,24 @@ fn unexplained<G: Geometry>(memory: &RingMemory<G>, position: Position) -> Optio
         .stamp()
         .load(crate::sync::ordering::see_published());
     (!stamp::is_expected(stamp, position, memory.count())).then_some(Corruption { position, stamp })
+}
+
+/// `released` is moved on whenever a multiple of this is released by stamp, so that its low 32
+/// bits never come round to a position they were not meant for.
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+const RELEASED_STEP: u64 = 1 << 30;
+
+/// Before a shared side releases `position` by its stamp: moves `released` on where it is time.
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+#[inline]
+pub(crate) fn step_released<G: Geometry>(memory: &RingMemory<G>, position: Position) {
+    if position.get().is_multiple_of(RELEASED_STEP) {
+        // Everything this far back was read long ago. Pairs with the Acquire of T1 and T3x.
+        let long_ago = Position::new(position.get().wrapping_sub(RELEASED_STEP));
+        memory
+            .released()
+            .store(long_ago.low(), crate::sync::ordering::release_counter());
+    }
 }
 
 /// How many packets no consumer has finished with, among the last N before `end`: those that

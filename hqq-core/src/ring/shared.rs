@@ -3,19 +3,17 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use super::join::Resume;
 use super::stamp::{self, ForReading, ForWriting, State};
-use super::{Claimed, Consumer, Producer, Refused, Sealed};
+use super::{Claimed, Consumer, Producer, Refused, Sealed, step_released};
 use crate::counters::{Counters, Event, SharedCounters};
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
 use crate::region::RingMemory;
 use crate::side::Attached;
+use crate::superblock::Delivery;
 use crate::sync::ordering;
-
-/// `released` is moved on whenever a shared consumer releases a multiple of this, so that its low
-/// 32 bits never come round to a position it was not meant for.
-const RELEASED_STEP: u64 = 1 << 30;
 
 /// Steps in one call: each failed one means that another member got on.
 const fn limit(count: usize) -> usize {
@@ -91,6 +89,7 @@ impl<G: Geometry> SharedProducer<G> {
 pub struct SharedConsumer<G: Geometry> {
     memory: RingMemory<G>,
     member: Member,
+    delivery: Delivery,
     /// The next position in doubt to hand out, up to `settled`.
     in_doubt: AtomicU64,
     settled: Position,
@@ -99,23 +98,29 @@ pub struct SharedConsumer<G: Geometry> {
 }
 
 impl<G: Geometry> SharedConsumer<G> {
-    /// A side whose slots in `in_doubt .. settled` that read READING with this member's id wait to
-    /// be handed out in doubt.
+    /// A side that first hands out, in doubt, what reads READING with this member's id in the
+    /// range of `resume`.
     pub(crate) fn new(
         memory: RingMemory<G>,
         member: Member,
-        in_doubt: Position,
-        settled: Position,
+        delivery: Delivery,
+        resume: Resume,
         side: Attached,
     ) -> Self {
-        Self {
+        let Resume { start, settled } = resume;
+        let mut consumer = Self {
             memory,
             member,
-            in_doubt: AtomicU64::new(in_doubt.get()),
+            delivery,
+            in_doubt: AtomicU64::new(start.get()),
             settled,
             counters: SharedCounters::default(),
             side,
+        };
+        if start != settled || Handle::new(&consumer).has_packet() {
+            consumer.side.heed_earlier_close();
         }
+        consumer
     }
 
     /// T7, second half: a packet that a reader which died had claimed, taken over when joining.
@@ -201,13 +206,7 @@ impl<G: Geometry> SharedConsumer<G> {
     }
 
     fn release(&self, position: Position) {
-        if position.get().is_multiple_of(RELEASED_STEP) {
-            // Everything this far back was read long ago. Pairs with the Acquire of T1 and T3x.
-            let long_ago = Position::new(position.get().wrapping_sub(RELEASED_STEP));
-            self.memory
-                .released()
-                .store(long_ago.low(), ordering::release_counter());
-        }
+        step_released(&self.memory, position);
         // T5. Pairs with the Acquire of T1 and T3x.
         self.memory.slot(position).stamp().store(
             stamp::released(position, self.memory.count()),
@@ -215,7 +214,8 @@ impl<G: Geometry> SharedConsumer<G> {
         );
     }
 
-    /// C1: the slot at `r` is free, none is being read, and `r` stood still meanwhile.
+    /// C1: the slot at `r` is free and `r` stood still meanwhile; at least once, none is being
+    /// read either, as its reader may yet die.
     fn is_finished(&self) -> bool {
         if !self.side.is_peer_closed() {
             return false;
@@ -224,20 +224,20 @@ impl<G: Geometry> SharedConsumer<G> {
         let count = memory.count();
         // Relaxed: `r` is compared with itself, the slots decide.
         let position = Position::new(memory.r().load(Ordering::Relaxed));
-        let settled = (0..count).all(|ahead| {
-            // Pairs with the Release of T3 and T5.
-            let word = memory
-                .slot(position.plus(ahead))
-                .stamp()
-                .load(ordering::see_published());
-            match State::of(word) {
-                State::Free(_) => true,
-                State::Published(at, _) => at.since(position) < 0,
-                _ => false,
-            }
-        });
+        // Pairs with the Release of T3 and T5.
+        let state = |at| State::of(memory.slot(at).stamp().load(ordering::see_published()));
+        let drained = match state(position) {
+            State::Free(at) => at == position,
+            State::Published(at, _) => at == position.minus(count),
+            _ => false,
+        };
+        let settled = self.delivery == Delivery::AtMostOnce
+            || (1..=count).all(|back| {
+                let at = position.minus(back);
+                !matches!(state(at), State::Reading(reading, ..) if reading == at)
+            });
         // Relaxed: as above.
-        settled && Position::new(memory.r().load(Ordering::Relaxed)) == position
+        drained && settled && Position::new(memory.r().load(Ordering::Relaxed)) == position
     }
 }
 
@@ -282,6 +282,7 @@ where
 
     fn cancel(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
         self.publish(position, opcode, operands);
+        self.count(Event::Tombstone);
     }
 
     fn next_position(&self) -> Position {

@@ -203,10 +203,7 @@ pub const fn is_released(position: Position, released: u32, count: usize) -> boo
 /// A2: the stamp as it was before the first half of a 32-bit store tore it, given that no stamp of
 /// the ring can be more than 2N above `smallest`; `None` where it is not torn.
 #[must_use]
-#[allow(
-    clippy::cast_possible_wrap,
-    reason = "a ring has at most 2^14 slots"
-)]
+#[allow(clippy::cast_possible_wrap, reason = "a ring has at most 2^14 slots")]
 pub fn mended(word: u64, smallest: Position, count: usize) -> Option<u64> {
     let sequence = Position::new(word >> 16);
     (sequence.since(smallest) > 2 * count as i64)

@@ -159,17 +159,29 @@ fn claimed_is_told_from_the_stamp() {
             Row::Free => distance == n,
             Row::Writing | Row::Published | Row::Reading => distance == 0,
         };
-        assert_eq!(state.is_write_claimed(position, count), write_claimed, "{case}");
+        assert_eq!(
+            state.is_write_claimed(position, count),
+            write_claimed,
+            "{case}"
+        );
         let read_claimed = match row {
             Row::Reading => distance == 0,
             Row::Free | Row::Writing | Row::Published => distance == n,
         };
-        assert_eq!(state.is_read_claimed(position, count), read_claimed, "{case}");
+        assert_eq!(
+            state.is_read_claimed(position, count),
+            read_claimed,
+            "{case}"
+        );
         let last = match row {
             Row::Free => distance - n,
             Row::Writing | Row::Published | Row::Reading => distance,
         };
-        assert_eq!(state.last_claimed(count), Some(after(position, last)), "{case}");
+        assert_eq!(
+            state.last_claimed(count),
+            Some(after(position, last)),
+            "{case}"
+        );
     });
     let unknown = State::of(word(Position::new(5), 0, WRITING));
     assert_eq!(unknown.last_claimed(2), None);
@@ -201,7 +213,11 @@ fn one_wrong_bit_claims_nothing() {
             let flip = 1_u64 << bit;
             let count = 4;
             let word = free(position) ^ flip;
-            assert_ne!(for_writing(word, position, count), ForWriting::Claim, "bit {bit}");
+            assert_ne!(
+                for_writing(word, position, count),
+                ForWriting::Claim,
+                "bit {bit}"
+            );
             if bit < Visible::BITS {
                 assert!(!is_free(visible(word), position), "bit {bit}");
             }
@@ -227,7 +243,18 @@ fn free_by_counter_is_a_window_of_one_ring() {
     for origin in origins() {
         for count in [2_usize, 4, 1 << 14] {
             let n = count as i64;
-            for distance in [-n, -1, 0, 1, n - 1, n, n + 1, 1 << 30, 1 << 31, (1 << 32) - 1] {
+            for distance in [
+                -n,
+                -1,
+                0,
+                1,
+                n - 1,
+                n,
+                n + 1,
+                1 << 30,
+                1 << 31,
+                (1 << 32) - 1,
+            ] {
                 let released = after(origin, -distance).low();
                 let expected = (0..n).contains(&distance);
                 assert_eq!(
@@ -247,10 +274,7 @@ fn a_torn_stamp_is_mended_and_a_whole_one_left() {
         for count in [2_usize, 4, 1 << 14] {
             for back in 1..=count.min(8) {
                 let position = Position::new(wrap).minus(back);
-                let olds = [
-                    free(position),
-                    published(position.minus(count), OPCODE),
-                ];
+                let olds = [free(position), published(position.minus(count), OPCODE)];
                 for old in olds {
                     let new = published(position, OPCODE);
                     let torn = (new & !0xffff_ffff) | (old & 0xffff_ffff);
@@ -284,5 +308,9 @@ fn unexpected_is_what_no_rule_leads_to() {
         let half = word ^ 0xffff_ffff << 32;
         assert_eq!(is_expected(half, position, count), expected);
     });
-    assert!(!is_expected(word(Position::new(7), 0, WRITING), Position::new(7), 4));
+    assert!(!is_expected(
+        word(Position::new(7), 0, WRITING),
+        Position::new(7),
+        4
+    ));
 }

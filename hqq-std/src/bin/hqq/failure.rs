@@ -12,7 +12,7 @@ pub enum Failure {
     Usage(String),
     /// Whoever read the output has gone: nothing to say, exit code 0.
     BrokenPipe,
-    /// A signal asked to stop: exit code 128 + its number, as a shell would report it.
+    /// A signal asked to stop before the work was done: exit code 1.
     Signal(i32),
 }
 
@@ -30,7 +30,8 @@ impl Failure {
             }
             Self::BrokenPipe => ExitCode::SUCCESS,
             Self::Signal(number) => {
-                ExitCode::from(128_u8.saturating_add(u8::try_from(number).unwrap_or(0)))
+                eprintln!("hqq: stopped by signal {number}");
+                ExitCode::from(1)
             }
         }
     }

@@ -1,0 +1,181 @@
+//! Packets that break the protocol, as a hostile peer may publish them in good order.
+
+mod common;
+
+use std::error::Error;
+
+use common::{Memory, receive};
+use hqq_core::packet::opcode::{RESERVED_FREE, RESERVED_WRITING};
+use hqq_core::packet::{ErrorCode, Opcode, PacketError};
+use hqq_core::ring::stamp::published;
+use hqq_core::{Position, TryRecvError};
+
+const SIZE: usize = 48;
+const COPY: u8 = 0xff;
+const INLINE: u8 = 0xfd;
+const TOMBSTONE: u8 = 0xfe;
+
+/// What a receiver makes of a packet; the message sent after it must still arrive.
+fn received(size: usize, opcode: u8, operands: [u64; 7]) -> Result<Vec<u8>, TryRecvError> {
+    let memory = Memory::new(4, size, 0);
+    let (mut near, mut far) = memory.pair();
+    near.try_send(b"x").unwrap();
+    near.try_send(b"after").unwrap();
+    for (index, operand) in operands.into_iter().enumerate() {
+        memory.set64(memory.slot_word(0, index + 1), operand);
+    }
+    memory.set_stamp(0, published(Position::new(0), opcode));
+    let first = receive(far.receiver());
+    let counters = far.receiver().counters();
+    if let Err(TryRecvError::Malformed(_) | TryRecvError::Peer(_)) = first {
+        assert_eq!((counters.errors, counters.messages), (1, 0));
+    }
+    if first != Ok(b"after".to_vec()) {
+        assert_eq!(receive(far.receiver()), Ok(b"after".to_vec()));
+    }
+    // The slot was given back.
+    for _ in 0..8 {
+        near.try_send(b"on").unwrap();
+        assert_eq!(receive(far.receiver()), Ok(b"on".to_vec()));
+    }
+    memory.assert_canaries();
+    first
+}
+
+fn malformed(size: usize, opcode: u8, operands: [u64; 7]) -> PacketError {
+    match received(size, opcode, operands) {
+        Err(TryRecvError::Malformed(error)) => {
+            let shown = TryRecvError::Malformed(error);
+            assert!(shown.to_string().contains(&error.to_string()));
+            assert!(shown.source().is_none());
+            error
+        }
+        other => panic!("{opcode:#x} {operands:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn unknown_opcodes_are_refused() {
+    for opcode in 0..=u8::MAX {
+        let reserved = [RESERVED_FREE, RESERVED_WRITING].contains(&opcode);
+        if reserved || Opcode::from_byte(opcode).is_ok() {
+            continue;
+        }
+        let error = malformed(SIZE, opcode, [0; 7]);
+        assert_eq!(error, PacketError::UnknownOpcode(opcode));
+    }
+}
+
+#[test]
+fn packets_of_the_advanced_protocol_are_refused() {
+    for opcode in 1..=6 {
+        let error = malformed(SIZE, opcode, [1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(error, PacketError::NotStandard(Opcode::from_byte(opcode).unwrap()));
+    }
+}
+
+#[test]
+fn a_size_over_the_buffer_is_refused() {
+    for size in [SIZE as u64 + 1, 1 << 32, u64::MAX, 0] {
+        let error = malformed(SIZE, COPY, [1, 0, size, 0, 0, 0, 0]);
+        let expected = PacketError::Size {
+            size,
+            minimum: 1,
+            maximum: SIZE as u64,
+        };
+        assert_eq!(error, expected);
+    }
+    for size in [41, 1 << 40, u64::MAX] {
+        let error = malformed(SIZE, INLINE, [1, size, 0, 0, 0, 0, 0]);
+        let expected = PacketError::Size {
+            size,
+            minimum: 0,
+            maximum: 40,
+        };
+        assert_eq!(error, expected);
+    }
+    // Inline, but more than this region's buffers hold.
+    let error = malformed(8, INLINE, [1, 9, 0, 0, 0, 0, 0]);
+    let expected = PacketError::Size {
+        size: 9,
+        minimum: 0,
+        maximum: 8,
+    };
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn reserved_words_must_be_zero() {
+    for (opcode, first, operands) in [
+        (COPY, 4, [1, 0, 5, 0, 0, 0, 0]),
+        (TOMBSTONE, 4, [1, 0, 5, 0, 0, 0, 0]),
+        (INLINE, 4, [1, 8, 0, 0, 0, 0, 0]),
+        (0, 3, [1, 2, 0, 0, 0, 0, 0]),
+    ] {
+        for word in first..=7_u8 {
+            let mut damaged = operands;
+            damaged[usize::from(word) - 1] = 1 << 63;
+            let expected = PacketError::ReservedBits {
+                word,
+                value: 1 << 63,
+            };
+            assert_eq!(malformed(SIZE, opcode, damaged), expected);
+        }
+    }
+}
+
+#[test]
+fn an_inline_message_has_zeros_behind_it() {
+    for size in 0..8_u64 {
+        let mut operands = [1, size, 0, 0, 0, 0, 0];
+        operands[2] = 0xff << (8 * size);
+        let expected = PacketError::ReservedBits {
+            word: 3,
+            value: operands[2],
+        };
+        assert_eq!(malformed(SIZE, INLINE, operands), expected);
+    }
+}
+
+#[test]
+fn an_index_that_a_peer_names_is_never_used() {
+    for index in [0, 1, 4, u64::MAX] {
+        let message = received(SIZE, COPY, [u64::MAX, index, SIZE as u64, 0, 0, 0, 0]);
+        assert_eq!(message, Ok(vec![0; SIZE]));
+    }
+}
+
+#[test]
+fn an_error_packet_is_the_peer_s_error() {
+    for code in 1..=7 {
+        let error = received(SIZE, 0, [9, code, 0, 0, 0, 0, 0]);
+        let expected = ErrorCode::from_code(code).unwrap();
+        assert_eq!(error, Err(TryRecvError::Peer(expected)));
+    }
+    for code in [0, 8, u64::MAX] {
+        let error = malformed(SIZE, 0, [9, code, 0, 0, 0, 0, 0]);
+        assert_eq!(error, PacketError::UnknownErrorCode(code));
+    }
+}
+
+#[test]
+fn a_tombstone_of_any_reason_is_skipped() {
+    for reason in [0, 1, 4, 6, 7, u64::MAX] {
+        let message = received(SIZE, TOMBSTONE, [1, 0, reason, 0, 0, 0, 0]);
+        assert_eq!(message, Ok(b"after".to_vec()));
+    }
+}
+
+#[test]
+fn an_iterator_ends_after_a_malformed_packet() {
+    let memory = Memory::new(4, SIZE, 0);
+    let (mut near, mut far) = memory.pair();
+    near.try_send(b"x").unwrap();
+    near.try_send(b"after").unwrap();
+    memory.set_stamp(0, published(Position::new(0), 0x77));
+    let mut messages = far.receiver().try_iter::<SIZE>();
+    let unknown = TryRecvError::Malformed(PacketError::UnknownOpcode(0x77));
+    assert_eq!(messages.next(), Some(Err(unknown)));
+    assert_eq!(messages.next(), None);
+    assert_eq!(far.receiver().try_iter::<SIZE>().count(), 1);
+}

@@ -1,0 +1,140 @@
+//! Shared sides, alone and across from exclusive ones.
+
+use hqq_core::Role;
+use hqq_core::ring::{Consumer, Producer};
+use hqq_core::{Receiver, Sender};
+use loom::thread;
+
+use crate::support::{
+    BUFFERED, INLINE, assert_delivered, check, exclusive, receive_all, receive_some, receiver, region, send_all,
+    sender, shared,
+};
+
+/// One sender of three messages, one receiver.
+fn one_to_one(
+    sender: Sender<impl Producer + Send + 'static>,
+    receiver: Receiver<impl Consumer + Send + 'static>,
+) {
+    let producer = thread::spawn(move || send_all(sender, 1, 3));
+    let received = receive_all(receiver);
+    producer.join().unwrap();
+    assert_delivered(&[3], &[received]);
+}
+
+/// Two senders of three messages together, one receiver.
+fn two_to_one<P: Producer + Send + 'static>(
+    senders: [Sender<P>; 2],
+    receiver: Receiver<impl Consumer + Send + 'static>,
+) {
+    let [first, second] = senders;
+    let first = thread::spawn(move || send_all(first, 1, 2));
+    let second = thread::spawn(move || send_all(second, 2, 1));
+    let received = receive_all(receiver);
+    first.join().unwrap();
+    second.join().unwrap();
+    assert_delivered(&[2, 1], &[received]);
+}
+
+/// One sender of three messages, two receivers: one takes two, the other one.
+fn one_to_two<C: Consumer + Send + 'static>(
+    sender: Sender<impl Producer + Send + 'static>,
+    receivers: [Receiver<C>; 2],
+) {
+    let [first, second] = receivers;
+    let producer = thread::spawn(move || send_all(sender, 1, 3));
+    let first = thread::spawn(move || receive_some(first, 1));
+    let second = receive_some(second, 2);
+    producer.join().unwrap();
+    assert_delivered(&[3], &[first.join().unwrap(), second]);
+}
+
+fn shared_to_shared<const SIZE: usize>() {
+    let region = region(SIZE);
+    let (near, _back) = shared::<SIZE>(&region, Role::Primary);
+    let (_forth, far) = shared::<SIZE>(&region, Role::Secondary);
+    let (to, from) = (sender(&near), receiver(&far));
+    drop((near, far));
+    one_to_one(to, from);
+}
+
+#[test]
+fn shared_to_shared_inline() {
+    check(2, shared_to_shared::<INLINE>);
+}
+
+#[test]
+fn shared_to_shared_buffered() {
+    check(2, shared_to_shared::<BUFFERED>);
+}
+
+#[test]
+fn exclusive_to_shared() {
+    check(2, || {
+        let region = region(INLINE);
+        let (to, _back) = exclusive::<INLINE>(&region, Role::Primary);
+        let (_forth, far) = shared::<INLINE>(&region, Role::Secondary);
+        let from = receiver(&far);
+        drop(far);
+        one_to_one(to, from);
+    });
+}
+
+#[test]
+fn shared_to_exclusive() {
+    check(2, || {
+        let region = region(INLINE);
+        let (near, _back) = shared::<INLINE>(&region, Role::Primary);
+        let (_forth, from) = exclusive::<INLINE>(&region, Role::Secondary);
+        let to = sender(&near);
+        drop(near);
+        one_to_one(to, from);
+    });
+}
+
+#[test]
+fn two_shared_to_shared() {
+    check(1, || {
+        let region = region(INLINE);
+        let (near, _back) = shared::<INLINE>(&region, Role::Primary);
+        let (_forth, far) = shared::<INLINE>(&region, Role::Secondary);
+        let (to, from) = ([sender(&near), sender(&near)], receiver(&far));
+        drop((near, far));
+        two_to_one(to, from);
+    });
+}
+
+#[test]
+fn shared_to_two_shared() {
+    check(1, || {
+        let region = region(INLINE);
+        let (near, _back) = shared::<INLINE>(&region, Role::Primary);
+        let (_forth, far) = shared::<INLINE>(&region, Role::Secondary);
+        let (to, from) = (sender(&near), [receiver(&far), receiver(&far)]);
+        drop((near, far));
+        one_to_two(to, from);
+    });
+}
+
+#[test]
+fn two_shared_to_exclusive() {
+    check(1, || {
+        let region = region(INLINE);
+        let (near, _back) = shared::<INLINE>(&region, Role::Primary);
+        let (_forth, from) = exclusive::<INLINE>(&region, Role::Secondary);
+        let to = [sender(&near), sender(&near)];
+        drop(near);
+        two_to_one(to, from);
+    });
+}
+
+#[test]
+fn exclusive_to_two_shared() {
+    check(1, || {
+        let region = region(INLINE);
+        let (to, _back) = exclusive::<INLINE>(&region, Role::Primary);
+        let (_forth, far) = shared::<INLINE>(&region, Role::Secondary);
+        let from = [receiver(&far), receiver(&far)];
+        drop(far);
+        one_to_two(to, from);
+    });
+}

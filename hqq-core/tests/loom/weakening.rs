@@ -1,0 +1,62 @@
+//! Each memory ordering is there for a reason: with any one of them weakened to `Relaxed`, a model
+//! fails.
+
+use std::process::Command;
+
+use hqq_core::sync::ordering::NAMES;
+
+/// An ordering, and the model that fails without it.
+const CAUGHT: &[(&str, &str)] = &[
+    ("publish", "exclusive::inline"),
+    ("see_published", "exclusive::inline"),
+    ("claim_reading", "shared::exclusive_to_shared"),
+    ("release_slot", "shared::exclusive_to_shared"),
+    ("claim_writing", "shared::shared_to_shared_inline"),
+    ("see_free", "shared::exclusive_to_shared"),
+    ("release_counter", "exclusive::inline"),
+    ("see_released", "exclusive::inline"),
+    ("store_status", "closing::end_of_file_exclusive"),
+    ("see_status", "closing::end_of_file_exclusive"),
+];
+
+/// Orderings that no model needs, and why.
+const UNNEEDED: &[(&str, &str)] = &[];
+
+/// Runs one model of this program in a process of its own; says whether it held, and what it wrote.
+fn holds(model: &str, weakened: &str) -> (bool, String) {
+    let program = std::env::current_exe().unwrap();
+    let output = Command::new(program)
+        .args(["--exact", model, "--nocapture", "--test-threads=1"])
+        .env("HQQ_WEAKEN", weakened)
+        .env("LOOM_MAX_PREEMPTIONS", "2")
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(
+        text.contains("running 1 test"),
+        "there is a model {model}: {text}"
+    );
+    (output.status.success(), text)
+}
+
+#[test]
+fn every_ordering_is_needed() {
+    for (name, model) in CAUGHT {
+        let (held, text) = holds(model, name);
+        assert!(!held, "{model} fails when {name} is weakened:\n{text}");
+        assert!(
+            text.contains("panicked at"),
+            "{model} fails by what it checks, not by a limit:\n{text}"
+        );
+        println!("{name}: caught by {model}");
+    }
+}
+
+#[test]
+fn every_ordering_is_in_a_table() {
+    for name in NAMES {
+        let rows = CAUGHT.iter().chain(UNNEEDED);
+        assert_eq!(rows.filter(|(row, _)| row == name).count(), 1, "{name}");
+    }
+}
