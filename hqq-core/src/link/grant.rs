@@ -63,8 +63,8 @@ impl<P: Producer> Trusted<'_, Sender<P>> {
         self.0.reserve(wait).map(TrustedWriteGrant)
     }
 
-    /// Sends `len` bytes that `fill` writes in place, if a buffer is free. They hold older bytes
-    /// before.
+    /// Sends `len` bytes that `fill` writes in place, if a buffer is free. They hold zeros or older
+    /// bytes before.
     ///
     /// # Errors
     /// As [`Sender::try_send`].
@@ -77,20 +77,24 @@ impl<P: Producer> Trusted<'_, Sender<P>> {
         if len > max {
             return Err(TrySendError::TooLong { len, max });
         }
-        if len <= INLINE_MAX {
-            let mut bytes = [0; INLINE_MAX];
-            let (message, _) = bytes.split_at_mut(len);
-            let grant = self.0.try_reserve()?;
-            let result = fill(message);
-            grant.commit_inline(message);
-            return Ok(result);
+        Ok(self.try_reserve()?.send_with(len, fill))
+    }
+
+    /// As [`Trusted::try_send_with`], waiting for a buffer as `wait` says.
+    ///
+    /// # Errors
+    /// As [`Sender::send`].
+    pub fn send_with<R>(
+        &mut self,
+        len: usize,
+        wait: &mut impl Wait,
+        fill: impl FnOnce(&mut [u8]) -> R,
+    ) -> Result<R, SendError> {
+        let max = self.0.max_message_size();
+        if len > max {
+            return Err(SendError::TooLong { len, max });
         }
-        let mut grant = self.try_reserve()?;
-        let result = fill(grant.get_mut(..len).unwrap_or_default());
-        match grant.commit(len) {
-            Ok(()) => Ok(result),
-            Err(GrantError::TooLong { len, max }) => Err(TrySendError::TooLong { len, max }),
-        }
+        Ok(self.reserve(wait)?.send_with(len, fill))
     }
 }
 
@@ -147,6 +151,20 @@ impl<P: Producer> TrustedWriteGrant<'_, P> {
     /// As [`WriteGrant::abort`].
     pub fn abort(self, reason: u64) {
         self.0.abort(reason);
+    }
+
+    /// Sends `len` bytes, at most a buffer, that `fill` writes: in the packet where they fit.
+    fn send_with<R>(mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
+        let mut small = [0; INLINE_MAX];
+        if let Some(message) = small.get_mut(..len) {
+            let result = fill(message);
+            self.0.commit_inline(message);
+            return result;
+        }
+        let result = fill(self.get_mut(..len).unwrap_or_default());
+        // Fits, as the callers checked.
+        let _ = self.commit(len);
+        result
     }
 }
 

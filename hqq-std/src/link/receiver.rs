@@ -133,6 +133,10 @@ impl<C: Consumer> Receiver<C> {
     ///
     /// # Errors
     /// [`RecvError`], never `BufferTooSmall`.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "the message lies in the ring, which no iterator could lend"
+    )]
     pub fn next(&mut self) -> Result<ReadGrant<'_, C>, RecvError> {
         let mut backoff = self.backoff();
         Ok(self.core.next(&mut backoff)?)
