@@ -155,8 +155,8 @@ impl Snapshot {
             len: metadata.len(),
             file,
         };
-        let identity = Identity::parse(&image.bytes(0)?, image.len)
-            .map_err(|error| image.refused(error))?;
+        let identity =
+            Identity::parse(&image.bytes(0)?, image.len).map_err(|error| image.refused(error))?;
         let layout = identity.layout;
         let locks = if live && ByteLocks::TELL_LIFE {
             Some(ByteLocks::new(image.file.try_clone().map_err(|error| {

@@ -8,7 +8,7 @@
 use core::ops::{Deref, DerefMut};
 
 use super::error::{GrantError, RecvError, SendError, TryRecvError, TrySendError};
-use super::receiver::Place;
+use super::received::Place;
 use super::{ReadGrant, Receiver, Sender, WriteGrant};
 use crate::packet::INLINE_MAX;
 use crate::ring::{Consumer, Producer};

@@ -10,6 +10,7 @@ mod embedded_io;
 mod error;
 #[cfg(not(loom))]
 mod grant;
+mod received;
 mod receiver;
 mod sender;
 
@@ -18,7 +19,8 @@ use core::ops::ControlFlow;
 pub use error::{AttachError, GrantError, RecvError, SendError, TryRecvError, TrySendError};
 #[cfg(not(loom))]
 pub use grant::{Trusted, TrustedReadGrant, TrustedWriteGrant};
-pub use receiver::{ReadGrant, Receiver, TryIter};
+pub use received::{ReadGrant, TryIter};
+pub use receiver::Receiver;
 pub use sender::{REASON_DROPPED, REASON_TOO_LONG, Sender, WriteGrant};
 
 use crate::layout::{Dynamic, Fixed, Geometry};

@@ -3,13 +3,11 @@
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::error::{RecvError, Retry, TryRecvError};
-use super::wait_until;
+use super::{ReadGrant, TryIter, wait_until};
 use crate::counters::{Counters, Event};
 use crate::packet::standard::{Standard, decode};
 use crate::packet::{PacketError, StandardInline};
 use crate::position::Position;
-#[cfg(not(loom))]
-use crate::region::Buffer;
 use crate::ring::{Claimed, Consumer};
 use crate::wait::{Wait, WaitReason};
 
@@ -18,7 +16,7 @@ const SKIPPED: usize = 32;
 
 /// Where the bytes of a message lie.
 #[derive(Clone, Copy)]
-enum Bytes {
+pub(super) enum Bytes {
     /// In the packet; this is a private copy.
     Inline(StandardInline),
     /// In the buffer of the position.
@@ -30,12 +28,12 @@ enum Bytes {
 /// # Invariants
 /// `len` was checked against the buffer's size; `offset` ≤ `len`.
 #[derive(Clone, Copy)]
-struct Current {
-    position: Position,
-    bytes: Bytes,
-    len: usize,
-    offset: usize,
-    in_doubt: bool,
+pub(super) struct Current {
+    pub(super) position: Position,
+    pub(super) bytes: Bytes,
+    pub(super) len: usize,
+    pub(super) offset: usize,
+    pub(super) in_doubt: bool,
 }
 
 /// Receives messages of one direction.
@@ -47,8 +45,8 @@ struct Current {
 /// # Invariants
 /// `current` is claimed and not released.
 pub struct Receiver<C: Consumer> {
-    side: C,
-    current: Option<Current>,
+    pub(super) side: C,
+    pub(super) current: Option<Current>,
 }
 
 impl<C: Consumer> Receiver<C> {
@@ -104,7 +102,7 @@ impl<C: Consumer> Receiver<C> {
     /// As [`Receiver::try_recv`].
     pub fn try_next(&mut self) -> Result<ReadGrant<'_, C>, TryRecvError> {
         self.load(true)?;
-        Ok(ReadGrant { receiver: self })
+        Ok(ReadGrant::new(self))
     }
 
     /// The next message, in its buffer, waiting for one as `wait` says.
@@ -113,7 +111,7 @@ impl<C: Consumer> Receiver<C> {
     /// As [`Receiver::recv`].
     pub fn next(&mut self, wait: &mut impl Wait) -> Result<ReadGrant<'_, C>, RecvError> {
         self.wait(wait, |receiver, first| receiver.load(first).map(|_| ()))?;
-        Ok(ReadGrant { receiver: self })
+        Ok(ReadGrant::new(self))
     }
 
     /// Hands up to `limit` messages to `each`, without waiting; says how many there were.
@@ -138,10 +136,7 @@ impl<C: Consumer> Receiver<C> {
     /// The messages that are there, one after the other, each at most `CAP` bytes; ends when none
     /// is left, or after an error.
     pub fn try_iter<const CAP: usize>(&mut self) -> TryIter<'_, C, CAP> {
-        TryIter {
-            receiver: self,
-            failed: false,
-        }
+        TryIter::new(self)
     }
 
     /// Reads bytes as from a stream: a message longer than `buffer` leaves its rest for the next
@@ -305,7 +300,7 @@ impl<C: Consumer> Receiver<C> {
 
     /// Copies from the message's offset on; `to` is at most as long as what is left.
     #[inline]
-    fn copy(&self, current: &Current, to: &mut [u8]) {
+    pub(super) fn copy(&self, current: &Current, to: &mut [u8]) {
         match &current.bytes {
             Bytes::Inline(packet) => {
                 let from = packet.payload().iter().skip(current.offset);
@@ -324,7 +319,7 @@ impl<C: Consumer> Receiver<C> {
 
     /// Gives the message at hand back to the senders.
     #[inline]
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         if let Some(current) = self.current.take() {
             self.side.release(current.position);
             self.side.count(Event::Message(current.len));
@@ -353,117 +348,6 @@ impl<C: Consumer> Drop for Receiver<C> {
                 self.side.unclaim(current.position);
             } else {
                 self.finish();
-            }
-        }
-    }
-}
-
-/// A received message, still in its buffer.
-///
-/// Dropping it releases the buffer. Leaking it leaves the message the next one of its receiver.
-pub struct ReadGrant<'a, C: Consumer> {
-    receiver: &'a mut Receiver<C>,
-}
-
-impl<C: Consumer> ReadGrant<'_, C> {
-    /// Bytes in the message.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.receiver
-            .current
-            .map_or(0, |current| current.len - current.offset)
-    }
-
-    /// Whether the message has no bytes.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether a receiver that died may have seen this message before.
-    #[must_use]
-    pub fn is_in_doubt(&self) -> bool {
-        self.receiver
-            .current
-            .is_some_and(|current| current.in_doubt)
-    }
-
-    /// Copies the message's bytes from `at` on into `to`, as many as fit; says how many.
-    pub fn copy_to(&self, at: usize, to: &mut [u8]) -> usize {
-        let Some(mut current) = self.receiver.current else {
-            return 0;
-        };
-        current.offset = current.offset.saturating_add(at).min(current.len);
-        let len = to.len().min(current.len - current.offset);
-        if let Some(to) = to.get_mut(..len) {
-            self.receiver.copy(&current, to);
-        }
-        len
-    }
-
-    /// Where the bytes lie that were not read yet.
-    #[cfg(not(loom))]
-    pub(super) fn place(&self) -> Place<'_> {
-        let Some(current) = &self.receiver.current else {
-            return Place::Private(&[]);
-        };
-        match &current.bytes {
-            Bytes::Inline(packet) => {
-                Place::Private(packet.payload().get(current.offset..).unwrap_or_default())
-            }
-            Bytes::Buffer => Place::Buffer {
-                buffer: self.receiver.side.memory().buffer(current.position),
-                offset: current.offset,
-                len: current.len,
-            },
-        }
-    }
-}
-
-/// Where the bytes of a message lie.
-#[cfg(not(loom))]
-pub(super) enum Place<'a> {
-    /// In private memory.
-    Private(&'a [u8]),
-    /// In a buffer, from `offset` to `len`, which is at most the buffer's length.
-    Buffer {
-        buffer: Buffer<'a>,
-        offset: usize,
-        len: usize,
-    },
-}
-
-impl<C: Consumer> Drop for ReadGrant<'_, C> {
-    fn drop(&mut self) {
-        self.receiver.finish();
-    }
-}
-
-/// The messages that are there; see [`Receiver::try_iter`].
-pub struct TryIter<'a, C: Consumer, const CAP: usize> {
-    receiver: &'a mut Receiver<C>,
-    failed: bool,
-}
-
-impl<C: Consumer, const CAP: usize> Iterator for TryIter<'_, C, CAP> {
-    type Item = Result<heapless::Vec<u8, CAP>, TryRecvError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let mut message = heapless::Vec::new();
-        // At most CAP, so that it always fits.
-        let _ = message.resize_default(CAP);
-        match self.receiver.try_recv(&mut message) {
-            Ok(len) => {
-                message.truncate(len);
-                Some(Ok(message))
-            }
-            Err(TryRecvError::Empty | TryRecvError::Busy | TryRecvError::Disconnected) => None,
-            Err(error) => {
-                self.failed = true;
-                Some(Err(error))
             }
         }
     }

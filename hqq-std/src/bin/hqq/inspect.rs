@@ -148,7 +148,10 @@ fn packet(slot: &Slot) -> String {
         None => String::new(),
         Some(Err(error)) => format!("malformed: {error}"),
         Some(Ok(Packet::StandardCopy(packet))) => {
-            format!("message {}, {} bytes in its buffer", packet.copy_id, packet.data_size)
+            format!(
+                "message {}, {} bytes in its buffer",
+                packet.copy_id, packet.data_size
+            )
         }
         Some(Ok(Packet::StandardInline(packet))) => format!(
             "message {}, {} bytes: {}",
@@ -157,7 +160,11 @@ fn packet(slot: &Slot) -> String {
             packet.payload().escape_ascii()
         ),
         Some(Ok(Packet::StandardTombstone(packet))) => {
-            format!("tombstone {}, reason {}", packet.copy_id, packet.reason.get())
+            format!(
+                "tombstone {}, reason {}",
+                packet.copy_id,
+                packet.reason.get()
+            )
         }
         Some(Ok(other)) => format!("{other:?}"),
     }

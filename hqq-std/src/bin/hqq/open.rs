@@ -121,15 +121,17 @@ impl Open {
                     let created = Created(None);
                     return Ok(Opened { link, created });
                 }
-                Err(OpenError::NotFound { .. }) if self.create => match options.create(&self.name) {
-                    Ok(link) => {
-                        let created = Created(Some(self.name.clone()));
-                        return Ok(Opened { link, created });
+                Err(OpenError::NotFound { .. }) if self.create => {
+                    match options.create(&self.name) {
+                        Ok(link) => {
+                            let created = Created(Some(self.name.clone()));
+                            return Ok(Opened { link, created });
+                        }
+                        // Somebody else was faster: open theirs.
+                        Err(OpenError::Exists { .. }) => continue,
+                        Err(error) => error,
                     }
-                    // Somebody else was faster: open theirs.
-                    Err(OpenError::Exists { .. }) => continue,
-                    Err(error) => error,
-                },
+                }
                 Err(error) => error,
             };
             if !error.is_transient() || Instant::now() >= deadline {

@@ -24,7 +24,10 @@ pub fn install() -> Result<(), Failure> {
 /// `Err` once a signal asked to stop. Commands call this at least every 100 ms.
 pub fn check() -> Result<(), Failure> {
     // Relaxed: a single word that nothing else depends on.
-    match CAUGHT.get().map_or(0, |caught| caught.load(Ordering::Relaxed)) {
+    match CAUGHT
+        .get()
+        .map_or(0, |caught| caught.load(Ordering::Relaxed))
+    {
         0 => Ok(()),
         number => Err(Failure::Signal(i32::try_from(number).unwrap_or(0))),
     }

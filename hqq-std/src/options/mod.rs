@@ -1,6 +1,8 @@
 //! Which region to use, how to make it, and which role to take in it.
 
-use std::fs::File;
+mod access;
+mod place;
+
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
@@ -8,14 +10,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hqq_core::layout::{FILE_ALIGNMENT, FILE_MEMBERS};
-use hqq_core::{Delivery, InitOptions, Layout, Mode, Role};
+use hqq_core::{Delivery, InitOptions, Layout, Role};
 
 use crate::attach::{Endpoint, Ready, Request, no_space, prepare};
 use crate::error::OpenError;
-use crate::link::{SharedLink, StandardLink};
+use crate::link::StandardLink;
 use crate::name::RegionName;
 use crate::sys;
 use crate::trace::event;
+
+pub use access::{Access, Exclusive, Shared};
+use place::Place;
 
 /// Buffers in each direction, unless asked otherwise.
 pub const DEFAULT_COUNT: usize = 64;
@@ -23,50 +28,6 @@ pub const DEFAULT_COUNT: usize = 64;
 pub const DEFAULT_SIZE: usize = 16384;
 /// Permission bits of a new region, unless asked otherwise.
 pub const DEFAULT_MODE: u32 = 0o600;
-
-/// How a link uses its sides: [`Exclusive`] or [`Shared`].
-pub trait Access: sealed::Sealed {
-    /// What opening gives.
-    type Link;
-    #[doc(hidden)]
-    const MODE: Mode;
-    #[doc(hidden)]
-    #[allow(private_interfaces, reason = "sealed, for this crate only")]
-    fn link(endpoint: Endpoint) -> Result<Self::Link, OpenError>;
-}
-
-mod sealed {
-    pub trait Sealed {}
-}
-
-/// One thread at a time, no compare-and-swap: [`StandardLink`].
-#[derive(Clone, Copy, Debug)]
-pub enum Exclusive {}
-
-/// Any number of threads and processes on this side: [`SharedLink`].
-#[derive(Clone, Copy, Debug)]
-pub enum Shared {}
-
-impl sealed::Sealed for Exclusive {}
-impl sealed::Sealed for Shared {}
-
-impl Access for Exclusive {
-    type Link = StandardLink;
-    const MODE: Mode = Mode::Exclusive;
-    #[allow(private_interfaces, reason = "sealed, for this crate only")]
-    fn link(endpoint: Endpoint) -> Result<StandardLink, OpenError> {
-        StandardLink::attach(endpoint)
-    }
-}
-
-impl Access for Shared {
-    type Link = SharedLink;
-    const MODE: Mode = Mode::Shared;
-    #[allow(private_interfaces, reason = "sealed, for this crate only")]
-    fn link(endpoint: Endpoint) -> Result<SharedLink, OpenError> {
-        SharedLink::attach(endpoint)
-    }
-}
 
 /// Options for creating and opening regions, in the manner of [`std::fs::OpenOptions`].
 ///
@@ -408,48 +369,6 @@ where
             .map_err(|error| OpenError::of_io(PathBuf::from("(anonymous)"), "reopen", error))?;
         let far = self.clone().role(Role::Secondary).from_fd(fd)?;
         Ok((near, far))
-    }
-}
-
-/// Where a region lies.
-enum Place {
-    Name(RegionName),
-    Path(PathBuf),
-}
-
-impl Place {
-    fn path(&self) -> PathBuf {
-        match self {
-            Self::Name(name) => name.path(),
-            Self::Path(path) => path.clone(),
-        }
-    }
-
-    fn create(&self, mode: u32) -> std::io::Result<File> {
-        match self {
-            Self::Name(name) => sys::create_named(name.as_str(), mode),
-            Self::Path(path) => sys::create_path(path, mode),
-        }
-    }
-
-    fn open(&self) -> std::io::Result<File> {
-        match self {
-            Self::Name(name) => sys::open_named(name.as_str()),
-            Self::Path(path) => sys::open_path(path),
-        }
-    }
-
-    /// Removes what `create` made; that it is gone already is as good.
-    fn remove(&self) {
-        let _ = match self {
-            Self::Name(name) => sys::unlink_named(name.as_str()),
-            Self::Path(path) => std::fs::remove_file(path),
-        };
-    }
-
-    /// Whether it is no file but an object of `shm_open`, whose type systems report variously.
-    const fn is_object(&self) -> bool {
-        matches!(self, Self::Name(_)) && cfg!(not(any(target_os = "linux", target_os = "android")))
     }
 }
 

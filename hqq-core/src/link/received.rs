@@ -1,0 +1,133 @@
+//! Received messages: lent in their buffers, or one after the other in memory of their own.
+
+use super::error::TryRecvError;
+#[cfg(not(loom))]
+use super::receiver::Bytes;
+use super::receiver::Receiver;
+#[cfg(not(loom))]
+use crate::region::Buffer;
+use crate::ring::Consumer;
+
+/// A received message, still in its buffer.
+///
+/// Dropping it releases the buffer. Leaking it leaves the message the next one of its receiver.
+pub struct ReadGrant<'a, C: Consumer> {
+    receiver: &'a mut Receiver<C>,
+}
+
+impl<'a, C: Consumer> ReadGrant<'a, C> {
+    pub(super) const fn new(receiver: &'a mut Receiver<C>) -> Self {
+        Self { receiver }
+    }
+
+    /// Bytes in the message.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.receiver
+            .current
+            .map_or(0, |current| current.len - current.offset)
+    }
+
+    /// Whether the message has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a receiver that died may have seen this message before.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.receiver
+            .current
+            .is_some_and(|current| current.in_doubt)
+    }
+
+    /// Copies the message's bytes from `at` on into `to`, as many as fit; says how many.
+    pub fn copy_to(&self, at: usize, to: &mut [u8]) -> usize {
+        let Some(mut current) = self.receiver.current else {
+            return 0;
+        };
+        current.offset = current.offset.saturating_add(at).min(current.len);
+        let len = to.len().min(current.len - current.offset);
+        if let Some(to) = to.get_mut(..len) {
+            self.receiver.copy(&current, to);
+        }
+        len
+    }
+
+    /// Where the bytes lie that were not read yet.
+    #[cfg(not(loom))]
+    pub(super) fn place(&self) -> Place<'_> {
+        let Some(current) = &self.receiver.current else {
+            return Place::Private(&[]);
+        };
+        match &current.bytes {
+            Bytes::Inline(packet) => {
+                Place::Private(packet.payload().get(current.offset..).unwrap_or_default())
+            }
+            Bytes::Buffer => Place::Buffer {
+                buffer: self.receiver.side.memory().buffer(current.position),
+                offset: current.offset,
+                len: current.len,
+            },
+        }
+    }
+}
+
+/// Where the bytes of a message lie.
+#[cfg(not(loom))]
+pub(super) enum Place<'a> {
+    /// In private memory.
+    Private(&'a [u8]),
+    /// In a buffer, from `offset` to `len`, which is at most the buffer's length.
+    Buffer {
+        buffer: Buffer<'a>,
+        offset: usize,
+        len: usize,
+    },
+}
+
+impl<C: Consumer> Drop for ReadGrant<'_, C> {
+    fn drop(&mut self) {
+        self.receiver.finish();
+    }
+}
+
+/// The messages that are there; see [`Receiver::try_iter`].
+pub struct TryIter<'a, C: Consumer, const CAP: usize> {
+    receiver: &'a mut Receiver<C>,
+    failed: bool,
+}
+
+impl<'a, C: Consumer, const CAP: usize> TryIter<'a, C, CAP> {
+    pub(super) const fn new(receiver: &'a mut Receiver<C>) -> Self {
+        Self {
+            receiver,
+            failed: false,
+        }
+    }
+}
+
+impl<C: Consumer, const CAP: usize> Iterator for TryIter<'_, C, CAP> {
+    type Item = Result<heapless::Vec<u8, CAP>, TryRecvError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let mut message = heapless::Vec::new();
+        // At most CAP, so that it always fits.
+        let _ = message.resize_default(CAP);
+        match self.receiver.try_recv(&mut message) {
+            Ok(len) => {
+                message.truncate(len);
+                Some(Ok(message))
+            }
+            Err(TryRecvError::Empty | TryRecvError::Busy | TryRecvError::Disconnected) => None,
+            Err(error) => {
+                self.failed = true;
+                Some(Err(error))
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Why a message was not sent, received or drained.
+
+use std::fmt;
+use std::io;
+
+use hqq_core::ring::Corruption;
+
+/// Why a message was not sent. Nothing was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// There was no room until the deadline.
+    TimedOut,
+    /// The message does not fit a buffer.
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+        /// Bytes in a buffer.
+        max: usize,
+    },
+    /// The receiver has closed its half.
+    Disconnected,
+    /// A peer damaged the ring.
+    Corrupt(Corruption),
+    /// The call is of a kind this one does not know.
+    Other(hqq_core::SendError),
+}
+
+/// Why no message was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// No message came until the deadline.
+    TimedOut,
+    /// The sender has closed its half and everything it sent was received.
+    Disconnected,
+    /// The message is longer than the caller's buffer; it stays the next one.
+    BufferTooSmall {
+        /// Bytes the message has.
+        needed: usize,
+        /// Bytes the buffer has.
+        capacity: usize,
+    },
+    /// The peer sent an Error packet, or one that breaks the protocol, or damaged the ring.
+    Peer(hqq_core::RecvError),
+}
+
+impl From<hqq_core::SendError> for SendError {
+    fn from(error: hqq_core::SendError) -> Self {
+        match error {
+            hqq_core::SendError::TimedOut => Self::TimedOut,
+            hqq_core::SendError::TooLong { len, max } => Self::TooLong { len, max },
+            hqq_core::SendError::Disconnected => Self::Disconnected,
+            hqq_core::SendError::Corrupt(corruption) => Self::Corrupt(corruption),
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl From<hqq_core::RecvError> for RecvError {
+    fn from(error: hqq_core::RecvError) -> Self {
+        match error {
+            hqq_core::RecvError::TimedOut => Self::TimedOut,
+            hqq_core::RecvError::Disconnected => Self::Disconnected,
+            hqq_core::RecvError::BufferTooSmall { needed, capacity } => {
+                Self::BufferTooSmall { needed, capacity }
+            }
+            other => Self::Peer(other),
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => hqq_core::SendError::TimedOut.fmt(f),
+            Self::TooLong { len, max } => write!(
+                f,
+                "the message has {len} bytes, a buffer {max}: send it in parts with `send_chunked`, or make the region with larger buffers"
+            ),
+            Self::Disconnected => hqq_core::SendError::Disconnected.fmt(f),
+            Self::Corrupt(corruption) => hqq_core::SendError::Corrupt(*corruption).fmt(f),
+            Self::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => hqq_core::RecvError::TimedOut.fmt(f),
+            Self::Disconnected => hqq_core::RecvError::Disconnected.fmt(f),
+            Self::BufferTooSmall { needed, capacity } => hqq_core::RecvError::BufferTooSmall {
+                needed: *needed,
+                capacity: *capacity,
+            }
+            .fmt(f),
+            Self::Peer(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SendError {}
+impl std::error::Error for RecvError {}
+
+impl From<SendError> for io::Error {
+    fn from(error: SendError) -> Self {
+        let kind = match error {
+            SendError::TimedOut => io::ErrorKind::TimedOut,
+            SendError::TooLong { .. } => io::ErrorKind::InvalidInput,
+            SendError::Disconnected => io::ErrorKind::BrokenPipe,
+            SendError::Corrupt(_) => io::ErrorKind::InvalidData,
+            SendError::Other(_) => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+impl From<RecvError> for io::Error {
+    fn from(error: RecvError) -> Self {
+        let kind = match error {
+            RecvError::TimedOut => io::ErrorKind::TimedOut,
+            RecvError::Disconnected => io::ErrorKind::UnexpectedEof,
+            RecvError::BufferTooSmall { .. } => io::ErrorKind::InvalidInput,
+            RecvError::Peer(_) => io::ErrorKind::InvalidData,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// Why not everything that was sent has been received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DrainError {
+    /// Messages were left at the deadline.
+    TimedOut {
+        /// How many.
+        unread: usize,
+    },
+    /// The receiver has closed its half and left messages unread.
+    Disconnected {
+        /// How many.
+        unread: usize,
+    },
+}
+
+impl fmt::Display for DrainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut { unread } => write!(
+                f,
+                "{unread} messages were not received in time: wait longer, or see whether the receiver runs"
+            ),
+            Self::Disconnected { unread } => write!(
+                f,
+                "the receiver has closed its half with {unread} messages unread: they stay for the next one"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for DrainError {}
+
+impl From<DrainError> for io::Error {
+    fn from(error: DrainError) -> Self {
+        let kind = match error {
+            DrainError::TimedOut { .. } => io::ErrorKind::TimedOut,
+            DrainError::Disconnected { .. } => io::ErrorKind::BrokenPipe,
+        };
+        Self::new(kind, error)
+    }
+}
