@@ -1,4 +1,9 @@
 //! What no region or geometry is made of, and which error says so.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests, too"
+)]
 
 mod common;
 

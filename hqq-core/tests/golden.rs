@@ -1,4 +1,9 @@
 //! The bytes of a region after a fixed sequence of calls: the worked example of PROTOCOL.md.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests, too"
+)]
 
 mod common;
 

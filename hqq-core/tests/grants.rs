@@ -1,4 +1,9 @@
 //! Buffers that are filled and read in place: committed, let go of, leaked.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests, too"
+)]
 
 mod common;
 

@@ -1,4 +1,9 @@
 //! Packets that break the protocol, as a hostile peer may publish them in good order.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests, too"
+)]
 
 mod common;
 
@@ -70,7 +75,10 @@ fn unknown_opcodes_are_refused() {
 fn packets_of_the_advanced_protocol_are_refused() {
     for opcode in 1..=6 {
         let error = malformed(SIZE, opcode, [1, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(error, PacketError::NotStandard(Opcode::from_byte(opcode).unwrap()));
+        assert_eq!(
+            error,
+            PacketError::NotStandard(Opcode::from_byte(opcode).unwrap())
+        );
     }
 }
 

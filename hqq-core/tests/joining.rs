@@ -1,4 +1,9 @@
 //! Where a ring that is in use goes on, exclusive sides: A2, A3, torn words, what is in doubt.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests, too"
+)]
 
 mod common;
 
@@ -24,7 +29,7 @@ fn memory(delivery: Delivery, start: u64) -> Memory {
 }
 
 fn message(number: u64) -> Vec<u8> {
-    pattern(number, if number % 2 == 0 { 7 } else { SIZE })
+    pattern(number, if number.is_multiple_of(2) { 7 } else { SIZE })
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! Where a ring that is in use goes on, shared sides and changes of mode: A2, A3, T6, T7.
 #![cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests, too"
+)]
 
 mod common;
 
@@ -27,7 +32,7 @@ fn memory(delivery: Delivery, start: u64) -> Memory {
 }
 
 fn message(number: u64) -> Vec<u8> {
-    pattern(number, if number % 2 == 0 { 7 } else { SIZE })
+    pattern(number, if number.is_multiple_of(2) { 7 } else { SIZE })
 }
 
 fn member(id: u8) -> Member {
@@ -142,7 +147,7 @@ fn a_shared_heir_hands_out_in_doubt_what_an_exclusive_reader_had() {
 /// What a shared reader that died had claimed, seen by an heir of either mode.
 fn claimed_by_a_dead_reader(delivery: Delivery, shared: bool) {
     for start in STARTS {
-        for dead in 0..3 {
+        for dead in 0..3_u64 {
             let memory = memory(delivery, start);
             let mut near = memory.exclusive(Role::Primary);
             let far = memory.shared_as(&AttachOptions::new(Role::Secondary).member(member(3)));
@@ -159,7 +164,7 @@ fn claimed_by_a_dead_reader(delivery: Delivery, shared: bool) {
                 }
             }
             let position = Position::new(start).plus(dead as usize);
-            let opcode = if dead % 2 == 0 { 0xfd } else { 0xff };
+            let opcode = if dead.is_multiple_of(2) { 0xfd } else { 0xff };
             assert_eq!(
                 memory.stamp(position.get()),
                 reading(position, member(3), opcode)

@@ -1,5 +1,10 @@
 //! Messages as they are sent and received: of every size, whole, in pieces, in batches, as values
 //! and as a stream.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests, too"
+)]
 
 mod common;
 

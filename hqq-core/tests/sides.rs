@@ -1,4 +1,9 @@
 //! Who may have a side beside whom, and what attaching in vain leaves.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests, too"
+)]
 
 mod common;
 

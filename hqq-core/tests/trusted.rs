@@ -1,4 +1,9 @@
 //! Slices over shared bytes, where every party keeps to the rules: here, all of them are this test.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests, too"
+)]
 
 mod common;
 

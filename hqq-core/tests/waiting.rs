@@ -1,4 +1,9 @@
 //! Calls that wait: how often they look, when they give up, and what they say then.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests, too"
+)]
 
 mod common;
 
@@ -128,7 +133,12 @@ fn a_stamp_that_no_rule_explains_is_told_when_the_wait_ends() {
             stamp,
         };
         assert_eq!(waited, Err(RecvError::Corrupt(corruption)));
-        assert!(waited.unwrap_err().to_string().contains(&format!("{stamp:016x}")));
+        assert!(
+            waited
+                .unwrap_err()
+                .to_string()
+                .contains(&format!("{stamp:016x}"))
+        );
         // A call that does not wait cannot know whether it is about to change.
         let nothing = far.try_recv(&mut [0; SIZE]);
         assert_eq!(nothing, Err(TryRecvError::Empty));
@@ -145,7 +155,12 @@ fn a_stamp_that_no_rule_explains_is_told_when_the_wait_ends() {
             stamp,
         };
         assert_eq!(waited, Err(SendError::Corrupt(corruption)));
-        assert!(waited.unwrap_err().to_string().contains(&format!("{stamp:016x}")));
+        assert!(
+            waited
+                .unwrap_err()
+                .to_string()
+                .contains(&format!("{stamp:016x}"))
+        );
         // It is mended when the slot is.
         memory.set_stamp(0, published(Position::new(0), 0xfd));
         assert_eq!(far.try_recv(&mut [0; SIZE]), Ok(4));

@@ -1,4 +1,9 @@
 //! Positions that pass 2^16, 2^30, 2^32 and 2^48, in every pairing of modes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests, too"
+)]
 
 mod common;
 
@@ -21,7 +26,7 @@ fn starts() -> impl Iterator<Item = u64> {
 
 /// Several rings' worth of messages at every fill level, in the packet and in the buffer.
 fn laps<P: Producer, C: Consumer>(sender: &mut Sender<P>, receiver: &mut Receiver<C>, start: u64) {
-    let message = |number: u64| pattern(number, if number % 3 == 0 { SIZE } else { 5 });
+    let message = |number: u64| pattern(number, if number.is_multiple_of(3) { SIZE } else { 5 });
     let (mut sent, mut received) = (0, 0);
     let mut keep = 0;
     for round in 0..20 {

@@ -1,1 +1,31 @@
-//! Placeholder.
+//! What the tests of this package share: names of regions, other processes, messages to send.
+//! The other process is `src/bin/peer.rs` or the `hqq` command.
+
+mod process;
+#[path = "../../hqq-std/tests/common/mod.rs"]
+mod support;
+mod traffic;
+
+pub use process::{Outcome, Process};
+pub use support::{LIMIT, Name, bounded, eventually};
+pub use traffic::Traffic;
+
+/// The `hqq` command with these arguments.
+#[macro_export]
+macro_rules! hqq {
+    ($($argument:expr),* $(,)?) => {{
+        let mut command = ::std::process::Command::new(env!("CARGO_BIN_EXE_hqq-under-test"));
+        $(command.arg(::std::convert::AsRef::<::std::ffi::OsStr>::as_ref(&*$argument));)*
+        command
+    }};
+}
+
+/// The other process of a test, doing what these arguments say; see `src/bin/peer.rs`.
+#[macro_export]
+macro_rules! peer {
+    ($($argument:expr),* $(,)?) => {{
+        let mut command = ::std::process::Command::new(env!("CARGO_BIN_EXE_peer"));
+        $(command.arg(::std::string::ToString::to_string(&*$argument));)*
+        command
+    }};
+}

@@ -43,8 +43,9 @@ impl fmt::Debug for Region {
 impl Region {
     /// A region of zeros with a word for everything in `layout`.
     ///
-    /// Modelled are stamps, `w`, `r`, `released`, the sides' status, the region's state, operands
-    /// and buffers. The rest of the superblock is not: only serialised calls reach it.
+    /// Modelled are stamps, `w`, `r`, `released`, the sides' status, the region's magic and state,
+    /// operands and buffers. The rest of the superblock is not: it is used in calls that the caller
+    /// serialises, or after the state.
     #[must_use]
     pub fn model(layout: &Layout) -> Self {
         Self {
@@ -147,6 +148,9 @@ impl Region {
 impl Word {
     /// The word that `layout` has at `offset`.
     fn new(layout: &Layout, offset: usize) -> Self {
+        if offset == IDENTITY {
+            return Self::Halves([SharedU32::modelled(), SharedU32::modelled()]);
+        }
         let is_side = (0..2 * Direction::BOTH.len()).any(|side| offset == SIDES + side * LINE);
         if is_side || offset == STATE {
             return Self::Halves([SharedU32::modelled(), SharedU32::plain()]);

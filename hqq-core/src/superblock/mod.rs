@@ -215,7 +215,7 @@ impl Identity {
         })
     }
 
-    /// Reads and checks the identity of a region, each word once.
+    /// Reads and checks the identity of a region: each word once, the state again at the end.
     ///
     /// # Errors
     /// As [`Identity::parse`].
@@ -233,6 +233,11 @@ impl Identity {
                 memory.identity(index).load(ordering::see_status())
             };
             *word = value.to_le_bytes();
+        }
+        // Again: where it has changed, the words are not all from one state. Pairs as above, as
+        // `initialise` stores each of them after it has changed the state.
+        if memory.identity(STATE_WORD).load(ordering::see_status()) != state {
+            return Err(FormatError::Initialising);
         }
         Self::parse(&bytes, region.len() as u64)
     }
@@ -297,8 +302,7 @@ pub fn initialise(
         found: region.len() as u64,
     };
     let memory = SuperblockMemory::with_layout(region, layout).ok_or(truncated)?;
-    let relaxed = ordering::Ordering::Relaxed;
-    // Pairs with the Acquire in `Identity::read`: whoever sees what follows sees this.
+    // Pairs with the Acquire in `Identity::read`.
     memory
         .identity(STATE_WORD)
         .store(STATE_INITIALISING, ordering::store_status());
@@ -333,10 +337,11 @@ pub fn initialise(
     // Backwards, so that the magic comes last but one.
     for (index, word) in words.iter().enumerate().rev() {
         if index != STATE_WORD {
-            // Relaxed: published by the state.
+            // Pairs with the Acquire in `Identity::read`: whoever sees this sees that the state
+            // has changed.
             memory
                 .identity(index)
-                .store(u32::from_le_bytes(*word), relaxed);
+                .store(u32::from_le_bytes(*word), ordering::store_status());
         }
     }
     // Pairs with the Acquire in `Identity::read`.

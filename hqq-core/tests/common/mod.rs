@@ -187,13 +187,8 @@ impl Memory {
         )
     }
 
-    /// An exclusive sender and receiver of the primary's ring.
-    pub(crate) fn one_way(
-        &self,
-    ) -> (
-        (ExclusiveSender<Dynamic>, ExclusiveReceiver<Dynamic>),
-        (ExclusiveSender<Dynamic>, ExclusiveReceiver<Dynamic>),
-    ) {
+    /// Both exclusive endpoints in halves, the primary's in front.
+    pub(crate) fn one_way(&self) -> (Halves, Halves) {
         let (near, far) = self.pair();
         (near.split(), far.split())
     }
@@ -203,6 +198,9 @@ impl Memory {
 pub(crate) const fn heir(role: Role) -> AttachOptions {
     AttachOptions::new(role).presence(Presence::Alone, Presence::Alone)
 }
+
+/// The halves of an exclusive endpoint.
+pub(crate) type Halves = (ExclusiveSender<Dynamic>, ExclusiveReceiver<Dynamic>);
 
 /// An endpoint of either mode.
 pub(crate) enum Endpoint {
@@ -235,7 +233,6 @@ impl Endpoint {
 /// sides, in each pairing of modes over a fresh region that `$memory` makes.
 macro_rules! in_every_pairing {
     ($memory:expr, $check:ident $(, $argument:expr)*) => {{
-        use hqq_core::Role;
         {
             let memory: $crate::common::Memory = $memory;
             let ((mut sender, _from), (_to, mut receiver)) = memory.one_way();
@@ -245,20 +242,20 @@ macro_rules! in_every_pairing {
         #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
         {
             let memory: $crate::common::Memory = $memory;
-            let near = memory.shared(Role::Primary);
-            let far = memory.shared(Role::Secondary);
+            let near = memory.shared(hqq_core::Role::Primary);
+            let far = memory.shared(hqq_core::Role::Secondary);
             $check(&mut near.sender(), &mut far.receiver() $(, $argument)*);
             memory.assert_canaries();
 
             let memory: $crate::common::Memory = $memory;
-            let (mut sender, _from) = memory.exclusive(Role::Primary).split();
-            let far = memory.shared(Role::Secondary);
+            let (mut sender, _from) = memory.exclusive(hqq_core::Role::Primary).split();
+            let far = memory.shared(hqq_core::Role::Secondary);
             $check(&mut sender, &mut far.receiver() $(, $argument)*);
             memory.assert_canaries();
 
             let memory: $crate::common::Memory = $memory;
-            let near = memory.shared(Role::Primary);
-            let (_to, mut receiver) = memory.exclusive(Role::Secondary).split();
+            let near = memory.shared(hqq_core::Role::Primary);
+            let (_to, mut receiver) = memory.exclusive(hqq_core::Role::Secondary).split();
             $check(&mut near.sender(), &mut receiver $(, $argument)*);
             memory.assert_canaries();
         }

@@ -2,12 +2,12 @@
 //! unread.
 
 use hqq_core::ring::{Consumer, Producer};
-use hqq_core::{Receiver, Role, Sender, TryRecvError, TrySendError, WriteGrant};
+use hqq_core::{Receiver, Role, Sender, TryRecvError, WriteGrant};
 use loom::thread;
 
 use crate::support::{
-    BUFFERED, INLINE, assert_delivered, check, exclusive, receive_all, receiver, region, send,
-    sender, shared, tag,
+    BUFFERED, INLINE, assert_delivered, check, exclusive, expect_no_room_yet, expect_none_yet,
+    receive_all, receiver, region, send, sender, shared, tag,
 };
 
 /// Reserves a buffer, yielding while there is none, and hands it to `use_grant`.
@@ -15,10 +15,7 @@ fn reserve<P: Producer>(sender: &mut Sender<P>, use_grant: impl FnOnce(WriteGran
     loop {
         match sender.try_reserve() {
             Ok(grant) => return use_grant(grant),
-            Err(error) => {
-                assert!(matches!(error, TrySendError::Full | TrySendError::Busy));
-                thread::yield_now();
-            }
+            Err(error) => expect_no_room_yet(error),
         }
     }
 }
@@ -120,10 +117,7 @@ fn skip_every_other<C: Consumer>(mut receiver: Receiver<C>) -> Vec<u8> {
                 }
             }
             Err(TryRecvError::Disconnected) => return tags,
-            Err(error) => {
-                assert!(matches!(error, TryRecvError::Empty | TryRecvError::Busy));
-                thread::yield_now();
-            }
+            Err(error) => expect_none_yet(error),
         }
     }
 }

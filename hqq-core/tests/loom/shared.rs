@@ -6,8 +6,8 @@ use hqq_core::{Receiver, Sender};
 use loom::thread;
 
 use crate::support::{
-    BUFFERED, INLINE, assert_delivered, check, exclusive, receive_all, receive_some, receiver, region, send_all,
-    sender, shared,
+    BUFFERED, INLINE, assert_delivered, check, exclusive, receive_all, receive_some, receiver,
+    region, send_all, sender, shared,
 };
 
 /// One sender of three messages, one receiver.
@@ -35,15 +35,15 @@ fn two_to_one<P: Producer + Send + 'static>(
     assert_delivered(&[2, 1], &[received]);
 }
 
-/// One sender of three messages, two receivers: one takes two, the other one.
+/// One sender of three messages, two receivers, one of which stays to the end.
 fn one_to_two<C: Consumer + Send + 'static>(
     sender: Sender<impl Producer + Send + 'static>,
     receivers: [Receiver<C>; 2],
 ) {
     let [first, second] = receivers;
     let producer = thread::spawn(move || send_all(sender, 1, 3));
-    let first = thread::spawn(move || receive_some(first, 1));
-    let second = receive_some(second, 2);
+    let first = thread::spawn(move || receive_some(first, 2));
+    let second = receive_all(second);
     producer.join().unwrap();
     assert_delivered(&[3], &[first.join().unwrap(), second]);
 }

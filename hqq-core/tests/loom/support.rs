@@ -110,8 +110,7 @@ pub(crate) fn send<P: Producer>(sender: &mut Sender<P>, tag: u8) {
     let bytes = [tag; BUFFERED];
     let message = bytes.get(..sender.max_message_size()).unwrap();
     while let Err(error) = sender.try_send(message) {
-        assert!(matches!(error, TrySendError::Full | TrySendError::Busy));
-        loom::thread::yield_now();
+        expect_no_room_yet(error);
     }
 }
 
@@ -122,37 +121,64 @@ pub(crate) fn send_all<P: Producer>(mut sender: Sender<P>, name: u8, count: u8) 
     }
 }
 
-/// The tag of the next message, whose bytes are checked; `None` at the end. Yields while there is
-/// none.
+/// The tag of a message, all bytes of which are that tag.
+fn whole(message: &[u8]) -> u8 {
+    let tag = *message.first().unwrap();
+    assert!(
+        message.iter().all(|byte| *byte == tag),
+        "a message is whole: {message:?}"
+    );
+    tag
+}
+
+/// Yields where there is no message yet; any other error fails the model.
+pub(crate) fn expect_none_yet(error: TryRecvError) {
+    assert!(
+        matches!(error, TryRecvError::Empty | TryRecvError::Busy),
+        "a message breaks no rule: {error}"
+    );
+    loom::thread::yield_now();
+}
+
+/// Yields where there is no room yet; any other error fails the model.
+pub(crate) fn expect_no_room_yet(error: TrySendError) {
+    assert!(
+        matches!(error, TrySendError::Full | TrySendError::Busy),
+        "the receiver stays: {error}"
+    );
+    loom::thread::yield_now();
+}
+
+/// The tag of the next message; `None` at the end. Yields while there is none.
 pub(crate) fn receive<C: Consumer>(receiver: &mut Receiver<C>) -> Option<u8> {
     let mut bytes = [0; BUFFERED];
     loop {
         match receiver.try_recv(&mut bytes) {
             Ok(len) => {
                 assert_eq!(len, receiver.max_message_size(), "a message has its length");
-                let [first, ..] = bytes;
-                let message = bytes.get(..len).unwrap();
-                assert!(
-                    message.iter().all(|byte| *byte == first),
-                    "a message is whole: {message:?}"
-                );
-                return Some(first);
+                return Some(whole(bytes.get(..len).unwrap()));
             }
             Err(TryRecvError::Disconnected) => return None,
-            Err(error) => {
-                assert!(
-                    matches!(error, TryRecvError::Empty | TryRecvError::Busy),
-                    "a message breaks no rule: {error}"
-                );
-                loom::thread::yield_now();
-            }
+            Err(error) => expect_none_yet(error),
         }
     }
 }
 
-/// The tags of the next `count` messages.
-pub(crate) fn receive_some<C: Consumer>(mut receiver: Receiver<C>, count: usize) -> Vec<u8> {
-    (0..count).filter_map(|_| receive(&mut receiver)).collect()
+/// The tags of the messages that `attempts` attempts get.
+///
+/// For all receivers of a model but one: two threads that yield until they succeed can yield to
+/// each other for ever, and loom would explore that without end.
+pub(crate) fn receive_some<C: Consumer>(mut receiver: Receiver<C>, attempts: usize) -> Vec<u8> {
+    let mut bytes = [0; BUFFERED];
+    let mut tags = Vec::new();
+    for _ in 0..attempts {
+        match receiver.try_recv(&mut bytes) {
+            Ok(len) => tags.push(whole(bytes.get(..len).unwrap())),
+            Err(TryRecvError::Disconnected) => break,
+            Err(error) => expect_none_yet(error),
+        }
+    }
+    tags
 }
 
 /// The tags of all messages until the end, in the order in which this receiver got them.

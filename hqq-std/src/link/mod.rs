@@ -14,7 +14,7 @@ use hqq_core::ring::shared::{Handle, SharedConsumer, SharedProducer};
 use hqq_core::{Dynamic, Link, Role};
 
 use crate::attach::{Attachment, Endpoint, SideByte};
-use crate::error::{OpenError, RecvError, SendError};
+use crate::error::{DrainError, OpenError, RecvError, SendError};
 use crate::kept::{Kept, SharedSide};
 use crate::trace::event;
 
@@ -163,6 +163,20 @@ impl StandardLink {
     /// As there.
     pub fn recv_vec(&mut self) -> Result<Vec<u8>, RecvError> {
         self.receiver.recv_vec()
+    }
+
+    /// As [`Sender::wait_drained`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn wait_drained(&self, timeout: Option<Duration>) -> Result<(), DrainError> {
+        self.sender.wait_drained(timeout)
+    }
+
+    /// As [`Sender::wait_for_peer`].
+    #[must_use]
+    pub fn wait_for_peer(&self, timeout: Option<Duration>) -> bool {
+        self.sender.wait_for_peer(timeout)
     }
 
     /// As [`Sender::set_timeout`]: for sending calls without a timeout of their own.

@@ -1,5 +1,10 @@
 //! The `hqq` command: regions and links from a shell. One file a command; this one only parses.
 
+#![allow(
+    unreachable_pub,
+    reason = "a program: `pub` is for its other modules"
+)]
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -8,12 +13,16 @@ mod create;
 mod demo;
 mod echo;
 mod failure;
+mod input;
 mod inspect;
 mod ls;
 mod open;
+mod output;
 mod ping;
+mod progress;
 mod recv;
 mod rm;
+mod rtt;
 mod send;
 mod signals;
 
@@ -38,11 +47,13 @@ enum Command {
     Echo(echo::Args),
     Ping(ping::Args),
     Rm(rm::Args),
+    #[command(name = "demo-peer", hide = true)]
+    DemoPeer(demo::peer::Args),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = signals::install().and_then(|()| match cli.command {
+    let result = signals::install(open::remove_created).and_then(|()| match cli.command {
         Command::Demo(args) => demo::run(args),
         Command::Create(args) => create::run(args),
         Command::Ls(args) => ls::run(args),
@@ -52,6 +63,7 @@ fn main() -> ExitCode {
         Command::Echo(args) => echo::run(args),
         Command::Ping(args) => ping::run(args),
         Command::Rm(args) => rm::run(args),
+        Command::DemoPeer(args) => demo::peer::run(args),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! What commands that open or create a region have in common: arguments, waiting, removing.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -8,27 +9,24 @@ use hqq_std::{LinkOptions, OpenError, Role, StandardLink};
 use crate::failure::Failure;
 use crate::signals;
 
-/// How often a command that waits looks again, and for signals.
-pub const SLICE: Duration = Duration::from_millis(20);
+/// How often a command that waits for a region tries again.
+const RETRY: Duration = Duration::from_millis(20);
 
-/// The geometry of a region that is created.
+/// The buffers of a region that is created.
 #[derive(clap::Args, Clone, Copy)]
-pub struct Geometry {
+pub struct Buffers {
     /// Buffers in each direction, a power of two [default when creating: 64]
-    #[arg(long, value_name = "BUFFERS")]
+    #[arg(long, visible_alias = "buffers", value_name = "BUFFERS")]
     pub count: Option<usize>,
     /// Bytes in a buffer, a multiple of 8 [default when creating: 16384]
     #[arg(long, value_name = "BYTES")]
     pub size: Option<usize>,
-    /// Permission bits when creating, octal
-    #[arg(long, value_name = "OCTAL", value_parser = octal, default_value = "600")]
-    pub mode: u32,
 }
 
-impl Geometry {
-    /// Options for this geometry. When opening, only what was given must fit.
+impl Buffers {
+    /// Options for these buffers. When opening, only what was given must fit.
     pub fn options(&self) -> LinkOptions {
-        let mut options = LinkOptions::new().permissions(self.mode);
+        let mut options = LinkOptions::new();
         if let Some(count) = self.count {
             options = options.count(count);
         }
@@ -39,6 +37,30 @@ impl Geometry {
     }
 }
 
+/// Who may use a region that is created.
+#[derive(clap::Args, Clone, Copy)]
+pub struct Permissions {
+    /// Permission bits when creating, octal
+    #[arg(long, value_name = "OCTAL", value_parser = octal, default_value = "600")]
+    pub mode: u32,
+}
+
+/// A region that is created.
+#[derive(clap::Args, Clone, Copy)]
+pub struct Geometry {
+    #[command(flatten)]
+    pub buffers: Buffers,
+    #[command(flatten)]
+    pub permissions: Permissions,
+}
+
+impl Geometry {
+    /// As [`Buffers::options`], with the permissions.
+    pub fn options(&self) -> LinkOptions {
+        self.buffers.options().permissions(self.permissions.mode)
+    }
+}
+
 fn octal(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
         Ok(mode) if mode <= 0o777 => Ok(mode),
@@ -46,7 +68,8 @@ fn octal(text: &str) -> Result<u32, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// A number of seconds, such as `2` or `0.5`.
+pub fn seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
@@ -60,16 +83,19 @@ pub enum RoleArg {
     Secondary,
 }
 
-/// How to open the region a command works on.
-#[derive(clap::Args)]
-pub struct Open {
-    /// The region's name (/dev/shm/NAME)
-    pub name: String,
+/// Whether a command may create the region it works on.
+#[derive(clap::Args, Clone, Copy)]
+pub struct Create {
     /// Create the region if there is none, and remove it at the end
     #[arg(long)]
     pub create: bool,
-    #[command(flatten)]
-    pub geometry: Geometry,
+}
+
+/// The region that a command works on.
+#[derive(clap::Args)]
+pub struct Target {
+    /// The region's name (/dev/shm/NAME)
+    pub name: String,
     /// Seconds to wait for the region and for the peer
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
     pub wait: Duration,
@@ -78,25 +104,48 @@ pub struct Open {
     pub role: Option<RoleArg>,
 }
 
-/// A link, and its region's name if this command has to remove it.
+/// A link, and its region's name where this command has to remove that.
 pub struct Opened {
     pub link: StandardLink,
-    pub created: Created,
+    pub created: Option<Created>,
 }
 
-/// A region that is removed when this is dropped, if this command created it.
-pub struct Created(Option<String>);
+/// Names of regions that this process created and has not removed yet.
+static CREATED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-impl Drop for Created {
-    fn drop(&mut self) {
-        if let Some(name) = &self.0 {
-            // Somebody else having removed it is as good.
-            let _ = hqq_std::unlink(name);
-        }
+/// Removes the names of all regions that this process created.
+pub fn remove_created() {
+    let names = std::mem::take(&mut *CREATED.lock().unwrap_or_else(PoisonError::into_inner));
+    for name in &names {
+        // Somebody else having removed it is as good.
+        let _ = hqq_std::unlink(name);
     }
 }
 
-impl Open {
+/// A region that this command created. Its name is removed when this is dropped.
+///
+/// A command that ends well drops it before the link, so that nobody who comes next attaches to a
+/// region that is over.
+///
+/// # Invariants
+/// It is the only one of this process, which works on one region.
+pub struct Created(());
+
+impl Created {
+    fn new(name: &str) -> Self {
+        let mut names = CREATED.lock().unwrap_or_else(PoisonError::into_inner);
+        names.push(name.to_owned());
+        Self(())
+    }
+}
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        remove_created();
+    }
+}
+
+impl Target {
     /// When waiting for the region and the peer ends.
     pub fn deadline(&self) -> Instant {
         let now = Instant::now();
@@ -104,10 +153,15 @@ impl Open {
             .unwrap_or(now + Duration::from_secs(1 << 30))
     }
 
-    /// Opens the region, or creates it where that was asked for and there is none, until
-    /// `deadline`.
-    pub fn open(&self, deadline: Instant) -> Result<Opened, Failure> {
-        let mut options = self.geometry.options().attach_timeout(SLICE);
+    /// Opens the region until `deadline`, or creates it where `create` allows that and there is
+    /// none.
+    pub fn open(
+        &self,
+        options: LinkOptions,
+        create: Create,
+        deadline: Instant,
+    ) -> Result<Opened, Failure> {
+        let mut options = options.attach_timeout(RETRY);
         if let Some(role) = self.role {
             options = options.role(match role {
                 RoleArg::Primary => Role::Primary,
@@ -118,13 +172,13 @@ impl Open {
             signals::check()?;
             let error = match options.open(&self.name) {
                 Ok(link) => {
-                    let created = Created(None);
+                    let created = None;
                     return Ok(Opened { link, created });
                 }
-                Err(OpenError::NotFound { .. }) if self.create => {
+                Err(OpenError::NotFound { .. }) if create.create => {
                     match options.create(&self.name) {
                         Ok(link) => {
-                            let created = Created(Some(self.name.clone()));
+                            let created = Some(Created::new(&self.name));
                             return Ok(Opened { link, created });
                         }
                         // Somebody else was faster: open theirs.
@@ -137,7 +191,7 @@ impl Open {
             if !error.is_transient() || Instant::now() >= deadline {
                 return Err(error.into());
             }
-            std::thread::sleep(SLICE);
+            std::thread::sleep(RETRY);
         }
     }
 }

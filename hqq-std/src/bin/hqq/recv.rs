@@ -1,11 +1,209 @@
-//! `hqq recv`: not written yet.
+//! `hqq recv`: messages to standard output.
+
+use std::fs::File;
+use std::io::{IsTerminal, Write, stdout};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use hqq_std::{LinkOptions, Receiver, RecvError, TryRecvError};
 
 use crate::failure::Failure;
+use crate::open::{Buffers, Create, Opened, Permissions, Target, seconds};
+use crate::progress::Progress;
+use crate::signals::{self, SLICE};
 
-/// (to be written)
+/// Write messages to standard output
+///
+/// Ends when the sender has closed its half and everything was received, or after --count
+/// messages.
 #[derive(clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    create: Create,
+    /// End after this many messages (buffers are --buffers here)
+    #[arg(long, value_name = "MESSAGES", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Fail when no message comes for this many seconds [default: --wait until a sender is there,
+    /// then none]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
+    /// Write a newline after each message
+    #[arg(long)]
+    lines: bool,
+    /// Buffers in each direction, a power of two [default when creating: 64]
+    #[arg(long)]
+    buffers: Option<usize>,
+    /// Bytes in a buffer, a multiple of 8 [default when creating: 16384]
+    #[arg(long, value_name = "BYTES")]
+    size: Option<usize>,
+    #[command(flatten)]
+    permissions: Permissions,
+}
 
-pub fn run(_: Args) -> Result<(), Failure> {
+impl Args {
+    fn options(&self) -> LinkOptions {
+        let Self { buffers, size, .. } = *self;
+        let buffers = Buffers {
+            count: buffers,
+            size,
+        };
+        buffers.options().permissions(self.permissions.mode)
+    }
+}
+
+pub fn run(args: Args) -> Result<(), Failure> {
+    let deadline = args.target.deadline();
+    let Opened { link, created } = args.target.open(args.options(), args.create, deadline)?;
+    // Closing the other direction tells a peer that receives, too, that nobody sends here.
+    let (_, receiver) = link.split();
+    let mut output = Output::new(receiver.max_message_size(), args.lines)?;
+    let mut patience = Patience {
+        waited_for: deadline,
+        wait: args.target.wait,
+        timeout: args.timeout,
+        has_sender: false,
+        received: 0,
+        quiet_since: Instant::now(),
+    };
+    let mut receiver = receiver;
+    let count = args.count.unwrap_or(u64::MAX);
+    let received = receive(&mut receiver, &mut output, &mut patience, count);
+    // What was received is written whatever ended it.
+    output.flush()?;
+    received?;
+    drop(created);
     Ok(())
+}
+
+/// Moves messages until `count` were moved or the sender has closed its half.
+fn receive(
+    receiver: &mut Receiver,
+    output: &mut Output,
+    patience: &mut Patience,
+    count: u64,
+) -> Result<(), Failure> {
+    let mut received = 0_u64;
+    while received < count {
+        let len = match receiver.try_recv(output.room()?) {
+            Ok(len) => len,
+            Err(TryRecvError::Disconnected) => return Ok(()),
+            Err(TryRecvError::Empty | TryRecvError::Busy) => {
+                // Nobody waits for bytes that are here already.
+                output.flush()?;
+                signals::check()?;
+                match receiver.recv_timeout(output.room()?, SLICE) {
+                    Ok(len) => len,
+                    Err(RecvError::Disconnected) => return Ok(()),
+                    Err(RecvError::TimedOut) => {
+                        output.progress.show();
+                        patience.check(receiver, received)?;
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Err(error) => return Err(error.into()),
+        };
+        output.add(len);
+        received += 1;
+    }
+    Ok(())
+}
+
+/// How long nothing may come.
+struct Patience {
+    /// When waiting for a sender ends.
+    waited_for: Instant,
+    wait: Duration,
+    timeout: Option<Duration>,
+    has_sender: bool,
+    /// Messages received when that was looked at last, and when it was another number.
+    received: u64,
+    quiet_since: Instant,
+}
+
+impl Patience {
+    /// Fails when it is over, or nothing will ever come.
+    fn check(&mut self, receiver: &Receiver, received: u64) -> Result<(), Failure> {
+        if self.received != received {
+            self.received = received;
+            self.quiet_since = Instant::now();
+        }
+        // Messages are looked for after the sender, so that what it sent before it died counts.
+        let dead = receiver.is_peer_dead() && !receiver.is_readable();
+        if self.has_sender && dead {
+            return Err(Failure::Failed(
+                "the sender died before it closed its half: what was received may be incomplete"
+                    .to_owned(),
+            ));
+        }
+        self.has_sender |= receiver.is_peer_open() && !dead;
+        let (now, wait) = (Instant::now(), self.wait);
+        match self.timeout {
+            Some(timeout) if now.duration_since(self.quiet_since) >= timeout => Err(
+                Failure::Failed(format!("no message came for {timeout:?}")),
+            ),
+            _ if !self.has_sender && now >= self.waited_for => {
+                Err(Failure::Failed(format!("no sender came within {wait:?}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Standard output behind a buffer that messages are received into.
+struct Output {
+    file: File,
+    buffer: Vec<u8>,
+    filled: usize,
+    max: usize,
+    lines: bool,
+    progress: Progress,
+}
+
+impl Output {
+    /// For messages of up to `max` bytes.
+    fn new(max: usize, lines: bool) -> Result<Self, Failure> {
+        let file: File = stdout()
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(Failure::of_output)?
+            .into();
+        Ok(Self {
+            progress: Progress::new(None, file.is_terminal()),
+            file,
+            buffer: vec![0; (max + 1).max(1 << 17)],
+            filled: 0,
+            max,
+            lines,
+        })
+    }
+
+    /// Room for a message; its newline fits after it.
+    fn room(&mut self) -> Result<&mut [u8], Failure> {
+        if self.buffer.len() - self.filled <= self.max {
+            self.flush()?;
+            signals::check()?;
+        }
+        let end = self.filled + self.max;
+        Ok(self.buffer.get_mut(self.filled..end).unwrap_or_default())
+    }
+
+    /// Takes the first `len` bytes of the room.
+    fn add(&mut self, len: usize) {
+        self.filled += len;
+        if self.lines && let Some(after) = self.buffer.get_mut(self.filled) {
+            *after = b'\n';
+            self.filled += 1;
+        }
+        self.progress.add(len);
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        let filled = std::mem::take(&mut self.filled);
+        let bytes = self.buffer.get(..filled).unwrap_or_default();
+        self.file.write_all(bytes).map_err(Failure::of_output)
+    }
 }
