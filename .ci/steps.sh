@@ -1,0 +1,222 @@
+# The steps of .ci/run: `bash .ci/steps.sh NAME` runs one; it succeeds or fails as a whole.
+# A line that begins with "note: ci: " is shown even when the step succeeds.
+set -euo pipefail
+
+readonly CARGO_FUZZ_VERSION=0.13.2
+readonly TOOLS=${XDG_CACHE_HOME:-$HOME/.cache}/hqq-ci
+readonly FUZZ_SECONDS=30
+# In percent: below it the attach target mostly fuzzes the refusal of broken superblocks.
+readonly LEAST_ATTACHED=30
+
+export PATH=$TOOLS/bin:$PATH
+export CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0
+export CARGO_PROFILE_DEV_DEBUG=line-tables-only
+unset RUSTFLAGS RUSTDOCFLAGS RUSTC CARGO_BUILD_TARGET
+
+# One target directory for each set of RUSTFLAGS and each compiler: they would rebuild each
+# other's artifacts otherwise.
+readonly TARGET=$PWD/target
+export CARGO_TARGET_DIR=$TARGET
+
+run() {
+    printf '+'
+    printf ' %q' "$@"
+    printf '\n'
+    "$@"
+}
+
+# Runs cargo with RUSTFLAGS="--cfg NAME".
+with_cfg() { # NAME ARGUMENT…
+    run env RUSTFLAGS="--cfg $1" CARGO_TARGET_DIR="$TARGET/cfg-$1" cargo "${@:2}"
+}
+
+# Runs cargo with Debian's compiler, whose library source is there to be built for any target.
+# RUSTC_BOOTSTRAP: -Zbuild-std is unstable.
+foreign() {
+    run env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$TARGET/foreign" \
+        CARGO_PROFILE_DEV_DEBUG=0 cargo "$@"
+}
+
+install() {
+    local packages=(
+        rustc-web rust-web-src                                   # foreign
+        gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user      # test_big_endian
+        gcc g++                                                  # linking; cargo-fuzz's libFuzzer
+    )
+    if ! dpkg --status "${packages[@]}" >/dev/null 2>&1; then
+        export DEBIAN_FRONTEND=noninteractive
+        run apt-get update --quiet
+        run apt-get install --yes --quiet --no-install-recommends "${packages[@]}"
+    fi
+    if [[ $(cargo-fuzz --version 2>&1) != "cargo-fuzz $CARGO_FUZZ_VERSION" ]]; then
+        run env CARGO_TARGET_DIR="$TARGET/ci/cargo-fuzz" cargo install cargo-fuzz \
+            --version "$CARGO_FUZZ_VERSION" --locked --force --root "$TOOLS"
+    fi
+    run cargo --version
+    run cargo +nightly --version
+    run /usr/bin/rustc --version
+    run cargo-fuzz --version
+    run qemu-s390x --version
+}
+
+lockfiles() {
+    run cargo metadata --locked --format-version 1 >/dev/null
+    run cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
+}
+
+format() {
+    run cargo fmt --all --check -- --color never
+    run cargo fmt --manifest-path fuzz/Cargo.toml --check -- --color never
+}
+
+clippy_workspace() {
+    run cargo clippy --workspace --all-targets -- -D warnings
+}
+
+clippy_core() {
+    local features
+    run cargo clippy -p hqq-core --no-default-features -- -D warnings
+    for features in defmt embedded-io defmt,embedded-io; do
+        run cargo clippy -p hqq-core --features "$features" -- -D warnings
+    done
+    run cargo clippy -p hqq-core --features embedded-io --all-targets -- -D warnings
+}
+
+clippy_cfg() {
+    with_cfg hqq_narrow clippy -p hqq-core --all-targets -- -D warnings
+    with_cfg hqq_count clippy -p hqq-core --all-targets -- -D warnings
+    with_cfg loom clippy -p hqq-core --test loom -- -D warnings
+}
+
+clippy_std() {
+    run cargo clippy -p hqq-std --no-default-features --all-targets -- -D warnings
+    run cargo clippy -p hqq-std --features cli --all-targets -- -D warnings
+    run cargo clippy -p hqq-std --features tracing --all-targets -- -D warnings
+    run cargo clippy -p hqq-std --all-features --all-targets -- -D warnings
+}
+
+clippy_fuzz() {
+    # Nothing is linked, so libFuzzer need not be built: any name will do.
+    run env CUSTOM_LIBFUZZER_PATH=/usr/lib/libFuzzer.a \
+        cargo clippy --manifest-path fuzz/Cargo.toml --target-dir target/fuzz-clippy -- -D warnings
+}
+
+docs() {
+    export RUSTDOCFLAGS="-D warnings"
+    run cargo doc --no-deps -p hqq-core --no-default-features
+    run cargo doc --no-deps --workspace --all-features
+}
+
+# Each of these is no_std in the configuration that hqq-core asks for.
+dependencies() {
+    local allowed=" hqq-core bitflags byteorder defmt embedded-io hash32 heapless portable-atomic \
+        stable_deref_trait static_assertions zerocopy "
+    local crates crate code=0
+    crates=$(cargo tree -p hqq-core --all-features -e normal,no-proc-macro \
+        --prefix none --format '{p}' | awk '{ print $1 }' | sort -u)
+    for crate in $crates; do
+        [[ $allowed == *" $crate "* ]] && continue
+        echo "hqq-core depends on $crate, which is not on the list in .ci/steps.sh"
+        code=1
+    done
+    return "$code"
+}
+
+test_workspace() {
+    run cargo test --workspace --no-fail-fast
+}
+
+test_features() {
+    run cargo test -p hqq-core --features embedded-io --no-fail-fast
+    run cargo test -p hqq-std --all-features --no-fail-fast
+}
+
+test_narrow() {
+    with_cfg hqq_narrow test -p hqq-core --lib --tests --no-fail-fast
+}
+
+test_loom() {
+    # What weakens an ordering and which model noticed is printed by a test that succeeds.
+    with_cfg loom test --release -p hqq-core --test loom --no-fail-fast -- --show-output |
+        sed 's/^\([a-z_]*: caught by .*\)$/note: ci: \1/'
+}
+
+test_big_endian() {
+    # No doctests: rustdoc would be the other compiler's.
+    CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER=s390x-linux-gnu-gcc \
+    CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_RUNNER="qemu-s390x -L /usr/s390x-linux-gnu" \
+        foreign test -p hqq-core --lib --tests --no-fail-fast \
+        -Zbuild-std=std,panic_unwind,test --target s390x-unknown-linux-gnu
+}
+
+demo() {
+    seq 200000 >target/ci/demo.txt
+    run cargo hqq demo target/ci/demo.txt
+}
+
+bench() {
+    local printed
+    printed=$(cargo run --release --quiet -p hqq-bench -- floor --quick)
+    [[ -n $printed ]]
+    echo "note: ci: ${printed//$'\n'/$'\n'note: ci: }"
+}
+
+no_std() { # TARGET
+    local features
+    for features in "" defmt,embedded-io; do
+        foreign build -p hqq-core --no-default-features --features "$features" \
+            -Zbuild-std=core --target "$1"
+    done
+}
+no_std_thumbv7em() { no_std thumbv7em-none-eabihf; }
+no_std_thumbv6m() { no_std thumbv6m-none-eabi; }
+no_std_riscv32() { no_std riscv32imac-unknown-none-elf; }
+no_std_aarch64() { no_std aarch64-unknown-none; }
+
+other_systems() {
+    foreign check -p hqq-std -Zbuild-std=std,panic_abort \
+        --target aarch64-apple-darwin --target x86_64-unknown-freebsd
+}
+
+fuzz() { # TARGET
+    # A corpus of its own: what a long run has collected in fuzz/corpus would take all the time.
+    local corpus=target/ci/corpus/$1
+    rm -rf "$corpus"
+    mkdir -p "$corpus"
+    run cargo +nightly fuzz run --target-dir target/fuzz "$1" "$corpus" -- \
+        -max_total_time="$FUZZ_SECONDS" -timeout=10 -max_len=2048 2>&1
+}
+
+fuzz_packet_decode() {
+    fuzz packet_decode
+}
+
+fuzz_attach() {
+    local log=target/ci/fuzz_attach.out attached inputs
+    fuzz attach | tee "$log"
+    read -r attached inputs < <(
+        sed -n 's/^attached \([0-9]*\) of \([0-9]*\) inputs.*/\1 \2/p' "$log" | tail -n 1
+    ) || { echo "the target printed no 'attached A of B inputs'"; return 1; }
+    echo "note: ci: attached $attached of $inputs inputs"
+    ((inputs > 0 && attached * 100 >= inputs * LEAST_ATTACHED))
+}
+
+# Shared memory and processes of this project that exist now.
+traces() {
+    local process path
+    find /dev/shm -maxdepth 1 -name 'hqq*'
+    for process in /proc/[0-9]*; do
+        # By argument as well: an emulator runs another architecture's program.
+        path=$(readlink "$process/exe" 2>/dev/null; tr '\0' ' ' 2>/dev/null <"$process/cmdline") || true
+        [[ $path == *"$PWD/target/"* ]] && echo "process ${process#/proc/}: ${path//$'\n'/ }"
+    done
+    return 0
+}
+
+leftovers() {
+    local left
+    left=$(traces | sort | comm -13 <(sort target/ci/traces.before) -)
+    [[ -z $left ]] || { echo "left behind:"; echo "$left"; return 1; }
+}
+
+"$1"
