@@ -42,7 +42,7 @@ fn one_to_two<C: Consumer + Send + 'static>(
 ) {
     let [first, second] = receivers;
     let producer = thread::spawn(move || send_all(sender, 1, 3));
-    let first = thread::spawn(move || receive_some(first, 2));
+    let first = thread::spawn(move || receive_some(first, 1));
     let second = receive_all(second);
     producer.join().unwrap();
     assert_delivered(&[3], &[first.join().unwrap(), second]);
