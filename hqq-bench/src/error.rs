@@ -1,0 +1,49 @@
+//! What can go wrong while measuring.
+
+use std::io;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use hqq_core::{AttachError, FormatError, LayoutError, RecvError, RegionError, SendError};
+
+/// Why there are no figures. A goal that is missed is not an error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum BenchError {
+    #[error("cannot learn or set the cores to run on: {0}")]
+    Cores(#[source] io::Error),
+    #[error("this process may run on no core: look at its cpuset")]
+    NoCore,
+    #[error("cannot share memory between the processes: {0}")]
+    Memory(#[source] io::Error),
+    #[error("cannot start the second process: {0}")]
+    Start(#[source] io::Error),
+    #[error("the second process has ended ({0}); what it said is above")]
+    SecondEnded(ExitStatus),
+    #[error("the second process was asked for measure {0}, which it does not have")]
+    NoSuchMeasure(u64),
+    #[error("cannot watch the second process: {0}")]
+    Watch(#[source] io::Error),
+    #[error("the first process has ended")]
+    FirstEnded,
+    #[error("no answer within {0:?}: is the machine overloaded?")]
+    NoAnswer(Duration),
+    #[error("{measure}: what came back is not what was sent")]
+    Changed { measure: &'static str },
+    #[error("cannot lay out a region: {0}")]
+    Layout(#[from] LayoutError),
+    #[error("cannot use the shared memory as a region: {0}")]
+    Region(#[from] RegionError),
+    #[error("cannot initialise the region: {0}")]
+    Initialise(#[from] FormatError),
+    #[error("cannot attach to the region: {0}")]
+    Attach(#[from] AttachError),
+    #[error("sending failed: {0}")]
+    Send(#[from] SendError),
+    #[error("receiving failed: {0}")]
+    Receive(#[from] RecvError),
+    #[error("cannot write JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("cannot print the report: {0}")]
+    Print(#[source] io::Error),
+}

@@ -1,0 +1,296 @@
+//! The second process: this program again, with the shared memory as its standard input.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::parent_id;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::error::BenchError;
+use crate::memory::{CacheLine, Lines};
+use crate::patience::{Hint, Patience, Watch};
+
+/// Lines at the start of the shared memory that the processes talk to each other through.
+pub(crate) const CONTROL_LINES: usize = 64;
+
+const ORDER: usize = 0;
+/// Not the neighbour of [`ORDER`]: cores fetch lines in pairs.
+const ANSWER: usize = 2;
+
+/// The measure that means "end".
+const STOP: u64 = u64::MAX;
+/// The first answer: "ready for orders".
+const READY: u64 = 1;
+
+/// The cores that the two processes run on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cores {
+    first: usize,
+    second: usize,
+}
+
+impl Cores {
+    /// The first two cores that this process may run on, or the only one twice.
+    pub(crate) fn find() -> Result<Self, BenchError> {
+        let allowed = sched_getaffinity(None).map_err(|error| BenchError::Cores(error.into()))?;
+        let mut cores = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
+        let first = cores.next().ok_or(BenchError::NoCore)?;
+        let second = cores.next().unwrap_or(first);
+        Ok(Self { first, second })
+    }
+
+    /// Whether both processes run on one core.
+    pub(crate) fn is_single(&self) -> bool {
+        self.first == self.second
+    }
+
+    pub(crate) fn pin_first(&self) -> Result<(), BenchError> {
+        pin(self.first)
+    }
+
+    pub(crate) fn pin_second(&self) -> Result<(), BenchError> {
+        pin(self.second)
+    }
+}
+
+fn pin(core: usize) -> Result<(), BenchError> {
+    let mut set = CpuSet::new();
+    set.set(core);
+    sched_setaffinity(None, &set).map_err(|error| BenchError::Cores(error.into()))
+}
+
+/// This program again, with `arguments`.
+pub(crate) fn this_program(arguments: &[&str]) -> Result<Command, BenchError> {
+    let program = std::env::current_exe().map_err(BenchError::Start)?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    Ok(command)
+}
+
+/// A process that is given orders, as the first process sees it; ended when dropped.
+///
+/// # Invariants
+/// `orders` is the number of the last order given, [`READY`] before the first.
+pub(crate) struct SecondProcess {
+    control: Lines,
+    child: Running,
+    orders: u64,
+    yields: bool,
+}
+
+struct Running(Child);
+
+impl Watch for Running {
+    fn check(&mut self) -> Result<(), BenchError> {
+        match self.0.try_wait().map_err(BenchError::Watch)? {
+            Some(status) => Err(BenchError::SecondEnded(status)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Neither can fail in a way that matters: a child that has ended cannot be killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl SecondProcess {
+    /// Starts `command` with `file` for its standard input and waits until it is ready.
+    ///
+    /// # Errors
+    /// [`BenchError`]; the process has been ended then.
+    pub(crate) fn start(
+        mut command: Command,
+        file: &File,
+        control: Lines,
+        yields: bool,
+    ) -> Result<Self, BenchError> {
+        let input = file.try_clone().map_err(BenchError::Start)?;
+        let child = command
+            .stdin(input)
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(BenchError::Start)?;
+        let mut second = Self {
+            control,
+            child: Running(child),
+            orders: READY,
+            yields,
+        };
+        second.await_answer()?;
+        Ok(second)
+    }
+
+    /// What to wait for it with.
+    pub(crate) fn patience(&mut self) -> Patience<'_> {
+        Patience::new(&mut self.child, self.yields)
+    }
+
+    /// Lets it run its part of a measure.
+    pub(crate) fn order(&mut self, measure: u64, operations: u32) {
+        self.orders += 1;
+        let CacheLine([number, which, how_many, ..]) = &self.control[ORDER];
+        // Relaxed: published by the number.
+        which.store(measure, Ordering::Relaxed);
+        how_many.store(operations.into(), Ordering::Relaxed);
+        // Pairs with the Acquire in `Orders::next`.
+        number.store(self.orders, Ordering::Release);
+    }
+
+    /// Waits until it has done what it was last ordered.
+    pub(crate) fn await_answer(&mut self) -> Result<(), BenchError> {
+        let (answer, expected) = (&self.control[ANSWER].0[0], self.orders);
+        self.patience().until(Hint::SpinLoop, || {
+            // Pairs with the Release in `Orders::done`.
+            (answer.load(Ordering::Acquire) == expected).then_some(())
+        })
+    }
+
+    /// Lets it end, and waits for that.
+    pub(crate) fn stop(mut self) -> Result<(), BenchError> {
+        self.order(STOP, 0);
+        match self.patience().until(Hint::SpinLoop, || None::<()>) {
+            Err(BenchError::SecondEnded(status)) if status.success() => Ok(()),
+            Err(error) => Err(error),
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// The orders of the first process, as the second one gets them.
+///
+/// # Invariants
+/// `taken` is the number of the last order taken, [`READY`] before the first.
+pub(crate) struct Orders {
+    control: Lines,
+    first: FirstProcess,
+    taken: u64,
+    yields: bool,
+}
+
+struct FirstProcess(u32);
+
+impl Watch for FirstProcess {
+    fn check(&mut self) -> Result<(), BenchError> {
+        // A process whose parent has ended gets another one.
+        if parent_id() == self.0 {
+            Ok(())
+        } else {
+            Err(BenchError::FirstEnded)
+        }
+    }
+}
+
+impl Orders {
+    pub(crate) fn new(control: Lines, first_process: u32, yields: bool) -> Self {
+        Self {
+            control,
+            first: FirstProcess(first_process),
+            taken: READY,
+            yields,
+        }
+    }
+
+    /// What to wait for the first process with.
+    pub(crate) fn patience(&mut self) -> Patience<'_> {
+        Patience::new(&mut self.first, self.yields)
+    }
+
+    /// Says that the last order is done, or that this process is ready.
+    pub(crate) fn done(&self) {
+        // Pairs with the Acquire in `SecondProcess::await_answer`.
+        self.control[ANSWER].0[0].store(self.taken, Ordering::Release);
+    }
+
+    /// The next order: which measure and how many operations; `None` for the end.
+    pub(crate) fn next(&mut self) -> Result<Option<(u64, u32)>, BenchError> {
+        let CacheLine([number, which, how_many, ..]) = &self.control[ORDER];
+        self.taken += 1;
+        let expected = self.taken;
+        self.patience().until(Hint::SpinLoop, || {
+            // Pairs with the Release in `SecondProcess::order`.
+            (number.load(Ordering::Acquire) == expected).then_some(())
+        })?;
+        // Relaxed: published by the number.
+        let measure = which.load(Ordering::Relaxed);
+        let operations = how_many.load(Ordering::Relaxed) as u32;
+        Ok((measure != STOP).then_some((measure, operations)))
+    }
+}
+
+/// The memory that this process was started with.
+pub(crate) fn inherited() -> Result<File, BenchError> {
+    let input = io::stdin().as_fd().try_clone_to_owned();
+    Ok(input.map_err(BenchError::Memory)?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory;
+
+    fn start(program: &str, arguments: &[&str]) -> Result<SecondProcess, BenchError> {
+        let file = memory::anonymous(CONTROL_LINES)?;
+        let control = memory::map(&file, CONTROL_LINES)?;
+        let mut command = Command::new(program);
+        command.args(arguments);
+        SecondProcess::start(command, &file, control, true)
+    }
+
+    #[test]
+    fn a_process_that_ends_is_an_error() {
+        assert!(matches!(
+            start("false", &[]),
+            Err(BenchError::SecondEnded(status)) if status.code() == Some(1)
+        ));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_an_error() {
+        assert!(matches!(
+            start("/nonexistent/program", &[]),
+            Err(BenchError::Start(_))
+        ));
+    }
+
+    #[test]
+    fn orders_arrive_and_are_answered() -> Result<(), BenchError> {
+        let control: Lines = Box::leak(Box::new([const { CacheLine::new() }; CONTROL_LINES]));
+        // A process that lives for longer than the test, and is ended by it.
+        let child = Command::new("sleep").arg("60").spawn();
+        let mut second = SecondProcess {
+            control,
+            child: Running(child.map_err(BenchError::Start)?),
+            orders: READY,
+            yields: true,
+        };
+        let worker = std::thread::spawn(move || {
+            let mut orders = Orders::new(control, parent_id(), true);
+            orders.done();
+            let first = orders.next()?;
+            orders.done();
+            Ok::<_, BenchError>((first, orders.next()?))
+        });
+        second.await_answer()?;
+        second.order(3, 500);
+        second.await_answer()?;
+        second.order(STOP, 0);
+        let seen = worker.join().unwrap()?;
+        assert_eq!(seen, (Some((3, 500)), None));
+        Ok(())
+    }
+
+    #[test]
+    fn orders_end_with_the_first_process() {
+        let control: Lines = Box::leak(Box::new([const { CacheLine::new() }; CONTROL_LINES]));
+        let nobody = parent_id().wrapping_add(1);
+        let mut orders = Orders::new(control, nobody, true);
+        assert!(matches!(orders.next(), Err(BenchError::FirstEnded)));
+    }
+}
