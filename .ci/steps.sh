@@ -138,7 +138,7 @@ test_narrow() {
 test_loom() {
     # What weakens an ordering and which model noticed is printed by a test that succeeds.
     with_cfg loom test --release -p hqq-core --test loom --no-fail-fast -- --show-output |
-        sed 's/^\([a-z_]*: caught by .*\)$/note: ci: \1/'
+        sed --unbuffered 's/^\([a-z_]*: caught by .*\)$/note: ci: \1/'
 }
 
 test_big_endian() {

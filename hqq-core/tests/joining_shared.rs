@@ -145,15 +145,16 @@ fn a_shared_heir_hands_out_in_doubt_what_an_exclusive_reader_had() {
     }
 }
 
-/// What a shared reader that died had claimed, seen by an heir of either mode.
-fn claimed_by_a_dead_reader(delivery: Delivery, shared: bool) {
+/// What a shared reader that died had claimed, seen by an heir of either mode; its slot is then
+/// free for senders of either mode.
+fn claimed_by_a_dead_reader(delivery: Delivery, senders_shared: bool, shared: bool) {
     for start in STARTS {
         for dead in 0..3_u64 {
             let memory = memory(delivery, start);
-            let mut near = memory.exclusive(Role::Primary);
+            let mut near = attach(&memory, &AttachOptions::new(Role::Primary), senders_shared);
             let far = memory.shared_as(&AttachOptions::new(Role::Secondary).member(member(3)));
             for number in 0..COUNT as u64 {
-                near.try_send(&message(number)).unwrap();
+                near.send(&message(number)).unwrap();
             }
             // Readers are handed 0, 1 and 2; one of them dies with its message.
             for number in 0..3 {
@@ -179,9 +180,9 @@ fn claimed_by_a_dead_reader(delivery: Delivery, shared: bool) {
             assert_eq!(far.receive(), Ok(message(3)), "{dead} from {start}");
             assert_eq!(far.receive(), Err(TryRecvError::Empty));
             for number in 4..4 + COUNT as u64 {
-                assert_eq!(near.try_send(&message(number)), Ok(()));
+                assert_eq!(near.send(&message(number)), Ok(()));
             }
-            assert_eq!(near.try_send(b"more"), Err(TrySendError::Full));
+            assert_eq!(near.send(b"more"), Err(TrySendError::Full));
             for number in 4..4 + COUNT as u64 {
                 assert_eq!(far.receive(), Ok(message(number)));
             }
@@ -191,9 +192,11 @@ fn claimed_by_a_dead_reader(delivery: Delivery, shared: bool) {
 
 #[test]
 fn an_heir_of_either_mode_takes_over_what_shared_readers_had() {
-    for shared in [false, true] {
-        claimed_by_a_dead_reader(Delivery::AtMostOnce, shared);
-        claimed_by_a_dead_reader(Delivery::AtLeastOnce, shared);
+    for senders_shared in [false, true] {
+        for shared in [false, true] {
+            claimed_by_a_dead_reader(Delivery::AtMostOnce, senders_shared, shared);
+            claimed_by_a_dead_reader(Delivery::AtLeastOnce, senders_shared, shared);
+        }
     }
 }
 

@@ -23,13 +23,10 @@ mod shared {
     use super::*;
     use hqq_core::ring::shared::{Handle, SharedConsumer, SharedProducer};
     use hqq_core::{Receiver, Sender, SharedLink};
-    use std::sync::Arc;
 
     assert_impl_all!(SharedLink<Dynamic>: Send, Sync);
     assert_impl_all!(Sender<Handle<&'static SharedProducer<Dynamic>>>: Send);
     assert_impl_all!(Receiver<Handle<&'static SharedConsumer<Dynamic>>>: Send);
-    assert_impl_all!(Sender<Handle<Arc<SharedProducer<Dynamic>>>>: Send);
-    assert_impl_all!(Receiver<Handle<Arc<SharedConsumer<Dynamic>>>>: Send);
 }
 
 /// A static region is as long as the layout says, and carries messages.

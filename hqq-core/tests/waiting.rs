@@ -9,7 +9,7 @@ mod common;
 
 use std::ops::ControlFlow;
 
-use common::{Memory, in_every_pairing, receive};
+use common::{Memory, drain, fill, in_every_pairing, receive};
 use hqq_core::ring::stamp::{free, published};
 use hqq_core::ring::{Consumer, Corruption, Producer};
 use hqq_core::{
@@ -74,9 +74,9 @@ fn what_happens_while_waiting_ends_the_wait() {
         let mut buffer = [0; SIZE];
         assert_eq!(receiver.recv(&mut buffer, &mut sends_in_round_3), Ok(3));
         assert_eq!(&buffer[..3], b"now");
-        while sender.try_send(b"full").is_ok() {}
+        assert_eq!(fill(sender, b"full"), COUNT);
         let mut drains = |_: &Waiting| {
-            while receive(receiver).is_ok() {}
+            drain(receiver);
             ControlFlow::Continue(())
         };
         assert_eq!(sender.send(b"room", &mut drains), Ok(()));

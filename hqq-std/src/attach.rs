@@ -2,23 +2,20 @@
 
 #![allow(unsafe_code, reason = "ties regions to the mappings they lie in")]
 
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hqq_core::link::AttachOptions;
-use hqq_core::side::SideError;
-use hqq_core::{
-    AttachError, FormatError, Identity, InitOptions, Layout, Member, Mode, Presence, Region,
-    RegionError, Role, initialise,
-};
+use hqq_core::side::{SideError, SideState};
+use hqq_core::{AttachError, Member, Mode, Presence, Region, Role};
 
 use crate::error::OpenError;
 use crate::mapping::Mapping;
+use crate::prepare::{Ready, unusable};
 use crate::sys::{ByteLocks, LockKind};
 use crate::wait::{Backoff, poll};
 
@@ -26,13 +23,13 @@ use crate::wait::{Backoff, poll};
 /// it does to this side's records is not ours to mend.
 const LEAVE: Duration = Duration::from_secs(1);
 
-const ATTACH: i64 = 0;
-const SIDES: i64 = 1;
-const MEMBERS: i64 = 16;
+const ATTACH: i32 = 0;
+const SIDES: i32 = 1;
+const MEMBERS: i32 = 16;
 
 /// The lock byte of one side of one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SideByte(i64);
+pub(crate) struct SideByte(i32);
 
 impl SideByte {
     pub(crate) fn new(role: Role, consumer: bool) -> Self {
@@ -41,17 +38,17 @@ impl SideByte {
         } else {
             role.sends()
         };
-        Self(SIDES + 2 * i64::from(direction as u8) + i64::from(consumer))
+        Self(SIDES + 2 * i32::from(direction as u8) + i32::from(consumer))
     }
 
-    pub(crate) const fn offset(self) -> i64 {
+    pub(crate) const fn offset(self) -> i32 {
         self.0
     }
 }
 
 /// The lock byte of a member.
-pub(crate) fn member_byte(role: Role, member: Member) -> i64 {
-    MEMBERS + 256 * i64::from(role == Role::Secondary) + i64::from(member.get())
+pub(crate) fn member_byte(role: Role, member: Member) -> i32 {
+    MEMBERS + 256 * i32::from(role == Role::Secondary) + i32::from(member.get())
 }
 
 /// What an endpoint holds of a region's file: its own description, its locks, its memory.
@@ -83,6 +80,25 @@ impl Attachment {
         self.locks
             .unlock(ATTACH)
             .map_err(|error| OpenError::of_io(self.path.clone(), "unlock", error))
+    }
+
+    /// Whether a side that is recorded as open has no member that lives. `false` where that cannot
+    /// be told: on this system, or while somebody takes or leaves a side.
+    pub(crate) fn is_dead(&self, side: SideByte, is_open: impl FnOnce() -> bool) -> bool {
+        if !ByteLocks::TELL_LIFE {
+            return false;
+        }
+        let Ok(_guard) = self.leaving.try_lock() else {
+            return false;
+        };
+        // Sides are taken and left under ATTACH, so that record and lock are of the same member.
+        let Ok(true) = self.locks.try_lock(ATTACH, LockKind::Write) else {
+            return false;
+        };
+        let dead = is_open() && matches!(self.locks.holder(side.0), Ok(None));
+        // Nothing can be done about a failure; closing the description frees it.
+        let _ = self.locks.unlock(ATTACH);
+        dead
     }
 
     /// Holds ATTACH until the result is dropped, which also gives the side's byte free.
@@ -117,163 +133,12 @@ impl Drop for Leaving<'_> {
 }
 
 /// Takes ATTACH; `false` where others kept it until `backoff` gave up.
-fn lock(locks: &ByteLocks, backoff: Backoff) -> io::Result<bool> {
+pub(crate) fn lock(locks: &ByteLocks, backoff: Backoff) -> io::Result<bool> {
     poll(backoff, || match locks.try_lock(ATTACH, LockKind::Write) {
         Ok(false) => None,
         settled => Some(settled),
     })
     .unwrap_or(Ok(false))
-}
-
-/// What the options ask of a region.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    /// Buffers, where the caller said how many.
-    pub(crate) count: Option<usize>,
-    /// Bytes a buffer, where the caller said how many.
-    pub(crate) size: Option<usize>,
-    /// How to initialise a region that is not ready, where that is allowed.
-    pub(crate) initialise: Option<(Layout, InitOptions)>,
-    pub(crate) prefault: bool,
-    pub(crate) huge_pages: bool,
-    pub(crate) patience: Duration,
-}
-
-/// A region's file with ATTACH held, ready to use. Dropping it frees the locks.
-pub(crate) struct Ready {
-    path: PathBuf,
-    locks: ByteLocks,
-    mapping: Mapping,
-    identity: Identity,
-}
-
-/// Locks, measures, maps and, where that is asked for, initialises a region's file.
-pub(crate) fn prepare(file: File, path: PathBuf, request: &Request) -> Result<Ready, OpenError> {
-    let started = Instant::now();
-    let locks = ByteLocks::new(file);
-    match lock(&locks, Backoff::within(Some(request.patience))) {
-        Ok(true) => {}
-        Ok(false) => {
-            let waited = started.elapsed();
-            return Err(OpenError::Busy { path, waited });
-        }
-        Err(error) => return Err(OpenError::of_io(path, "lock", error)),
-    }
-    let Measured { mapping, identity } = measure(&locks, &path, request)?;
-    Ok(Ready {
-        path,
-        locks,
-        mapping,
-        identity,
-    })
-}
-
-/// A file that turned out to be a region.
-struct Measured {
-    mapping: Mapping,
-    identity: Identity,
-}
-
-fn measure(locks: &ByteLocks, path: &Path, request: &Request) -> Result<Measured, OpenError> {
-    let file = locks.file();
-    let of_io = |action| move |error| OpenError::of_io(path.to_owned(), action, error);
-    let length = || {
-        file.metadata()
-            .map(|metadata| metadata.len())
-            .map_err(of_io("measure"))
-    };
-    let mut found = length()?;
-    if let (0, Some((layout, _))) = (found, &request.initialise) {
-        let needed = layout.len() as u64;
-        crate::sys::allocate(file, needed).map_err(|error| {
-            // Leave it as empty as it was found.
-            let _ = rustix::fs::ftruncate(file, 0);
-            no_space(path, needed, error)
-        })?;
-        found = length()?;
-    }
-    let smallest = hqq_core::size_of_link(2, 8)? as u64;
-    let needed = request
-        .initialise
-        .as_ref()
-        .map_or(smallest, |(layout, _)| layout.len() as u64)
-        .min(smallest);
-    let truncated = |needed| OpenError::Truncated {
-        path: path.to_owned(),
-        found,
-        needed,
-    };
-    let len = usize::try_from(found).map_err(|_| truncated(needed))?;
-    if found < needed {
-        return Err(truncated(needed));
-    }
-    let mapping = Mapping::new(file, len, request.prefault).map_err(of_io("map"))?;
-    if request.huge_pages {
-        mapping
-            .advise_huge_pages()
-            .map_err(of_io("get huge pages for"))?;
-    }
-    // SAFETY: the region is dropped at the end of this function, before the mapping moves out.
-    let region = unsafe { mapping.region() }.map_err(unusable(path))?;
-    let identity = match (Identity::read(&region), &request.initialise) {
-        (Ok(identity), _) => identity,
-        (
-            Err(error @ (FormatError::Empty | FormatError::Initialising)),
-            Some((layout, options)),
-        ) => {
-            if found < layout.len() as u64 {
-                return Err(truncated(layout.len() as u64));
-            }
-            // ATTACH is held, so whoever began to initialise a region of format 2 is dead; but an
-            // HQQ-Go process, which does not know that lock, may be taking an empty one.
-            if error == FormatError::Empty && !hqq_core::try_claim(&region) {
-                return Err(OpenError::attach(path, FormatError::Initialising));
-            }
-            initialise(&region, layout, options).map_err(|error| OpenError::attach(path, error))?;
-            Identity::read(&region).map_err(|error| OpenError::attach(path, error))?
-        }
-        (Err(FormatError::Truncated { needed, .. }), _) => return Err(truncated(needed)),
-        (Err(error), _) => return Err(OpenError::attach(path, error)),
-    };
-    let (count, size) = (identity.layout.count(), identity.layout.size());
-    if let Some(expected) = request.count.filter(|expected| *expected != count) {
-        return Err(OpenError::attach(
-            path,
-            AttachError::Count {
-                expected,
-                found: count,
-            },
-        ));
-    }
-    if let Some(expected) = request.size.filter(|expected| *expected != size) {
-        return Err(OpenError::attach(
-            path,
-            AttachError::Size {
-                expected,
-                found: size,
-            },
-        ));
-    }
-    Ok(Measured { mapping, identity })
-}
-
-pub(crate) fn no_space(path: &Path, needed: u64, error: io::Error) -> OpenError {
-    use rustix::io::Errno;
-    match Errno::from_io_error(&error) {
-        Some(Errno::NOSPC | Errno::FBIG | Errno::DQUOT) => OpenError::NoSpace {
-            path: path.to_owned(),
-            needed,
-        },
-        _ => OpenError::of_io(path.to_owned(), "allocate", error),
-    }
-}
-
-fn unusable(path: &Path) -> impl FnOnce(RegionError) -> OpenError {
-    move |error| OpenError::Io {
-        path: path.to_owned(),
-        action: "use",
-        error: io::Error::new(io::ErrorKind::InvalidData, error),
-    }
 }
 
 /// An endpoint's attachment with ATTACH still held, and what to make its link from.
@@ -314,6 +179,7 @@ impl Endpoint {
             };
             let [sending, receiving] = taken;
             let options = AttachOptions::new(role)
+                .identity(identity)
                 .member(member)
                 .pid(std::process::id())
                 .presence(sending, receiving);
@@ -344,25 +210,27 @@ fn take_role(
     role: Role,
     mode: Mode,
 ) -> io::Result<Result<[Presence; 2], SideError>> {
-    let kind = match mode {
-        Mode::Exclusive => LockKind::Write,
-        Mode::Shared => LockKind::Read,
-    };
     let mut presences = [Presence::Recorded; 2];
     for (consumer, presence) in [false, true].into_iter().zip(&mut presences) {
         let SideByte(byte) = SideByte::new(role, consumer);
         let status = hqq_core::side::status(region, role, consumer);
-        let blocked = if ByteLocks::TELL_LIFE {
-            *presence = match locks.holder(byte)? {
-                Some(_) => Presence::Others,
-                None => Presence::Alone,
+        let taken = if ByteLocks::TELL_LIFE {
+            // Who gets it alone is alone, and may then share it.
+            let alone = locks.try_lock(byte, LockKind::Write)?;
+            *presence = if alone {
+                Presence::Alone
+            } else {
+                Presence::Others
             };
-            !locks.try_lock(byte, kind)?
+            match mode {
+                Mode::Exclusive => alone,
+                Mode::Shared => locks.try_lock(byte, LockKind::Read)?,
+            }
         } else {
-            status.state() == hqq_core::side::SideState::Open
-                && (mode == Mode::Exclusive || status.mode() != Some(Mode::Shared))
+            status.state() != SideState::Open
+                || (mode, status.mode()) == (Mode::Shared, Some(Mode::Shared))
         };
-        if blocked {
+        if !taken {
             if consumer {
                 locks.unlock(SideByte::new(role, false).0)?;
             }

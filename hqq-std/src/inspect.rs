@@ -118,7 +118,12 @@ pub enum Kind {
 #[must_use]
 pub fn kind(path: &Path) -> Kind {
     let mut start = [0; 8];
-    let read = File::open(path).and_then(|file| file.read_exact_at(&mut start, 0));
+    let read = crate::sys::view(path).and_then(|file| {
+        if !file.metadata()?.is_file() {
+            return Err(std::io::ErrorKind::InvalidInput.into());
+        }
+        file.read_exact_at(&mut start, 0)
+    });
     match (read, u64::from_le_bytes(start)) {
         (Ok(()), hqq_core::superblock::MAGIC) => Kind::Format2,
         (Ok(()), MAGIC_FORMAT_1) => Kind::Format1,
@@ -145,7 +150,7 @@ impl Snapshot {
 
     fn read(path: PathBuf, live: bool) -> Result<Self, OpenError> {
         let of_io = |error| OpenError::of_io(path.clone(), "open", error);
-        let file = File::open(&path).map_err(of_io)?;
+        let file = crate::sys::view(&path).map_err(of_io)?;
         let metadata = file.metadata().map_err(of_io)?;
         if !metadata.is_file() {
             return Err(OpenError::NotAFile { path });

@@ -1,11 +1,16 @@
 //! What a member owns of a region: dropping it leaves its side, under the ATTACH lock, while the
 //! memory is still mapped.
 
-#![allow(unsafe_code, reason = "drops a value at a moment of its choosing")]
+#![allow(
+    unsafe_code,
+    reason = "drops a value at a moment of its choosing, and vouches for an address"
+)]
 
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+
+use stable_deref_trait::StableDeref;
 
 use crate::attach::{Attachment, SideByte};
 use crate::trace::event;
@@ -13,7 +18,8 @@ use crate::trace::event;
 /// A value that uses a region, and the side it keeps there, if any.
 ///
 /// # Invariants
-/// `inner` is dropped once, by `Drop`, before `attachment` is.
+/// `inner` is dropped once, by `Drop`, before `attachment` is. No `&mut` to it is given out beyond
+/// this crate: it could be exchanged for one of another attachment and outlive its memory.
 pub(crate) struct Kept<T> {
     inner: ManuallyDrop<T>,
     attachment: Arc<Attachment>,
@@ -81,6 +87,9 @@ impl<T> Clone for SharedSide<T> {
         Self(Arc::clone(&self.0))
     }
 }
+
+// SAFETY: it leads to the contents of its `Arc`, always the same one, wherever it is moved.
+unsafe impl<T> StableDeref for SharedSide<T> {}
 
 impl<T> Deref for SharedSide<T> {
     type Target = T;

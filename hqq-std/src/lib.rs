@@ -41,6 +41,7 @@ pub mod link;
 mod mapping;
 pub mod name;
 pub mod options;
+mod prepare;
 mod sys;
 mod trace;
 pub mod wait;

@@ -29,3 +29,8 @@ macro_rules! peer {
         command
     }};
 }
+
+/// The README, so that its code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

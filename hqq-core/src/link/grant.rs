@@ -16,6 +16,9 @@ use crate::wait::Wait;
 
 /// A half of a link whose peers the user vouches for: it also lends slices over shared bytes.
 ///
+/// It lends the half itself only to be looked at: a `&mut` could exchange it for another region's,
+/// for which nobody vouched.
+///
 /// # Invariants
 /// All parties to the region keep to PROTOCOL.md: none writes a buffer that another has claimed,
 /// nor stamps and counters that are not its to write.
@@ -36,12 +39,6 @@ impl<T> Deref for Trusted<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0
-    }
-}
-
-impl<T> DerefMut for Trusted<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
         self.0
     }
 }

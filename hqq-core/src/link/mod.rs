@@ -55,6 +55,7 @@ pub struct AttachOptions {
     pid: u32,
     sending: Presence,
     receiving: Presence,
+    identity: Option<Identity>,
 }
 
 impl AttachOptions {
@@ -67,6 +68,7 @@ impl AttachOptions {
             pid: 0,
             sending: Presence::Recorded,
             receiving: Presence::Recorded,
+            identity: None,
         }
     }
 
@@ -92,6 +94,14 @@ impl AttachOptions {
         self
     }
 
+    /// What the region was found to be: a caller that has checked its identity passes it on, as a
+    /// peer may change what lies in the region meanwhile.
+    #[must_use]
+    pub const fn identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
     fn side_error(&self, error: SideError) -> AttachError {
         AttachError::Side {
             role: self.role,
@@ -111,7 +121,9 @@ struct Taken<G> {
 
 impl<G: Geometry> Taken<G> {
     fn new(region: &Region, options: &AttachOptions, mode: Mode) -> Result<Self, AttachError> {
-        let identity = Identity::read(region)?;
+        let identity = options
+            .identity
+            .map_or_else(|| Identity::read(region), Ok)?;
         let layout = &identity.layout;
         let (count, size) = (layout.count(), layout.size());
         if let Some((expected_count, expected_size)) = G::EXPECTED {

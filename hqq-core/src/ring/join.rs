@@ -295,7 +295,8 @@ pub(crate) fn further_consumer<G: Geometry>(
         }
     }
     // Stamps further apart than a ring is long are a liar's.
-    if resume.settled.since(resume.start) > i64::try_from(count).unwrap_or(0) {
+    let span = resume.settled.since(resume.start);
+    if span < 0 || span > i64::try_from(count).unwrap_or(0) {
         resume.start = resume.settled.minus(count);
     }
     resume

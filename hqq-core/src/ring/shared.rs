@@ -3,6 +3,8 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use stable_deref_trait::StableDeref;
+
 use super::join::Resume;
 use super::stamp::{self, ForReading, ForWriting, State};
 use super::{Claimed, Consumer, Producer, Refused, Sealed, step_released};
@@ -126,7 +128,7 @@ impl<G: Geometry> SharedConsumer<G> {
     /// T7, second half: a packet that a reader which died had claimed, taken over when joining.
     #[cold]
     fn try_claim_in_doubt(&self) -> Option<Claimed> {
-        loop {
+        for _ in 0..self.memory.count() {
             // Relaxed: hands each position to one thread; the slots were taken over before this
             // side was shared with any.
             let next = self
@@ -154,6 +156,7 @@ impl<G: Geometry> SharedConsumer<G> {
                 _ => {}
             }
         }
+        None
     }
 
     /// T4 and T2.
@@ -241,7 +244,8 @@ impl<G: Geometry> SharedConsumer<G> {
     }
 }
 
-/// A thread's way to a shared side: `T` is a reference to it, or an `Arc`.
+/// A thread's way to a shared side: `T` is a reference to it, or an `Arc`; it always leads to the
+/// same side.
 pub struct Handle<T>(T);
 
 impl<T> Handle<T> {
@@ -257,7 +261,7 @@ impl<T> Sealed for Handle<T> {}
 impl<G, T> Producer for Handle<T>
 where
     G: Geometry,
-    T: core::ops::Deref<Target = SharedProducer<G>>,
+    T: StableDeref<Target = SharedProducer<G>>,
 {
     type Geometry = G;
 
@@ -313,7 +317,7 @@ where
 impl<G, T> Consumer for Handle<T>
 where
     G: Geometry,
-    T: core::ops::Deref<Target = SharedConsumer<G>>,
+    T: StableDeref<Target = SharedConsumer<G>>,
 {
     type Geometry = G;
 

@@ -141,7 +141,7 @@ impl Identity {
     /// [`FormatError`], one kind for each field that does not fit.
     pub fn parse(bytes: &[u8; IDENTITY_LEN], len: u64) -> Result<Self, FormatError> {
         let wire: Wire = zerocopy::transmute!(*bytes);
-        if wire.state.get() == 0 && wire.magic.get() == 0 {
+        if *bytes == [0; IDENTITY_LEN] {
             return Err(FormatError::Empty);
         }
         // HQQ-Go counts its state 1, 2 and writes the magic late.
@@ -149,7 +149,8 @@ impl Identity {
         if wire.magic.get() == MAGIC_FORMAT_1 || early {
             return Err(FormatError::Format1);
         }
-        if wire.state.get() == STATE_INITIALISING {
+        let ours = matches!(wire.magic.get(), 0 | MAGIC);
+        if ours && wire.state.get() == STATE_INITIALISING {
             return Err(FormatError::Initialising);
         }
         if wire.magic.get() != MAGIC {
@@ -220,6 +221,14 @@ impl Identity {
     /// # Errors
     /// As [`Identity::parse`].
     pub fn read(region: &Region) -> Result<Self, FormatError> {
+        Self::read_within(region, region.len() as u64)
+    }
+
+    /// As [`Identity::read`], of a region that has `len` bytes of which `region` is the start.
+    ///
+    /// # Errors
+    /// As [`Identity::parse`].
+    pub fn read_within(region: &Region, len: u64) -> Result<Self, FormatError> {
         let memory = SuperblockMemory::new(region);
         let mut bytes = [0; IDENTITY_LEN];
         // The state first: pairs with the Release in `initialise`, all else was written before.
@@ -239,7 +248,7 @@ impl Identity {
         if memory.identity(STATE_WORD).load(ordering::see_status()) != state {
             return Err(FormatError::Initialising);
         }
-        Self::parse(&bytes, region.len() as u64)
+        Self::parse(&bytes, len)
     }
 }
 

@@ -273,6 +273,27 @@ pub(crate) fn receive<C: hqq_core::ring::Consumer>(
     Ok(buffer)
 }
 
+/// Sends `message` until the ring is full; says how often. A bounded number of times.
+pub(crate) fn fill<P: hqq_core::ring::Producer>(
+    sender: &mut hqq_core::Sender<P>,
+    message: &[u8],
+) -> usize {
+    let limit = sender.capacity();
+    let sent = (0..limit)
+        .take_while(|_| sender.try_send(message).is_ok())
+        .count();
+    assert_eq!(sender.try_send(message), Err(TrySendError::Full));
+    sent
+}
+
+/// Receives what is there, at most a ring of it.
+pub(crate) fn drain<C: hqq_core::ring::Consumer>(receiver: &mut hqq_core::Receiver<C>) -> usize {
+    let limit = receiver.capacity();
+    (0..=limit)
+        .find(|_| receive(receiver).is_err())
+        .expect("a ring has no more than its capacity")
+}
+
 /// `len` bytes that differ from message to message and from byte to byte.
 pub(crate) fn pattern(seed: u64, len: usize) -> Vec<u8> {
     (0..len as u64)

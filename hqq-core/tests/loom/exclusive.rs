@@ -20,10 +20,10 @@ fn wrap<const SIZE: usize>() {
 
 #[test]
 fn inline() {
-    check(2, wrap::<INLINE>);
+    check(4, wrap::<INLINE>);
 }
 
 #[test]
 fn buffered() {
-    check(2, wrap::<BUFFERED>);
+    check(4, wrap::<BUFFERED>);
 }

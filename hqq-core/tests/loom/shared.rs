@@ -7,7 +7,7 @@ use loom::thread;
 
 use crate::support::{
     BUFFERED, INLINE, assert_delivered, check, exclusive, receive_all, receive_some, receiver,
-    region, send_all, sender, shared,
+    region, send_all, send_some, sender, shared,
 };
 
 /// One sender of three messages, one receiver.
@@ -27,12 +27,11 @@ fn two_to_one<P: Producer + Send + 'static>(
     receiver: Receiver<impl Consumer + Send + 'static>,
 ) {
     let [first, second] = senders;
-    let first = thread::spawn(move || send_all(first, 1, 2));
-    let second = thread::spawn(move || send_all(second, 2, 1));
+    let first = thread::spawn(move || send_some(first, 1, 2));
+    let second = thread::spawn(move || send_some(second, 2, 1));
     let received = receive_all(receiver);
-    first.join().unwrap();
-    second.join().unwrap();
-    assert_delivered(&[2, 1], &[received]);
+    let sent = [first.join().unwrap(), second.join().unwrap()];
+    assert_delivered(&sent, &[received]);
 }
 
 /// One sender of three messages, two receivers, one of which stays to the end.
@@ -41,11 +40,11 @@ fn one_to_two<C: Consumer + Send + 'static>(
     receivers: [Receiver<C>; 2],
 ) {
     let [first, second] = receivers;
-    let producer = thread::spawn(move || send_all(sender, 1, 3));
+    let producer = thread::spawn(move || send_some(sender, 1, 3));
     let first = thread::spawn(move || receive_some(first, 1));
     let second = receive_all(second);
-    producer.join().unwrap();
-    assert_delivered(&[3], &[first.join().unwrap(), second]);
+    let sent = producer.join().unwrap();
+    assert_delivered(&[sent], &[first.join().unwrap(), second]);
 }
 
 fn shared_to_shared<const SIZE: usize>() {
@@ -59,17 +58,17 @@ fn shared_to_shared<const SIZE: usize>() {
 
 #[test]
 fn shared_to_shared_inline() {
-    check(2, shared_to_shared::<INLINE>);
+    check(3, shared_to_shared::<INLINE>);
 }
 
 #[test]
 fn shared_to_shared_buffered() {
-    check(2, shared_to_shared::<BUFFERED>);
+    check(3, shared_to_shared::<BUFFERED>);
 }
 
 #[test]
 fn exclusive_to_shared() {
-    check(2, || {
+    check(3, || {
         let region = region(INLINE);
         let (to, _back) = exclusive::<INLINE>(&region, Role::Primary);
         let (_forth, far) = shared::<INLINE>(&region, Role::Secondary);
@@ -81,7 +80,7 @@ fn exclusive_to_shared() {
 
 #[test]
 fn shared_to_exclusive() {
-    check(2, || {
+    check(3, || {
         let region = region(INLINE);
         let (near, _back) = shared::<INLINE>(&region, Role::Primary);
         let (_forth, from) = exclusive::<INLINE>(&region, Role::Secondary);

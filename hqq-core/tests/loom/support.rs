@@ -1,5 +1,6 @@
 //! What the models share: regions, endpoints, and calls that yield until they succeed.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hqq_core::ring::shared::{Handle, SharedConsumer, SharedProducer};
@@ -9,6 +10,7 @@ use hqq_core::{
     Receiver, Region, Role, Sender, SharedLink, TryRecvError, TrySendError, initialise,
 };
 use loom::sync::Arc;
+use stable_deref_trait::StableDeref;
 
 /// Buffers a ring: the fewest there can be, so that three messages wrap.
 pub(crate) const COUNT: usize = 2;
@@ -18,8 +20,29 @@ pub(crate) const INLINE: usize = 8;
 pub(crate) const BUFFERED: usize = 48;
 
 pub(crate) type Geometry<const SIZE: usize> = Fixed<COUNT, SIZE>;
-pub(crate) type ProducerSide<const SIZE: usize> = Arc<SharedProducer<Geometry<SIZE>>>;
-pub(crate) type ConsumerSide<const SIZE: usize> = Arc<SharedConsumer<Geometry<SIZE>>>;
+pub(crate) type ProducerSide<const SIZE: usize> = Shared<SharedProducer<Geometry<SIZE>>>;
+pub(crate) type ConsumerSide<const SIZE: usize> = Shared<SharedConsumer<Geometry<SIZE>>>;
+
+/// A side that several threads hold. loom's `Arc`, so that the last to drop it has seen, for loom
+/// too, what the others did.
+pub(crate) struct Shared<T>(Arc<T>);
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+// SAFETY: the side lies on the heap, where neither moving nor cloning the `Arc` moves it.
+unsafe impl<T> StableDeref for Shared<T> {}
 
 /// Explores `model`; `LOOM_MAX_PREEMPTIONS` overrides `preemptions`.
 pub(crate) fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
@@ -74,7 +97,7 @@ pub(crate) fn member<const SIZE: usize>(
     let options = AttachOptions::new(role).member(Member::new(member).unwrap());
     let link = SharedLink::attach(region.clone(), &options).unwrap();
     let (producer, consumer) = link.split();
-    (Arc::new(producer), Arc::new(consumer))
+    (Shared(Arc::new(producer)), Shared(Arc::new(consumer)))
 }
 
 /// The sides of a shared endpoint's first member.
@@ -89,14 +112,14 @@ pub(crate) fn shared<const SIZE: usize>(
 pub(crate) fn sender<const SIZE: usize>(
     side: &ProducerSide<SIZE>,
 ) -> Sender<Handle<ProducerSide<SIZE>>> {
-    Sender::new(Handle::new(Arc::clone(side)))
+    Sender::new(Handle::new(side.clone()))
 }
 
 /// A receiver of its own for one thread; the side closes with the last of them.
 pub(crate) fn receiver<const SIZE: usize>(
     side: &ConsumerSide<SIZE>,
 ) -> Receiver<Handle<ConsumerSide<SIZE>>> {
-    Receiver::new(Handle::new(Arc::clone(side)))
+    Receiver::new(Handle::new(side.clone()))
 }
 
 /// The `index`th message of `sender`, in its first byte and in all others.
@@ -119,6 +142,33 @@ pub(crate) fn send_all<P: Producer>(mut sender: Sender<P>, name: u8, count: u8) 
     for index in 1..=count {
         send(&mut sender, tag(name, index));
     }
+}
+
+/// Attempts of one thread of three to send a message.
+const ATTEMPTS: usize = 3;
+
+/// As [`send_all`], but gives up after a few attempts, yielding in between; says how many were sent.
+///
+/// For models of three threads: two that yield until they succeed can yield to each other for ever
+/// while the third is what they wait for, and loom would explore that without end. So all threads
+/// but one try a few times only.
+pub(crate) fn send_some<P: Producer>(mut sender: Sender<P>, name: u8, count: u8) -> u8 {
+    let max = sender.max_message_size();
+    for index in 1..=count {
+        let bytes = [tag(name, index); BUFFERED];
+        let message = bytes.get(..max).unwrap();
+        let sent = (0..ATTEMPTS).any(|_| match sender.try_send(message) {
+            Ok(()) => true,
+            Err(error) => {
+                expect_no_room_yet(error);
+                false
+            }
+        });
+        if !sent {
+            return index - 1;
+        }
+    }
+    count
 }
 
 /// The tag of a message, all bytes of which are that tag.
@@ -166,8 +216,7 @@ pub(crate) fn receive<C: Consumer>(receiver: &mut Receiver<C>) -> Option<u8> {
 
 /// The tags of the messages that `attempts` attempts get.
 ///
-/// For all receivers of a model but one: two threads that yield until they succeed can yield to
-/// each other for ever, and loom would explore that without end.
+/// For all receivers of a model but one, as [`send_some`].
 pub(crate) fn receive_some<C: Consumer>(mut receiver: Receiver<C>, attempts: usize) -> Vec<u8> {
     let mut bytes = [0; BUFFERED];
     let mut tags = Vec::new();

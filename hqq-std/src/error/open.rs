@@ -77,6 +77,13 @@ pub enum OpenError {
         /// Bytes needed.
         needed: u64,
     },
+    /// It starts like an empty file, but is not.
+    NotEmpty {
+        /// The path.
+        path: PathBuf,
+        /// Where the first byte lies that is not zero.
+        offset: u64,
+    },
     /// There is no space for it.
     NoSpace {
         /// The path.
@@ -151,6 +158,8 @@ impl OpenError {
         matches!(
             self,
             Self::NotFound { .. }
+                // Just created, and not given its length yet.
+                | Self::Truncated { found: 0, .. }
                 | Self::Busy { .. }
                 | Self::RolesTaken { .. }
                 | Self::Attach {
@@ -216,6 +225,11 @@ impl fmt::Display for OpenError {
                 "{} has {found} bytes, a region needs {needed}: it was cut short, or is no region; remove it",
                 path.display()
             ),
+            Self::NotEmpty { path, offset } => write!(
+                f,
+                "{} holds data at byte {offset}: give an empty file, or one of zeros",
+                path.display()
+            ),
             Self::NoSpace { path, needed } => write!(
                 f,
                 "no space for the {needed} bytes of {}: free some, or use fewer or smaller buffers",
@@ -272,7 +286,9 @@ impl From<OpenError> for io::Error {
             OpenError::PermissionDenied { .. } | OpenError::ForeignOwner { .. } => {
                 io::ErrorKind::PermissionDenied
             }
-            OpenError::NotAFile { .. } | OpenError::Truncated { .. } => io::ErrorKind::InvalidData,
+            OpenError::NotAFile { .. }
+            | OpenError::NotEmpty { .. }
+            | OpenError::Truncated { .. } => io::ErrorKind::InvalidData,
             OpenError::NoSpace { .. } => io::ErrorKind::StorageFull,
             OpenError::Busy { .. } => io::ErrorKind::TimedOut,
             OpenError::RolesTaken { .. } | OpenError::MembersTaken { .. } => {

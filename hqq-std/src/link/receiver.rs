@@ -1,16 +1,16 @@
 //! The receiving half, with deadlines.
 
 use std::io;
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use hqq_core::link::ReadGrant;
 use hqq_core::ring::Consumer;
 use hqq_core::ring::exclusive::ExclusiveConsumer;
-use hqq_core::{Dynamic, Role};
+use hqq_core::{Dynamic, Role, Trusted, TryRecvError};
 
 use super::sender::checked;
-use crate::attach::Attachment;
+use crate::attach::{Attachment, SideByte};
 use crate::datagram::LinkAddr;
 use crate::error::RecvError;
 use crate::kept::Kept;
@@ -20,7 +20,7 @@ use crate::wait::{Backoff, poll};
 /// Receives messages of one direction. Dropping it closes that side of it (on a shared side, with
 /// the last of its receivers); messages that were not received stay for the next one.
 ///
-/// It is an [`hqq_core::Receiver`] as well: calls that do not wait are there.
+/// What can be asked of an [`hqq_core::Receiver`] can be asked of it, too.
 pub struct Receiver<C: Consumer = ExclusiveConsumer<Dynamic>> {
     core: Kept<hqq_core::Receiver<C>>,
     timeout: Option<Duration>,
@@ -150,6 +150,52 @@ impl<C: Consumer> Receiver<C> {
         }
     }
 
+    /// As [`hqq_core::Receiver::try_recv`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        self.core.try_recv(buffer)
+    }
+
+    /// As [`hqq_core::Receiver::try_next`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_next(&mut self) -> Result<ReadGrant<'_, C>, TryRecvError> {
+        self.core.try_next()
+    }
+
+    /// As [`hqq_core::Receiver::try_recv_batch`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_recv_batch(
+        &mut self,
+        limit: usize,
+        each: impl FnMut(&ReadGrant<'_, C>),
+    ) -> Result<usize, TryRecvError> {
+        self.core.try_recv_batch(limit, each)
+    }
+
+    /// As [`hqq_core::Receiver::try_read`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        self.core.try_read(buffer)
+    }
+
+    /// As [`hqq_core::Receiver::trusted`]; wait with a [`Backoff`].
+    ///
+    /// # Safety
+    /// As there.
+    #[allow(unsafe_code, reason = "the one call in which the user vouches")]
+    pub unsafe fn trusted(&mut self) -> Trusted<'_, hqq_core::Receiver<C>> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.core.trusted() }
+    }
+
     /// As [`std::io::Read::read`], until `backoff` gives up.
     pub(super) fn read_by(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         let mut backoff = self.backoff();
@@ -181,6 +227,15 @@ impl<C: Consumer> Receiver<C> {
         })
         .is_some()
     }
+
+    /// Whether the senders died without closing their half: after the messages that are there,
+    /// nothing comes until another one attaches. Only where the system tells (Linux); takes a few
+    /// system calls.
+    #[must_use]
+    pub fn is_peer_dead(&self) -> bool {
+        let side = SideByte::new(self.role().peer(), false);
+        self.attachment().is_dead(side, || self.core.is_peer_open())
+    }
 }
 
 impl<C: Consumer> Deref for Receiver<C> {
@@ -188,12 +243,6 @@ impl<C: Consumer> Deref for Receiver<C> {
 
     fn deref(&self) -> &Self::Target {
         &self.core
-    }
-}
-
-impl<C: Consumer> DerefMut for Receiver<C> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.core
     }
 }
 

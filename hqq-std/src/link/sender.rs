@@ -1,15 +1,15 @@
 //! The sending half, with deadlines.
 
 use std::io;
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use hqq_core::link::WriteGrant;
 use hqq_core::ring::Producer;
 use hqq_core::ring::exclusive::ExclusiveProducer;
-use hqq_core::{Dynamic, Role};
+use hqq_core::{Dynamic, Role, Trusted, TrySendError};
 
-use crate::attach::Attachment;
+use crate::attach::{Attachment, SideByte};
 use crate::datagram::LinkAddr;
 use crate::error::{DrainError, SendError};
 use crate::kept::Kept;
@@ -19,7 +19,7 @@ use crate::wait::{Backoff, poll};
 /// Sends messages in one direction. Dropping it closes that direction (on a shared side, with the
 /// last of its senders).
 ///
-/// It is an [`hqq_core::Sender`] as well: calls that do not wait are there.
+/// What can be asked of an [`hqq_core::Sender`] can be asked of it, too.
 pub struct Sender<P: Producer = ExclusiveProducer<Dynamic>> {
     core: Kept<hqq_core::Sender<P>>,
     timeout: Option<Duration>,
@@ -109,7 +109,9 @@ impl<P: Producer> Sender<P> {
     /// As [`Sender::send`].
     pub fn send_vectored<B: AsRef<[u8]>>(&mut self, pieces: &[B]) -> Result<(), SendError> {
         let mut backoff = self.backoff();
-        let len = pieces.iter().map(|piece| piece.as_ref().len()).sum();
+        let len = pieces.iter().fold(0, |sum: usize, piece| {
+            sum.saturating_add(piece.as_ref().len())
+        });
         let result = self.core.send_vectored(pieces, &mut backoff);
         self.traced(len, result)
     }
@@ -151,15 +153,64 @@ impl<P: Producer> Sender<P> {
         Ok(self.core.reserve(&mut backoff)?)
     }
 
+    /// As [`hqq_core::Sender::try_send`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
+        self.core.try_send(message)
+    }
+
+    /// As [`hqq_core::Sender::try_send_vectored`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_send_vectored<B: AsRef<[u8]>>(&mut self, pieces: &[B]) -> Result<(), TrySendError> {
+        self.core.try_send_vectored(pieces)
+    }
+
+    /// As [`hqq_core::Sender::try_send_batch`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_send_batch<M: AsRef<[u8]>>(
+        &mut self,
+        messages: &[M],
+    ) -> Result<usize, TrySendError> {
+        self.core.try_send_batch(messages)
+    }
+
+    /// As [`hqq_core::Sender::try_reserve`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_reserve(&mut self) -> Result<WriteGrant<'_, P>, TrySendError> {
+        self.core.try_reserve()
+    }
+
+    /// As [`hqq_core::Sender::trusted`]; wait with a [`Backoff`].
+    ///
+    /// # Safety
+    /// As there.
+    #[allow(unsafe_code, reason = "the one call in which the user vouches")]
+    pub unsafe fn trusted(&mut self) -> Trusted<'_, hqq_core::Sender<P>> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.core.trusted() }
+    }
+
     /// Waits until everything that was sent has been received.
     ///
     /// # Errors
     /// [`DrainError`] with the number of messages that are left.
     pub fn wait_drained(&self, timeout: Option<Duration>) -> Result<(), DrainError> {
-        poll(Backoff::within(timeout), || match self.core.unread() {
-            0 => Some(Ok(())),
-            unread if self.core.is_peer_closed() => Some(Err(DrainError::Disconnected { unread })),
-            _ => None,
+        poll(Backoff::within(timeout), || {
+            // Before counting: what the receiver read before it closed was received.
+            let closed = self.core.is_peer_closed();
+            match self.core.unread() {
+                0 => Some(Ok(())),
+                unread if closed => Some(Err(DrainError::Disconnected { unread })),
+                _ => None,
+            }
         })
         .unwrap_or_else(|| match self.core.unread() {
             0 => Ok(()),
@@ -174,6 +225,14 @@ impl<P: Producer> Sender<P> {
             self.core.is_peer_open().then_some(())
         })
         .is_some()
+    }
+
+    /// Whether the receivers died without closing their half: nobody receives until another one
+    /// attaches. Only where the system tells (Linux); takes a few system calls.
+    #[must_use]
+    pub fn is_peer_dead(&self) -> bool {
+        let side = SideByte::new(self.role().peer(), true);
+        self.attachment().is_dead(side, || self.core.is_peer_open())
     }
 }
 
@@ -193,11 +252,5 @@ impl<P: Producer> Deref for Sender<P> {
 
     fn deref(&self) -> &Self::Target {
         &self.core
-    }
-}
-
-impl<P: Producer> DerefMut for Sender<P> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.core
     }
 }

@@ -21,7 +21,9 @@ impl<P: Producer> Write for Sender<P> {
 
     /// Sends the slices one after the other as one message; nothing for no bytes.
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let len = slices.iter().map(|slice| slice.len()).sum();
+        let len = slices
+            .iter()
+            .fold(0, |sum: usize, slice| sum.saturating_add(slice.len()));
         if len > 0 {
             let pieces: Vec<&[u8]> = slices.iter().map(|slice| &**slice).collect();
             self.send_vectored(&pieces)?;

@@ -3,6 +3,7 @@
 mod access;
 mod place;
 
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
@@ -12,10 +13,11 @@ use std::time::Duration;
 use hqq_core::layout::{FILE_ALIGNMENT, FILE_MEMBERS};
 use hqq_core::{Delivery, InitOptions, Layout, Role};
 
-use crate::attach::{Endpoint, Ready, Request, no_space, prepare};
+use crate::attach::Endpoint;
 use crate::error::OpenError;
 use crate::link::StandardLink;
 use crate::name::RegionName;
+use crate::prepare::{Ready, Request, no_space, prepare};
 use crate::sys;
 use crate::trace::event;
 
@@ -205,12 +207,31 @@ impl<A> LinkOptions<A> {
         }
     }
 
-    /// Initialises a file that was just created; removes it again where that fails.
-    fn create_in(&self, place: &Place, layout: Layout) -> Result<Ready, OpenError> {
-        let of_io = |error| OpenError::of_io(place.path(), "create", error);
-        let file = place.create(self.permissions).map_err(of_io)?;
-        event!(DEBUG, path = %place.path().display(), "region created");
-        prepare(file, place.path(), &self.request(Some(layout))).inspect_err(|_| place.remove())
+    /// Makes a region, lets `then` attach to it, and gives it its name last: nobody sees it before
+    /// it is ready, and nothing is left where something fails.
+    fn create_in<T>(
+        &self,
+        place: &Place,
+        then: impl FnOnce(Ready) -> Result<T, OpenError>,
+    ) -> Result<T, OpenError> {
+        let request = self.request(Some(self.layout()?));
+        let path = place.path();
+        let of_io = |error| OpenError::of_io(path.clone(), "create", error);
+        if path.symlink_metadata().is_ok() {
+            return Err(OpenError::Exists { path });
+        }
+        let Some(file) = sys::create_unnamed(&path, self.permissions).map_err(of_io)? else {
+            let file = place.create(self.permissions).map_err(of_io)?;
+            return prepare(file, path, &request)
+                .and_then(then)
+                .inspect_err(|_| place.remove());
+        };
+        // The same description: it holds the locks until the last descriptor is closed.
+        let unnamed = file.try_clone().map_err(of_io)?;
+        let made = prepare(file, path.clone(), &request).and_then(then)?;
+        sys::give_name(&unnamed, &path).map_err(of_io)?;
+        event!(DEBUG, path = %path.display(), "region created");
+        Ok(made)
     }
 
     /// Opens what is there; initialises it where `layout` says how and it is empty.
@@ -232,24 +253,16 @@ impl<A> LinkOptions<A> {
         prepare(file, place.path(), &self.request(layout))
     }
 
-    fn create_or_open_in(&self, place: &Place) -> Result<Ready, OpenError> {
-        let layout = self.layout()?;
-        match self.open_in(place, Some(layout)) {
-            Err(OpenError::NotFound { .. }) => match self.create_in(place, layout) {
-                Err(OpenError::Exists { .. }) => self.open_in(place, Some(layout)),
-                result => result,
-            },
-            result => result,
-        }
-    }
-
     /// Creates a named region without taking a role in it.
     ///
     /// # Errors
     /// As [`LinkOptions::create`].
     pub fn create_region(&self, name: &str) -> Result<(), OpenError> {
         let place = Place::Name(RegionName::new(name)?);
-        self.create_in(&place, self.layout()?).map(drop)
+        self.create_in(&place, |ready| {
+            drop(ready);
+            Ok(())
+        })
     }
 }
 
@@ -260,8 +273,7 @@ impl<A: Access> LinkOptions<A> {
     /// [`OpenError`]; nothing is left behind then.
     pub fn create(&self, name: &str) -> Result<A::Link, OpenError> {
         let place = Place::Name(RegionName::new(name)?);
-        let ready = self.create_in(&place, self.layout()?)?;
-        self.finish(ready).inspect_err(|_| place.remove())
+        self.create_in(&place, |ready| self.finish(ready))
     }
 
     /// Opens a named region and takes a role in it.
@@ -279,7 +291,7 @@ impl<A: Access> LinkOptions<A> {
     /// [`OpenError`].
     pub fn create_or_open(&self, name: &str) -> Result<A::Link, OpenError> {
         let place = Place::Name(RegionName::new(name)?);
-        self.finish(self.create_or_open_in(&place)?)
+        self.create_or_open_in(&place)
     }
 
     /// Creates a region in a file.
@@ -288,8 +300,7 @@ impl<A: Access> LinkOptions<A> {
     /// [`OpenError`]; nothing is left behind then.
     pub fn create_path(&self, path: impl AsRef<Path>) -> Result<A::Link, OpenError> {
         let place = Place::Path(path.as_ref().to_owned());
-        let ready = self.create_in(&place, self.layout()?)?;
-        self.finish(ready).inspect_err(|_| place.remove())
+        self.create_in(&place, |ready| self.finish(ready))
     }
 
     /// Opens a region in a file.
@@ -308,7 +319,7 @@ impl<A: Access> LinkOptions<A> {
     /// [`OpenError`].
     pub fn create_or_open_path(&self, path: impl AsRef<Path>) -> Result<A::Link, OpenError> {
         let place = Place::Path(path.as_ref().to_owned());
-        self.finish(self.create_or_open_in(&place)?)
+        self.create_or_open_in(&place)
     }
 
     /// Creates a region without a name; the other end gets it as a descriptor, see
@@ -332,8 +343,26 @@ impl<A: Access> LinkOptions<A> {
     pub fn from_fd(&self, fd: OwnedFd) -> Result<A::Link, OpenError> {
         let path = PathBuf::from("(descriptor)");
         let of_io = |error| OpenError::of_io(path.clone(), "reopen", error);
-        let file = sys::reopen(fd).map_err(of_io)?;
+        let given = File::from(fd);
+        if !given.metadata().map_err(of_io)?.is_file() {
+            return Err(OpenError::NotAFile { path });
+        }
+        let file = sys::reopen(&given).map_err(of_io)?;
         self.finish(prepare(file, path, &self.request(None))?)
+    }
+
+    fn create_or_open_in(&self, place: &Place) -> Result<A::Link, OpenError> {
+        let layout = self.layout()?;
+        let open = || self.finish(self.open_in(place, Some(layout))?);
+        match open() {
+            Err(OpenError::NotFound { .. }) => {
+                match self.create_in(place, |ready| self.finish(ready)) {
+                    Err(OpenError::Exists { .. }) => open(),
+                    result => result,
+                }
+            }
+            result => result,
+        }
     }
 
     fn finish(&self, ready: Ready) -> Result<A::Link, OpenError> {

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use rustix::fs::{FallocateFlags, MemfdFlags, SealFlags};
+use rustix::fs::{CWD, FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::io::Errno;
 
 use super::LockKind;
-use super::unix::{create_path, open_path};
+use super::unix::{create_path, mode_bits, open_path};
 
 const DIRECTORY: &str = "/dev/shm";
 
@@ -21,6 +22,32 @@ pub(crate) fn named_path(name: &str) -> PathBuf {
 
 pub(crate) fn open_named(name: &str) -> io::Result<File> {
     open_path(&named_path(name))
+}
+
+/// A file that has no name yet, in the directory of `path`, with these permission bits. `None`
+/// where the file system cannot make one.
+pub(crate) fn create_unnamed(path: &Path, mode: u32) -> io::Result<Option<File>> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    match rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(fd) => {
+            let file = File::from(fd);
+            rustix::fs::fchmod(&file, mode_bits(mode))?;
+            Ok(Some(file))
+        }
+        Err(Errno::OPNOTSUPP | Errno::ISDIR) if directory.is_dir() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives a file from [`create_unnamed`] its name; fails where that is taken.
+pub(crate) fn give_name(file: &File, path: &Path) -> io::Result<()> {
+    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let follow = rustix::fs::AtFlags::SYMLINK_FOLLOW;
+    Ok(rustix::fs::linkat(CWD, unnamed, CWD, path, follow)?)
 }
 
 pub(crate) fn create_named(name: &str, mode: u32) -> io::Result<File> {
@@ -44,6 +71,11 @@ pub(crate) fn names() -> io::Result<Vec<String>> {
 
 /// Memory without a name, of `len` bytes for good: sealed against growing and shrinking.
 pub(crate) fn anonymous(len: u64) -> io::Result<File> {
+    // No file system bounds a memfd: asked for more than there is, the kernel does not refuse but
+    // kills processes until it finds the memory.
+    if available_memory().is_some_and(|available| len > available) {
+        return Err(Errno::NOSPC.into());
+    }
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let file: File = rustix::fs::memfd_create("hqq", flags)?.into();
     allocate(&file, len)?;
@@ -51,10 +83,21 @@ pub(crate) fn anonymous(len: u64) -> io::Result<File> {
     Ok(file)
 }
 
+/// Bytes that could be had without swapping; `None` where the kernel does not tell.
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1024)
+}
+
 /// Another description of the same file, so that its locks are its own.
 pub(crate) fn reopen(file: impl AsFd) -> io::Result<File> {
     let path = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-    File::options().read(true).write(true).open(path)
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
 /// Sets the length and takes the space now, so that a full file system fails here and not later.
@@ -80,7 +123,7 @@ impl ByteLocks {
     }
 
     /// Takes the lock if nobody else has it.
-    pub(crate) fn try_lock(&self, byte: i64, kind: LockKind) -> io::Result<bool> {
+    pub(crate) fn try_lock(&self, byte: i32, kind: LockKind) -> io::Result<bool> {
         let kind = match kind {
             LockKind::Read => libc::F_RDLCK,
             LockKind::Write => libc::F_WRLCK,
@@ -92,13 +135,13 @@ impl ByteLocks {
         }
     }
 
-    pub(crate) fn unlock(&self, byte: i64) -> io::Result<()> {
+    pub(crate) fn unlock(&self, byte: i32) -> io::Result<()> {
         fcntl(&self.0, FcntlArg::F_OFD_SETLK(&record(byte, libc::F_UNLCK)))?;
         Ok(())
     }
 
     /// How another description holds the byte, if one does.
-    pub(crate) fn holder(&self, byte: i64) -> io::Result<Option<LockKind>> {
+    pub(crate) fn holder(&self, byte: i32) -> io::Result<Option<LockKind>> {
         let mut lock = record(byte, libc::F_WRLCK);
         fcntl(&self.0, FcntlArg::F_OFD_GETLK(&mut lock))?;
         Ok(match i32::from(lock.l_type) {
@@ -110,12 +153,12 @@ impl ByteLocks {
 }
 
 /// The kernel's description of a lock on one byte.
-fn record(byte: i64, kind: i32) -> libc::flock {
+fn record(byte: i32, kind: i32) -> libc::flock {
     let narrow = |value: i32| i16::try_from(value).unwrap_or(i16::MAX);
     libc::flock {
         l_type: narrow(kind),
         l_whence: narrow(libc::SEEK_SET),
-        l_start: byte,
+        l_start: libc::off_t::from(byte),
         l_len: 1,
         l_pid: 0,
     }

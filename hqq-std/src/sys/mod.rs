@@ -8,15 +8,15 @@ mod unix;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use linux::{
-    ByteLocks, allocate, anonymous, create_named, named_path, names, open_named, reopen,
-    unlink_named,
+    ByteLocks, allocate, anonymous, create_named, create_unnamed, give_name, named_path, names,
+    open_named, reopen, unlink_named,
 };
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use portable::{
-    ByteLocks, allocate, anonymous, create_named, named_path, names, open_named, reopen,
-    unlink_named,
+    ByteLocks, allocate, anonymous, create_named, create_unnamed, give_name, named_path, names,
+    open_named, reopen, unlink_named,
 };
-pub(crate) use unix::{advise_huge_pages, create_path, effective_user, open_path};
+pub(crate) use unix::{advise_huge_pages, create_path, effective_user, open_path, view};
 
 /// How a byte of the region's file is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::Mode;
@@ -23,6 +23,16 @@ pub(crate) fn named_path(name: &str) -> PathBuf {
 
 pub(crate) fn open_named(name: &str) -> io::Result<File> {
     Ok(rustix::shm::open(object(name), OFlags::RDWR, Mode::empty())?.into())
+}
+
+/// No file can be without a name here.
+pub(crate) fn create_unnamed(_: &Path, _: u32) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+/// Never reached: [`create_unnamed`] makes none.
+pub(crate) fn give_name(_: &File, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 pub(crate) fn create_named(name: &str, mode: u32) -> io::Result<File> {
@@ -64,7 +74,7 @@ pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
 /// Stands in for locks on single bytes: only the first, ATTACH, is real.
 pub(crate) struct ByteLocks {
     file: File,
-    attach: Option<File>,
+    attach: io::Result<File>,
 }
 
 impl ByteLocks {
@@ -72,15 +82,7 @@ impl ByteLocks {
     pub(crate) const TELL_LIFE: bool = false;
 
     pub(crate) fn new(file: File) -> Self {
-        let attach = rustix::fs::fstat(&file).ok().and_then(|status| {
-            let name = format!("hqq-attach-{}-{}", status.st_dev, status.st_ino);
-            File::options()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(std::env::temp_dir().join(name))
-                .ok()
-        });
+        let attach = lock_file(&file);
         Self { file, attach }
     }
 
@@ -88,25 +90,38 @@ impl ByteLocks {
         &self.file
     }
 
-    pub(crate) fn try_lock(&self, byte: i64, _: LockKind) -> io::Result<bool> {
+    pub(crate) fn try_lock(&self, byte: i32, _: LockKind) -> io::Result<bool> {
         match &self.attach {
-            Some(lock) if byte == 0 => match lock.try_lock() {
+            _ if byte != 0 => Ok(true),
+            Err(error) => Err(error.kind().into()),
+            Ok(lock) => match lock.try_lock() {
                 Ok(()) => Ok(true),
                 Err(TryLockError::WouldBlock) => Ok(false),
                 Err(TryLockError::Error(error)) => Err(error),
             },
-            _ => Ok(true),
         }
     }
 
-    pub(crate) fn unlock(&self, byte: i64) -> io::Result<()> {
+    pub(crate) fn unlock(&self, byte: i32) -> io::Result<()> {
         match &self.attach {
-            Some(lock) if byte == 0 => lock.unlock(),
+            Ok(lock) if byte == 0 => lock.unlock(),
             _ => Ok(()),
         }
     }
 
-    pub(crate) fn holder(&self, _: i64) -> io::Result<Option<LockKind>> {
+    pub(crate) fn holder(&self, _: i32) -> io::Result<Option<LockKind>> {
         Ok(None)
     }
+}
+
+/// The file that stands for the ATTACH byte of a region's file: every user of the machine must
+/// come to the same one.
+fn lock_file(file: &File) -> io::Result<File> {
+    let status = rustix::fs::fstat(file)?;
+    let path = format!("/tmp/hqq-attach-{}-{}", status.st_dev, status.st_ino);
+    let flags = rustix::fs::OFlags::RDWR
+        | rustix::fs::OFlags::CREATE
+        | rustix::fs::OFlags::NOFOLLOW
+        | rustix::fs::OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?.into())
 }

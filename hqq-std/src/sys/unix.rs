@@ -23,8 +23,17 @@ pub(crate) fn open_path(path: &Path) -> io::Result<File> {
 pub(crate) fn create_path(path: &Path, mode: u32) -> io::Result<File> {
     let flags = FLAGS.union(OFlags::CREATE).union(OFlags::EXCL);
     let file: File = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?.into();
-    rustix::fs::fchmod(&file, mode_bits(mode))?;
+    rustix::fs::fchmod(&file, mode_bits(mode)).inspect_err(|_| {
+        // Nothing is left behind.
+        let _ = std::fs::remove_file(path);
+    })?;
     Ok(file)
+}
+
+/// Opens a file to be looked at only; a pipe or a device does not hold this up.
+pub(crate) fn view(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
 pub(super) fn mode_bits(mode: u32) -> Mode {

@@ -82,16 +82,13 @@ struct Pings {
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    let mut source = Source::open(args.file.as_deref())?;
+    let source = Source::open(args.file.as_deref())?;
     let mut link = args.buffers.options().role(Role::Primary).anonymous()?;
-    let (count, size) = (
-        link.sender().capacity(),
-        link.sender().max_message_size(),
-    );
+    let (count, size) = (link.sender().capacity(), link.sender().max_message_size());
     let mut peer = Peer::start(&link)?;
     let mut end = End::new(link, |_| peer.check());
     end.wait_for_peer()?;
-    let copied = copy(&mut end, &mut source)?;
+    let copied = copy(&mut end, source)?;
     let messages_per_s = stream(&mut end)?;
     let mut rtt_us = Vec::new();
     for size in PINGS.into_iter().filter(|ping| *ping <= size) {
@@ -123,11 +120,29 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { count, size, bytes, messages, mb_per_s, overall_mb_per_s, .. } = self;
-        writeln!(f, "two processes, {count} buffers of {size} bytes in each direction")?;
-        writeln!(f, "copied {bytes} bytes as {messages} messages: {mb_per_s:.0} MB/s ({overall_mb_per_s:.0} MB/s with reading and checksums)")?;
+        let Self {
+            count,
+            size,
+            bytes,
+            messages,
+            mb_per_s,
+            overall_mb_per_s,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "two processes, {count} buffers of {size} bytes in each direction"
+        )?;
+        writeln!(
+            f,
+            "copied {bytes} bytes as {messages} messages: {mb_per_s:.0} MB/s ({overall_mb_per_s:.0} MB/s with reading and checksums)"
+        )?;
         writeln!(f, "checksum match sha256:{}", self.sha256)?;
-        writeln!(f, "8-byte messages one way: {:.0} messages/s", self.messages_per_s)?;
+        writeln!(
+            f,
+            "8-byte messages one way: {:.0} messages/s",
+            self.messages_per_s
+        )?;
         for Pings { size, times, .. } in &self.rtt_us {
             writeln!(f, "{size}-byte round trips: {times}")?;
         }
@@ -159,9 +174,8 @@ impl Source {
     fn open(path: Option<&Path>) -> Result<Self, Failure> {
         let limit = if path.is_some() { u64::MAX } else { MADE };
         let path = path.unwrap_or(Path::new("/dev/urandom"));
-        let file = File::open(path).map_err(|error| {
-            Failure::Failed(format!("cannot open {}: {error}", path.display()))
-        })?;
+        let file = File::open(path)
+            .map_err(|error| Failure::Failed(format!("cannot open {}: {error}", path.display())))?;
         let progress = if limit == MADE {
             Progress::new(Some(MADE), false)
         } else {
@@ -199,7 +213,10 @@ struct Copied {
 
 /// Copies everything, a batch at a time. Only the time from the first message of a batch to the
 /// word that all of it is there counts as copying.
-fn copy(end: &mut End<impl FnMut(&mut StandardLink) -> Result<(), Failure>>, source: &mut Source) -> Result<Copied, Failure> {
+fn copy(
+    end: &mut End<impl FnMut(&mut StandardLink) -> Result<(), Failure>>,
+    mut source: Source,
+) -> Result<Copied, Failure> {
     let mut hash = Sha256::new();
     let mut batch = Vec::with_capacity(BATCH);
     let mut word = vec![0; end.max()];
@@ -244,11 +261,13 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Sends small messages one way; says how many arrived in a second.
 #[allow(clippy::cast_precision_loss, reason = "a rate is a rough number")]
-fn stream(end: &mut End<impl FnMut(&mut StandardLink) -> Result<(), Failure>>) -> Result<f64, Failure> {
+fn stream(
+    end: &mut End<impl FnMut(&mut StandardLink) -> Result<(), Failure>>,
+) -> Result<f64, Failure> {
     let started = Instant::now();
     let mut sent = 0_u64;
     // The clock is looked at rarely: that takes longer than a message.
-    while sent < STREAM && (sent % 1024 != 0 || started.elapsed() < STREAM_TIME) {
+    while sent < STREAM && (!sent.is_multiple_of(1024) || started.elapsed() < STREAM_TIME) {
         end.send(&sent.to_le_bytes())?;
         sent += 1;
     }
@@ -264,7 +283,11 @@ fn stream(end: &mut End<impl FnMut(&mut StandardLink) -> Result<(), Failure>>) -
     Ok(rate(sent as f64, took))
 }
 
-fn ping(end: &mut End<impl FnMut(&mut StandardLink) -> Result<(), Failure>>, size: usize, pings: u64) -> Result<Summary, Failure> {
+fn ping(
+    end: &mut End<impl FnMut(&mut StandardLink) -> Result<(), Failure>>,
+    size: usize,
+    pings: u64,
+) -> Result<Summary, Failure> {
     let mut times = RoundTrips::new()?;
     let mut message = vec![0; size];
     let mut answer = vec![0; end.max()];

@@ -1,9 +1,6 @@
 //! The `hqq` command: regions and links from a shell. One file a command; this one only parses.
 
-#![allow(
-    unreachable_pub,
-    reason = "a program: `pub` is for its other modules"
-)]
+#![allow(unreachable_pub, reason = "a program: `pub` is for its other modules")]
 
 use std::process::ExitCode;
 
@@ -25,8 +22,6 @@ mod rm;
 mod rtt;
 mod send;
 mod signals;
-
-use failure::Failure;
 
 /// Message passing through shared memory: make regions, look into them, move data through them.
 #[derive(Parser)]

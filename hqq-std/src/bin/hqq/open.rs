@@ -9,8 +9,8 @@ use hqq_std::{LinkOptions, OpenError, Role, StandardLink};
 use crate::failure::Failure;
 use crate::signals;
 
-/// How often a command that waits for a region tries again.
-const RETRY: Duration = Duration::from_millis(20);
+/// How often a command that waits for a region or a peer looks again.
+pub const RETRY: Duration = Duration::from_millis(20);
 
 /// The buffers of a region that is created.
 #[derive(clap::Args, Clone, Copy)]

@@ -7,7 +7,7 @@ use hqq_std::{LinkOptions, RecvError, SendError, StandardLink, TryRecvError};
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::open::{Create, Opened, Target};
+use crate::open::{Create, Opened, RETRY, Target};
 use crate::output;
 use crate::rtt::{RoundTrips, Summary};
 use crate::signals::{self, SLICE};
@@ -88,7 +88,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     } = report;
     let mut text = format!("{count} pings of {size} bytes through {region}: {rtt_us}\n");
     if leftovers > 0 {
-        text += &format!("{leftovers} messages left over from an earlier client dropped\n");
+        text += &format!("left over from an earlier client and dropped: {leftovers}\n");
     }
     output::text(&text)
 }
@@ -129,7 +129,7 @@ impl Client {
 
     fn wait_for_peer(&mut self, deadline: Instant) -> Result<(), Failure> {
         let sender = self.link.sender();
-        while !sender.wait_for_peer(Some(SLICE)) || sender.is_peer_dead() {
+        while !sender.is_peer_open() || sender.is_peer_dead() {
             signals::check()?;
             if Instant::now() >= deadline {
                 let wait = self.wait;
@@ -137,6 +137,7 @@ impl Client {
                     "no peer came within {wait:?}: start `hqq echo` on this region"
                 )));
             }
+            std::thread::sleep(RETRY);
         }
         Ok(())
     }
@@ -206,7 +207,9 @@ impl Client {
 }
 
 fn left(sequence: u64) -> Failure {
-    Failure::Failed(format!("the peer has left before it answered ping {sequence}"))
+    Failure::Failed(format!(
+        "the peer has left before it answered ping {sequence}"
+    ))
 }
 
 fn put(message: &mut [u8], at: usize, value: u64) {

@@ -108,6 +108,9 @@ fn receive(
         };
         output.add(len);
         received += 1;
+        if received == 1 {
+            patience.look_for_sender(receiver);
+        }
     }
     Ok(())
 }
@@ -125,6 +128,14 @@ struct Patience {
 }
 
 impl Patience {
+    /// Notes whether a sender is there, which what an earlier one left does not tell; says whether
+    /// it died.
+    fn look_for_sender(&mut self, receiver: &Receiver) -> bool {
+        let dead = receiver.is_peer_dead();
+        self.has_sender |= receiver.is_peer_open() && !dead;
+        dead
+    }
+
     /// Fails when it is over, or nothing will ever come.
     fn check(&mut self, receiver: &Receiver, received: u64) -> Result<(), Failure> {
         if self.received != received {
@@ -132,19 +143,17 @@ impl Patience {
             self.quiet_since = Instant::now();
         }
         // Messages are looked for after the sender, so that what it sent before it died counts.
-        let dead = receiver.is_peer_dead() && !receiver.is_readable();
-        if self.has_sender && dead {
+        if self.look_for_sender(receiver) && self.has_sender && !receiver.is_readable() {
             return Err(Failure::Failed(
                 "the sender died before it closed its half: what was received may be incomplete"
                     .to_owned(),
             ));
         }
-        self.has_sender |= receiver.is_peer_open() && !dead;
         let (now, wait) = (Instant::now(), self.wait);
         match self.timeout {
-            Some(timeout) if now.duration_since(self.quiet_since) >= timeout => Err(
-                Failure::Failed(format!("no message came for {timeout:?}")),
-            ),
+            Some(timeout) if now.duration_since(self.quiet_since) >= timeout => {
+                Err(Failure::Failed(format!("no message came for {timeout:?}")))
+            }
             _ if !self.has_sender && now >= self.waited_for => {
                 Err(Failure::Failed(format!("no sender came within {wait:?}")))
             }
@@ -194,7 +203,9 @@ impl Output {
     /// Takes the first `len` bytes of the room.
     fn add(&mut self, len: usize) {
         self.filled += len;
-        if self.lines && let Some(after) = self.buffer.get_mut(self.filled) {
+        if self.lines
+            && let Some(after) = self.buffer.get_mut(self.filled)
+        {
             *after = b'\n';
             self.filled += 1;
         }

@@ -8,7 +8,7 @@ use hqq_std::{DrainError, SendError, Sender};
 
 use crate::failure::Failure;
 use crate::input::{self, Input};
-use crate::open::{Create, Geometry, Opened, Target};
+use crate::open::{Create, Geometry, Opened, RETRY, Target};
 use crate::progress::Progress;
 use crate::signals::{self, SLICE};
 
@@ -106,7 +106,9 @@ impl Sending {
             signals::check()?;
             match self.sender.send_timeout(message, SLICE) {
                 Ok(()) => break,
-                Err(SendError::TimedOut) => self.check(&mut stall, " and the rest of the input not sent")?,
+                Err(SendError::TimedOut) => {
+                    self.check(&mut stall, " and the rest of the input not sent")?
+                }
                 Err(SendError::Disconnected) => {
                     return Err(Failure::Failed(format!(
                         "the receiver has left: {} and the rest of the input not sent",
@@ -129,7 +131,7 @@ impl Sending {
             match self.sender.wait_drained(Some(SLICE)) {
                 Ok(()) if self.has_receiver() => return Ok(()),
                 Ok(()) => {
-                    let _ = self.sender.wait_for_peer(Some(SLICE));
+                    std::thread::sleep(RETRY);
                     self.check(&mut stall, "")?;
                 }
                 Err(DrainError::Disconnected { .. }) => {
@@ -163,7 +165,9 @@ impl Sending {
         };
         let unread = self.unread();
         let wait = self.wait;
-        Err(Failure::Failed(format!("{what} for {wait:?}: {unread}{rest}")))
+        Err(Failure::Failed(format!(
+            "{what} for {wait:?}: {unread}{rest}"
+        )))
     }
 
     fn unread(&self) -> Unread {

@@ -1,0 +1,207 @@
+//! A region's file from its descriptor to memory that is known to hold a region: locked, measured,
+//! mapped and, where that is asked for, initialised (PROTOCOL.md A1).
+
+#![allow(unsafe_code, reason = "looks at a region while its mapping is at hand")]
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use hqq_core::{
+    AttachError, FormatError, Identity, InitOptions, Layout, Region, RegionError, initialise,
+};
+
+use crate::attach::lock;
+use crate::error::OpenError;
+use crate::mapping::Mapping;
+use crate::sys::ByteLocks;
+use crate::wait::Backoff;
+
+/// What the options ask of a region.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    /// Buffers, where the caller said how many.
+    pub(crate) count: Option<usize>,
+    /// Bytes a buffer, where the caller said how many.
+    pub(crate) size: Option<usize>,
+    /// How to initialise a region that is not ready, where that is allowed.
+    pub(crate) initialise: Option<(Layout, InitOptions)>,
+    pub(crate) prefault: bool,
+    pub(crate) huge_pages: bool,
+    pub(crate) patience: Duration,
+}
+
+/// A region's file with ATTACH held, ready to use. Dropping it frees the locks.
+///
+/// # Invariants
+/// `mapping` has the length of `identity`'s layout.
+pub(crate) struct Ready {
+    pub(crate) path: PathBuf,
+    pub(crate) locks: ByteLocks,
+    pub(crate) mapping: Mapping,
+    pub(crate) identity: Identity,
+}
+
+/// Locks, measures, maps and, where that is asked for, initialises a region's file.
+pub(crate) fn prepare(file: File, path: PathBuf, request: &Request) -> Result<Ready, OpenError> {
+    let started = Instant::now();
+    let locks = ByteLocks::new(file);
+    match lock(&locks, Backoff::within(Some(request.patience))) {
+        Ok(true) => {}
+        Ok(false) => {
+            let waited = started.elapsed();
+            return Err(OpenError::Busy { path, waited });
+        }
+        Err(error) => return Err(OpenError::of_io(path, "lock", error)),
+    }
+    let identity = identify(locks.file(), &path, request)?;
+    check_geometry(&identity, &path, request)?;
+    let len = identity.layout.len();
+    let of_io = |action| {
+        let path = path.clone();
+        move |error| OpenError::of_io(path, action, error)
+    };
+    let mapping = Mapping::new(locks.file(), len, request.prefault).map_err(of_io("map"))?;
+    if request.huge_pages {
+        mapping
+            .advise_huge_pages()
+            .map_err(of_io("get huge pages for"))?;
+    }
+    Ok(Ready {
+        path,
+        locks,
+        mapping,
+        identity,
+    })
+}
+
+/// What the file says it is, after initialising it where that is asked for.
+fn identify(file: &File, path: &Path, request: &Request) -> Result<Identity, OpenError> {
+    let of_io = |action| move |error| OpenError::of_io(path.to_owned(), action, error);
+    let length = || {
+        file.metadata()
+            .map(|metadata| metadata.len())
+            .map_err(of_io("measure"))
+    };
+    let mut found = length()?;
+    if let (0, Some((layout, _))) = (found, &request.initialise) {
+        let needed = layout.len() as u64;
+        crate::sys::allocate(file, needed).map_err(|error| {
+            // Leave it as empty as it was found.
+            let _ = rustix::fs::ftruncate(file, 0);
+            no_space(path, needed, error)
+        })?;
+        found = length()?;
+    }
+    let refused = |error| match error {
+        FormatError::Truncated { needed, .. } => OpenError::Truncated {
+            path: path.to_owned(),
+            found,
+            needed,
+        },
+        error => OpenError::attach(path, error),
+    };
+    let smallest = hqq_core::size_of_link(2, 8)?;
+    if found < smallest as u64 {
+        return Err(OpenError::Truncated {
+            path: path.to_owned(),
+            found,
+            needed: smallest as u64,
+        });
+    }
+    // The file may be longer than any region: only what is known to be one gets mapped.
+    let start = Mapping::new(file, smallest, false).map_err(of_io("map"))?;
+    // SAFETY: `start` lives until this function ends, and nothing made from the region leaves it.
+    let region = unsafe { start.region() }.map_err(unusable(path))?;
+    match (Identity::read_within(&region, found), &request.initialise) {
+        (Ok(identity), _) => Ok(identity),
+        // ATTACH is held, so whoever began to initialise a region of format 2 is dead; but an
+        // HQQ-Go process, which does not know that lock, may be taking an empty one.
+        (
+            Err(error @ (FormatError::Empty | FormatError::Initialising)),
+            Some((layout, options)),
+        ) => {
+            let needed = layout.len() as u64;
+            if found < needed {
+                return Err(refused(FormatError::Truncated { needed, found }));
+            }
+            if error == FormatError::Empty {
+                check_zero(file, path, found)?;
+                if !hqq_core::try_claim(&region) {
+                    return Err(refused(FormatError::Initialising));
+                }
+            }
+            let whole = Mapping::new(file, layout.len(), false).map_err(of_io("map"))?;
+            // SAFETY: as above, with `whole`.
+            let region: Region = unsafe { whole.region() }.map_err(unusable(path))?;
+            initialise(&region, layout, options).map_err(refused)?;
+            Identity::read(&region).map_err(refused)
+        }
+        (Err(error), _) => Err(refused(error)),
+    }
+}
+
+/// That a file which looks empty holds nobody's data.
+fn check_zero(file: &File, path: &Path, len: u64) -> Result<(), OpenError> {
+    let mut bytes = vec![0; 1 << 16];
+    let mut at = 0;
+    while at < len {
+        let read = file
+            .read_at(&mut bytes, at)
+            .map_err(|error| OpenError::of_io(path.to_owned(), "read", error))?;
+        if read == 0 {
+            break;
+        }
+        if let Some(data) = bytes.iter().take(read).position(|byte| *byte != 0) {
+            return Err(OpenError::NotEmpty {
+                path: path.to_owned(),
+                offset: at + data as u64,
+            });
+        }
+        at += read as u64;
+    }
+    Ok(())
+}
+
+/// That the region has the geometry asked for, where one was.
+fn check_geometry(identity: &Identity, path: &Path, request: &Request) -> Result<(), OpenError> {
+    let (count, size) = (identity.layout.count(), identity.layout.size());
+    if let Some(expected) = request.count.filter(|expected| *expected != count) {
+        let found = count;
+        return Err(OpenError::attach(
+            path,
+            AttachError::Count { expected, found },
+        ));
+    }
+    if let Some(expected) = request.size.filter(|expected| *expected != size) {
+        let found = size;
+        return Err(OpenError::attach(
+            path,
+            AttachError::Size { expected, found },
+        ));
+    }
+    Ok(())
+}
+
+/// A failure to get space, as what it is.
+pub(crate) fn no_space(path: &Path, needed: u64, error: io::Error) -> OpenError {
+    use rustix::io::Errno;
+    match Errno::from_io_error(&error) {
+        Some(Errno::NOSPC | Errno::FBIG | Errno::DQUOT) => OpenError::NoSpace {
+            path: path.to_owned(),
+            needed,
+        },
+        _ => OpenError::of_io(path.to_owned(), "allocate", error),
+    }
+}
+
+/// Memory that cannot be a region: no mapping is like that.
+pub(crate) fn unusable(path: &Path) -> impl FnOnce(RegionError) -> OpenError {
+    move |error| OpenError::Io {
+        path: path.to_owned(),
+        action: "use",
+        error: io::Error::new(io::ErrorKind::InvalidData, error),
+    }
+}

@@ -1,0 +1,260 @@
+//! What a process that is killed leaves behind: a role that is free, and every message.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails fails the test"
+)]
+
+use std::os::unix::fs::FileExt as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use hqq_core::{AttachError, FormatError, Layout, superblock};
+use hqq_std::inspect::Snapshot;
+use hqq_std::{LinkOptions, Mode, OpenError, RecvError, Role, StandardLink};
+use hqq_tests::{LIMIT, Name, Process, Traffic, eventually, peer};
+
+const SIZE: usize = 128;
+
+fn small() -> LinkOptions {
+    LinkOptions::new().count(16).size(SIZE)
+}
+
+fn region() -> Name {
+    let name = Name::new();
+    small().create_region(&name).unwrap();
+    name
+}
+
+/// A peer that did what it was told and stays.
+fn staying(mut command: std::process::Command) -> Process {
+    let mut process = Process::start_with(&mut command, Stdio::piped());
+    process.wait_for_output("ready");
+    process
+}
+
+fn epoch(name: &Name, role: Role, consumer: bool) -> u32 {
+    let snapshot = Snapshot::of_name(name).unwrap();
+    let side = snapshot
+        .sides
+        .iter()
+        .find(|side| side.role == role && side.consumer == consumer);
+    side.unwrap().status.epoch()
+}
+
+fn recv(link: &mut StandardLink) -> Vec<u8> {
+    link.set_read_timeout(Some(LIMIT)).unwrap();
+    link.recv_vec().unwrap()
+}
+
+#[test]
+fn a_killed_receiver_leaves_what_it_has_not_read() {
+    let name = region();
+    let mut near = small().open(&name).unwrap();
+    let traffic = Traffic::new(0, SIZE);
+    for index in 0..10 {
+        near.send(traffic.message(index)).unwrap();
+    }
+    let peer = staying(peer!["recv", &*name, "3"]);
+    assert_eq!(near.sender().unread(), 7);
+    let before = epoch(&name, Role::Secondary, true);
+    assert!(matches!(
+        small().role(Role::Secondary).open(&name),
+        Err(OpenError::Attach {
+            error: AttachError::Side { .. },
+            ..
+        })
+    ));
+    peer.kill();
+    assert_eq!(near.sender().unread(), 7);
+    // The role is free at once: the kernel has freed the locks.
+    let mut next = small().open(&name).unwrap();
+    assert_eq!(next.role(), Role::Secondary);
+    assert_eq!(epoch(&name, Role::Secondary, true), before + 1);
+    near.send(traffic.message(10)).unwrap();
+    for index in 3..=10 {
+        assert_eq!(recv(&mut next), traffic.message(index), "message {index}");
+    }
+    near.sender().wait_drained(Some(LIMIT)).unwrap();
+}
+
+#[test]
+fn a_killed_sender_leaves_what_it_has_sent() {
+    let name = region();
+    let mut far = small().role(Role::Secondary).open(&name).unwrap();
+    let peer = staying(peer!["send", &*name, "10"]);
+    let before = epoch(&name, Role::Primary, false);
+    peer.kill();
+    let traffic = Traffic::new(0, SIZE);
+    for index in 0..5 {
+        assert_eq!(recv(&mut far), traffic.message(index), "message {index}");
+    }
+    let mut next = small().open(&name).unwrap();
+    assert_eq!(next.role(), Role::Primary);
+    assert_eq!(epoch(&name, Role::Primary, false), before + 1);
+    next.send(b"after").unwrap();
+    drop(next);
+    for index in 5..10 {
+        assert_eq!(recv(&mut far), traffic.message(index), "message {index}");
+    }
+    assert_eq!(recv(&mut far), b"after");
+    assert_eq!(
+        far.recv_timeout(&mut [0; SIZE], LIMIT),
+        Err(RecvError::Disconnected)
+    );
+}
+
+#[test]
+fn senders_killed_while_they_send_lose_nothing_that_was_sent() {
+    let name = region();
+    let mut far = small().role(Role::Secondary).open(&name).unwrap();
+    let traffic = Traffic::new(0, SIZE);
+    for round in 0..20_u64 {
+        // It sends without end and is killed anywhere between two of its instructions.
+        let endless = u64::MAX.to_string();
+        let mut command = peer!["send", &*name, endless];
+        let peer = Process::start_with(&mut command, Stdio::piped());
+        let read = 20 + 37 * round;
+        for index in 0..read {
+            assert_eq!(recv(&mut far), traffic.message(index), "message {index}");
+        }
+        peer.kill();
+        // An unbroken row of messages is left, at most a ring of them.
+        let mut left = 0;
+        while far.receiver().is_readable() {
+            let message = recv(&mut far);
+            assert_eq!(message, traffic.message(read + left));
+            left += 1;
+        }
+        assert!(left <= 16, "{left} messages in 16 buffers");
+    }
+}
+
+#[test]
+fn receivers_killed_while_they_receive_lose_at_most_one_message() {
+    let name = region();
+    let mut near = small().role(Role::Primary).open(&name).unwrap();
+    let traffic = Traffic::new(0, SIZE);
+    near.set_write_timeout(Some(LIMIT)).unwrap();
+    for round in 0..20_u64 {
+        let endless = u64::MAX.to_string();
+        let mut command = peer!["recv", &*name, endless];
+        let peer = Process::start_with(&mut command, Stdio::piped());
+        assert!(
+            near.sender().wait_for_peer(Some(LIMIT)),
+            "round {round}: {}",
+            peer.stderr()
+        );
+        let mut sent = 0;
+        // More than a ring, so that it has received some; it checks their order and contents.
+        while sent < 40 + round {
+            near.send(traffic.message(sent)).unwrap();
+            sent += 1;
+        }
+        peer.kill();
+        let unread = near.sender().unread() as u64;
+        let mut next = small().role(Role::Secondary).open(&name).unwrap();
+        // What the dead one was handed is gone (at most once); the rest is complete.
+        let mut left = Vec::new();
+        while next.receiver().is_readable() {
+            left.push(recv(&mut next));
+        }
+        assert_eq!(left.len() as u64, unread);
+        for (index, message) in (sent - unread..).zip(&left) {
+            assert_eq!(message, traffic.message(index), "message {index} of {sent}");
+        }
+    }
+}
+
+#[test]
+fn a_killed_member_of_a_shared_side_takes_nobody_along() {
+    let name = region();
+    let shared = small().shared().role(Role::Primary);
+    let members: Vec<_> = (0..61).map(|_| shared.open(&name).unwrap()).collect();
+    let peer = staying(peer!["open", &*name, "primary", "shared"]);
+    assert!(matches!(
+        shared.open(&name),
+        Err(OpenError::MembersTaken { members: 62, .. })
+    ));
+    peer.kill();
+    // Its place is free, and the side goes on.
+    let replacement = shared.open(&name).unwrap();
+    let mut far = small().role(Role::Secondary).open(&name).unwrap();
+    for member in members.iter().chain([&replacement]) {
+        member.sender().send(b"here").unwrap();
+        assert_eq!(recv(&mut far), b"here");
+    }
+    drop((members, replacement));
+    assert_eq!(
+        far.recv_timeout(&mut [0; SIZE], LIMIT),
+        Err(RecvError::Disconnected)
+    );
+}
+
+#[test]
+fn a_side_used_in_one_mode_by_a_dead_one_is_free_for_the_other() {
+    for (dead, next) in [("exclusive", Mode::Shared), ("shared", Mode::Exclusive)] {
+        let name = region();
+        staying(peer!["open", &*name, "primary", dead]).kill();
+        let options = small().role(Role::Primary);
+        if next == Mode::Shared {
+            drop(options.shared().open(&name).unwrap());
+        } else {
+            drop(options.open(&name).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_process_killed_while_it_attaches_blocks_nobody() {
+    let name = region();
+    let path = name.path();
+    let holder = staying(peer!["lock", path.display().to_string()]);
+    let patience = Duration::from_millis(30);
+    let options = small().attach_timeout(patience);
+    let error = options.open(&name).err().unwrap();
+    assert!(
+        matches!(&error, OpenError::Busy { path, waited }
+            if *path == name.path() && *waited >= patience),
+        "{error:?}"
+    );
+    assert!(error.is_transient());
+    holder.kill();
+    drop(options.open(&name).unwrap());
+}
+
+#[test]
+fn a_region_whose_creator_died_half_way_is_made_anew() {
+    let name = region();
+    let file = std::fs::File::options()
+        .write(true)
+        .open(name.path())
+        .unwrap();
+    file.write_all_at(&superblock::STATE_INITIALISING.to_le_bytes(), 8)
+        .unwrap();
+    assert!(matches!(
+        small().open(&name),
+        Err(OpenError::Attach {
+            error: AttachError::Format(FormatError::Initialising),
+            ..
+        })
+    ));
+    let mut near = small().create_or_open(&name).unwrap();
+    let mut far = small().open(&name).unwrap();
+    near.send(b"anew").unwrap();
+    assert_eq!(recv(&mut far), b"anew");
+    let len = Layout::file(16, SIZE).unwrap().len() as u64;
+    assert_eq!(name.path().metadata().unwrap().len(), len);
+}
+
+#[test]
+fn a_receiver_learns_that_its_sender_lives_no_longer() {
+    let name = region();
+    let far = small().role(Role::Secondary).open(&name).unwrap();
+    let (_sender, receiver) = far.split();
+    let peer = staying(peer!["open", &*name, "primary", "exclusive"]);
+    assert!(receiver.is_peer_open() && !receiver.is_peer_dead());
+    peer.kill();
+    eventually("the death to be seen", || {
+        receiver.is_peer_dead().then_some(())
+    });
+}
