@@ -1,8 +1,5 @@
 //! Bad input gets an error that says what is wrong, and nothing is lost or left behind.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper that fails fails the test"
-)]
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
@@ -314,7 +311,9 @@ fn a_peer_that_has_closed() {
 fn a_side_that_is_in_use_in_another_mode() {
     let name = region();
     let exclusive = small().role(Role::Primary).open(&name).unwrap();
-    let open = |role: &str, mode: &str| Process::start_with(&mut peer!["open", &*name, role, mode], Stdio::piped());
+    let open = |role: &str, mode: &str| {
+        Process::start_with(&mut peer!["open", &*name, role, mode], Stdio::piped())
+    };
     let outcome = open("primary", "shared").wait().with_code(1);
     outcome.complains(&["primary", "exclusive", "shared", "in use"]);
     let mut sharing = open("secondary", "shared");
@@ -376,7 +375,9 @@ fn no_permission() {
         std::fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
         let inside = directory.path().join("region").display().to_string();
         let outcome = stranger.run(&["create-path", &inside, "4", "64"]).wait();
-        outcome.with_code(1).complains(&["PermissionDenied", &inside]);
+        outcome
+            .with_code(1)
+            .complains(&["PermissionDenied", &inside]);
         assert_eq!(directory.path().read_dir().unwrap().count(), 0);
     } else {
         std::fs::set_permissions(&path, Permissions::from_mode(0o000)).unwrap();

@@ -1,8 +1,5 @@
 //! `hqq demo`.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper that fails fails the test"
-)]
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 use std::path::PathBuf;
 

@@ -1,8 +1,5 @@
 //! `hqq echo` and `hqq ping`.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper that fails fails the test"
-)]
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 use hqq_std::LinkOptions;
 use hqq_std::inspect::Snapshot;

@@ -1,8 +1,5 @@
 //! `hqq create`, `ls`, `inspect`, `rm`, and what all commands have in common.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper that fails fails the test"
-)]
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -233,8 +230,5 @@ fn help_is_no_error_and_names_the_commands() {
     }
     assert!(!text.contains("demo-peer"), "{text}");
     let version = run(hqq!["--version"]).text();
-    assert_eq!(
-        version.trim(),
-        format!("hqq {}", env!("CARGO_PKG_VERSION"))
-    );
+    assert_eq!(version.trim(), format!("hqq {}", env!("CARGO_PKG_VERSION")));
 }

@@ -1,8 +1,5 @@
 //! `hqq send` and `hqq recv`: a pipe between any two programs, whichever starts first.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper that fails fails the test"
-)]
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
@@ -228,11 +225,8 @@ fn a_reader_of_the_output_that_leaves_is_no_complaint() {
     );
     appears(&name);
     let (reader, writer) = std::io::pipe().unwrap();
-    let receiver = Process::start_between(
-        &mut hqq!["recv", &*name, "--lines"],
-        Stdio::null(),
-        writer,
-    );
+    let receiver =
+        Process::start_between(&mut hqq!["recv", &*name, "--lines"], Stdio::null(), writer);
     let head = Process::start_with(Command::new("head").args(["-n", "1"]), reader);
     assert_eq!(head.wait().text(), "line\n");
     assert_eq!(quietly(receiver.wait()), b"");
@@ -330,8 +324,7 @@ fn signals_end_commands_and_leave_no_region() {
             let name = Name::new();
             // Open input, so that a sender waits for it.
             let (reader, writer) = std::io::pipe().unwrap();
-            let mut process =
-                Process::start_with(&mut hqq![command, &*name, "--create"], reader);
+            let mut process = Process::start_with(&mut hqq![command, &*name, "--create"], reader);
             appears(&name);
             assert!(process.is_running());
             process.signal(signal);

@@ -1,8 +1,5 @@
 //! What a process that is killed leaves behind: a role that is free, and every message.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a helper that fails fails the test"
-)]
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 use std::os::unix::fs::FileExt as _;
 use std::process::Stdio;

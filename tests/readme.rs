@@ -96,11 +96,7 @@ fn run(block: &str, tools: &Path) -> String {
         (!group.0.is_running()).then_some(())
     });
     let status = group.0.child().wait().unwrap();
-    assert!(
-        status.success(),
-        "{status}: {}\n{block}",
-        group.0.stderr()
-    );
+    assert!(status.success(), "{status}: {}\n{block}", group.0.stderr());
     group.0.stdout()
 }
 
@@ -120,7 +116,9 @@ fn the_commands_of_the_readme_work() {
     let blocks = blocks(README, "sh");
     assert!(!blocks.is_empty());
     assert!(
-        blocks.iter().any(|block| block == "cargo test --workspace\n"),
+        blocks
+            .iter()
+            .any(|block| block == "cargo test --workspace\n"),
         "the README says how to run the tests"
     );
     let tools = tools();

@@ -30,10 +30,8 @@ pub(crate) const MEMBER_LEN: usize = 128;
 /// Offsets within a ring.
 pub(crate) mod ring {
     pub(crate) const W: usize = 0;
-    pub(crate) const PRODUCER_WAIT: usize = 64;
     pub(crate) const R: usize = 128;
     pub(crate) const RELEASED: usize = 256;
-    pub(crate) const CONSUMER_WAIT: usize = 320;
     pub(crate) const SLOTS: usize = 384;
 }
 

@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::layout::{Direction, Layout};
+use crate::layout::Direction;
 use crate::member::{Member, Mode, Role};
 use crate::region::{Region, SuperblockMemory};
 use crate::sync::ordering;
@@ -398,26 +398,6 @@ impl Drop for Attached {
             // Pairs with the Acquire in `opposite_status`: whoever sees this sees what was
             // published before.
             word.store(closed.0, ordering::store_status());
-        }
-    }
-}
-
-/// Zeroes the records of all sides and members.
-pub(crate) fn clear(memory: &SuperblockMemory, layout: &Layout) {
-    // Relaxed: published by the region's state.
-    let relaxed = ordering::Ordering::Relaxed;
-    for consumer in [false, true] {
-        for index in 0..16 {
-            for direction in Direction::BOTH {
-                memory.side(direction, consumer, index).store(0, relaxed);
-            }
-            for secondary in [false, true] {
-                (1..=u8::MAX)
-                    .filter_map(Member::new)
-                    .take(layout.members())
-                    .filter_map(|member| memory.member(secondary, member, consumer, index))
-                    .for_each(|word| word.store(0, relaxed));
-            }
         }
     }
 }

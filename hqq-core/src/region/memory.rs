@@ -8,6 +8,7 @@ use crate::layout::{
 };
 use crate::member::Member;
 use crate::position::Position;
+use crate::sync::ordering::Ordering;
 use crate::sync::{Counter, SharedU32, Stamp};
 
 /// The superblock of a region.
@@ -47,6 +48,17 @@ impl SuperblockMemory {
         let index = index % (IDENTITY_LEN / 4);
         // SAFETY: the identity lies inside the smallest region, and is made of 32-bit words.
         unsafe { self.region.word32(IDENTITY + index * 4) }
+    }
+
+    /// Zeroes the records of sides and members, and what is reserved beside them.
+    pub(crate) fn clear_records(&self) {
+        for offset in (SIDES..MEMBERS + 2 * self.members * MEMBER_LEN).step_by(4) {
+            // SAFETY: sides and members fit the region by the invariant, and are made of 32-bit
+            // words.
+            let word = unsafe { self.region.word32(offset) };
+            // Relaxed: published by the region's state.
+            word.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Word `index` of the record of one side of one direction, 16 words.
@@ -135,15 +147,18 @@ impl<G: Geometry> RingMemory<G> {
         unsafe { self.region.word32(self.ring + ring::RELEASED) }
     }
 
-    /// Word `index` of the wait words, 16 words a side; zero in this version.
-    pub(crate) fn wait_word(&self, consumer: bool, index: usize) -> &SharedU32 {
-        let line = if consumer {
-            ring::CONSUMER_WAIT
-        } else {
-            ring::PRODUCER_WAIT
-        };
-        // SAFETY: the header lies inside the region.
-        unsafe { self.region.word32(self.ring + line + index % 16 * 4) }
+    /// Zeroes what the header has besides the counters: the wait words and what is reserved.
+    pub(crate) fn clear_header(&self) {
+        let counters = [ring::W, ring::W + 4, ring::R, ring::R + 4, ring::RELEASED];
+        for offset in (0..ring::SLOTS).step_by(4) {
+            if !counters.contains(&offset) {
+                // SAFETY: the header lies inside the region; besides its counters it is made of
+                // 32-bit words.
+                let word = unsafe { self.region.word32(self.ring + offset) };
+                // Relaxed: published by the region's state.
+                word.store(0, Ordering::Relaxed);
+            }
+        }
     }
 
     /// The slot that `position` falls into.

@@ -18,6 +18,8 @@ use crate::sync::ordering;
 
 /// The first eight bytes of a format-2 region.
 pub const MAGIC: u64 = 0x4851_515f_5354_4c32;
+/// The magic while its high half is stored and its low half is not: `initialise` goes backwards.
+const MAGIC_HIGH: u64 = MAGIC & !(u32::MAX as u64);
 /// The first eight bytes of a format-1 region (HQQ-Go 1.0).
 pub const MAGIC_FORMAT_1: u64 = 0x4851_515f_5354_4c31;
 /// The version of format 2 that this crate writes: major, minor.
@@ -32,7 +34,6 @@ pub const STATE_INITIALISING: u32 = 0x0201;
 pub const STATE_READY: u32 = 0x0202;
 
 const STATE_WORD: usize = 2;
-const WORDS: usize = IDENTITY_LEN / 4;
 
 /// The identity as it lies in the region.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -149,7 +150,7 @@ impl Identity {
         if wire.magic.get() == MAGIC_FORMAT_1 || early {
             return Err(FormatError::Format1);
         }
-        let ours = matches!(wire.magic.get(), 0 | MAGIC);
+        let ours = matches!(wire.magic.get(), 0 | MAGIC_HIGH | MAGIC);
         if ours && wire.state.get() == STATE_INITIALISING {
             return Err(FormatError::Initialising);
         }
@@ -294,7 +295,8 @@ impl InitOptions {
     }
 }
 
-/// Makes a region ready for `layout`, whatever it held: everything but the buffers is written.
+/// Makes a region ready for `layout`, whatever it held: everything but the buffers and the padding
+/// between parts is written.
 ///
 /// The caller knows that nobody uses the region: it was handed over for good, or the caller holds
 /// the lock that attaching takes, or has [claimed](try_claim) it.
@@ -315,7 +317,7 @@ pub fn initialise(
     memory
         .identity(STATE_WORD)
         .store(STATE_INITIALISING, ordering::store_status());
-    crate::side::clear(&memory, layout);
+    memory.clear_records();
     for direction in Direction::BOTH {
         clear_ring(region, layout, direction, options.start).ok_or(truncated)?;
     }
@@ -371,11 +373,7 @@ fn clear_ring(
         crate::region::RingMemory::<crate::layout::Dynamic>::new(region, layout, direction)?;
     let relaxed = ordering::Ordering::Relaxed;
     // Relaxed throughout: published by the region's state.
-    for consumer in [false, true] {
-        for index in 0..WORDS / 2 {
-            memory.wait_word(consumer, index).store(0, relaxed);
-        }
-    }
+    memory.clear_header();
     memory.w().store(start.get(), relaxed);
     memory.r().store(start.get(), relaxed);
     memory.released().store(start.low(), relaxed);

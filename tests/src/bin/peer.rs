@@ -321,7 +321,9 @@ fn consume<C: Consumer>(mut receiver: Receiver<C>) -> Result {
         };
         let (_, traffic, next) = &mut streams[at];
         if index < *next {
-            return Err(format!("{index} of stream {stream} came where {next} or later was due").into());
+            return Err(
+                format!("{index} of stream {stream} came where {next} or later was due").into(),
+            );
         }
         *next = index + 1;
         if rest != traffic.message(index) {

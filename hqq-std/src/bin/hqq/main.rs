@@ -25,7 +25,7 @@ mod signals;
 
 /// Message passing through shared memory: make regions, look into them, move data through them.
 #[derive(Parser)]
-#[command(name = "hqq", version, about, max_term_width = 100)]
+#[command(name = "hqq", version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

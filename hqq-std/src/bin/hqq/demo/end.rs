@@ -41,6 +41,8 @@ impl<G: FnMut(&mut StandardLink) -> Result<(), Failure>> End<G> {
 
     /// Sends a message.
     pub fn send(&mut self, message: &[u8]) -> Result<(), Failure> {
+        // Here as well, since `check` is not called while everything moves.
+        signals::check()?;
         loop {
             match self.link.send_timeout(message, SLICE) {
                 Ok(()) => return Ok(()),
