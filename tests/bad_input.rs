@@ -341,7 +341,11 @@ impl Stranger {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let program = directory.path().join("peer");
-        std::fs::copy(env!("CARGO_BIN_EXE_peer"), &program).unwrap();
+        // By another process: a descriptor of this one that writes it would be inherited by
+        // whatever another test starts meanwhile, and nobody could start the program until then.
+        let mut copy = Command::new("cp");
+        copy.arg(env!("CARGO_BIN_EXE_peer")).arg(&program);
+        let _ = Process::start(&mut copy).wait().ok();
         for path in [directory.path(), &program] {
             std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
         }

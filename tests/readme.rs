@@ -5,8 +5,7 @@
     reason = "a helper that fails fails the test"
 )]
 
-use std::fs::Permissions;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -17,18 +16,20 @@ const README: &str = include_str!("../README.md");
 
 /// What `cargo` is while a block runs: it maps `cargo hqq` to the command, and knows the other
 /// lines of the README by heart, because running those takes a registry or this very test.
-const CARGO: &str = r#"#!/bin/sh
-case "$*" in
-"hqq "*)
-    shift
-    exec hqq "$@"
-    ;;
-"test --workspace") ;;
-*)
-    echo "the test of the README does not know \`cargo $*\`" >&2
-    exit 127
-    ;;
-esac
+const CARGO: &str = r#"
+cargo() {
+    case "$*" in
+    "hqq "*)
+        shift
+        hqq "$@"
+        ;;
+    "test --workspace") ;;
+    *)
+        echo "the test of the README does not know \`cargo $*\`" >&2
+        return 127
+        ;;
+    esac
+}
 "#;
 
 /// The blocks of Markdown that are marked with `language`.
@@ -51,17 +52,11 @@ fn blocks(markdown: &str, language: &str) -> Vec<String> {
     blocks
 }
 
-/// A directory that stands for a user's PATH: `hqq` and `cargo`.
+/// A directory of a user's PATH that has `hqq`.
 fn tools() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    symlink(
-        env!("CARGO_BIN_EXE_hqq-under-test"),
-        directory.path().join("hqq"),
-    )
-    .unwrap();
-    let cargo = directory.path().join("cargo");
-    std::fs::write(&cargo, CARGO).unwrap();
-    std::fs::set_permissions(&cargo, Permissions::from_mode(0o755)).unwrap();
+    let command = env!("CARGO_BIN_EXE_hqq-under-test");
+    symlink(command, directory.path().join("hqq")).unwrap();
     directory
 }
 
@@ -87,7 +82,7 @@ fn run(block: &str, tools: &Path) -> String {
     );
     let mut command = Command::new("sh");
     command
-        .args(["-e", "-c", block])
+        .args(["-e", "-c", &format!("{CARGO}{block}")])
         .env("PATH", path)
         .current_dir(directory.path())
         .process_group(0);

@@ -5,10 +5,12 @@ use core::fmt;
 
 use crate::layout::Direction;
 use crate::member::{Member, Mode, Role};
-use crate::region::{Region, SuperblockMemory};
+use crate::region::{Region, StatusOffset, SuperblockMemory};
 use crate::sync::ordering;
 
 const STATUS: usize = 0;
+/// The bit of a status word that makes its state closed, or an unknown one that counts as closed.
+const CLOSED: u32 = 2;
 const MEMBER_STATUS: usize = 0;
 const MEMBER_PID: usize = 1;
 
@@ -51,6 +53,7 @@ impl SideStatus {
         match self.0 & 3 {
             0 => SideState::Vacant,
             1 => SideState::Open,
+            // What `CLOSED` is a bit of.
             _ => SideState::Closed,
         }
     }
@@ -287,6 +290,7 @@ impl Side {
         let attached = Attached {
             memory: memory.clone(),
             side: self,
+            peer: SuperblockMemory::status_offset(self.direction(), !self.consumer),
             mode,
             member,
             ignored: (peer.state() != SideState::Open).then_some(peer),
@@ -334,6 +338,8 @@ fn exchange(memory: &SuperblockMemory, side: Side, found: SideStatus, status: Si
 pub(crate) struct Attached {
     memory: SuperblockMemory,
     side: Side,
+    /// Where the other side's status lies, which every call looks at.
+    peer: StatusOffset,
     mode: Mode,
     member: Member,
     /// The other side's status when this one was taken, where it was not open: it has left before
@@ -347,8 +353,12 @@ impl Attached {
     /// The other side has come and gone (Acquire: all it published can be seen).
     #[inline]
     pub(crate) fn is_peer_closed(&self) -> bool {
-        let status = self.side.opposite_status(&self.memory);
-        status.state() == SideState::Closed && self.ignored != Some(status)
+        // Pairs with the Release in `take` and in `Attached::drop`.
+        let word = self
+            .memory
+            .status_at(self.peer)
+            .load(ordering::see_status());
+        word & CLOSED != 0 && self.ignored != Some(SideStatus(word))
     }
 
     /// The other side has a member now.

@@ -189,16 +189,41 @@ impl<C: Consumer> Receiver<C> {
 
     #[inline]
     fn attempt(&mut self, buffer: &mut [u8], first: bool) -> Result<usize, TryRecvError> {
-        let current = self.load(first)?;
+        // A message that is received at once never becomes the one at hand.
+        let current = match self.current.take() {
+            None => self.claim(first)?,
+            Some(current) => return self.hand_over_again(current, buffer),
+        };
+        self.hand_over(current, buffer)
+    }
+
+    /// As [`Receiver::hand_over`], for a message that did not fit before.
+    // Kept out of the way of messages that come from the ring.
+    #[cold]
+    #[inline(never)]
+    fn hand_over_again(
+        &mut self,
+        current: Current,
+        buffer: &mut [u8],
+    ) -> Result<usize, TryRecvError> {
+        self.hand_over(current, buffer)
+    }
+
+    /// Copies a message that is not the one at hand into `buffer` and gives it back to the
+    /// senders; one that does not fit becomes the one at hand.
+    // Always: called as a function, it would get the message through memory.
+    #[inline(always)]
+    fn hand_over(&mut self, current: Current, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
         let needed = current.len - current.offset;
         let Some(to) = buffer.get_mut(..needed) else {
+            self.current = Some(current);
             return Err(TryRecvError::BufferTooSmall {
                 needed,
                 capacity: buffer.len(),
             });
         };
         self.copy(&current, to);
-        self.finish();
+        self.release(&current);
         Ok(needed)
     }
 
@@ -230,6 +255,14 @@ impl<C: Consumer> Receiver<C> {
         if let Some(current) = self.current {
             return Ok(current);
         }
+        let current = self.claim(first)?;
+        self.current = Some(current);
+        Ok(current)
+    }
+
+    /// The next message in the ring.
+    #[inline]
+    fn claim(&mut self, first: bool) -> Result<Current, TryRecvError> {
         for _ in 0..SKIPPED {
             let claimed = match self.side.try_claim() {
                 Ok(claimed) => claimed,
@@ -244,22 +277,24 @@ impl<C: Consumer> Receiver<C> {
                 }
             };
             match self.open(claimed) {
-                Ok(Some(current)) => {
-                    self.current = Some(current);
-                    return Ok(current);
-                }
-                Ok(None) => {
-                    self.side.release(claimed.position);
-                    self.side.count(Event::Tombstone);
-                }
+                Ok(Some(current)) => return Ok(current),
+                Ok(None) => self.discard(claimed.position, Event::Tombstone),
                 Err(error) => {
-                    self.side.release(claimed.position);
-                    self.side.count(Event::Error);
+                    self.discard(claimed.position, Event::Error);
                     return Err(error);
                 }
             }
         }
         Err(TryRecvError::Busy)
+    }
+
+    /// Gives back a packet that is no message.
+    // Kept out of the way of messages.
+    #[cold]
+    #[inline(never)]
+    fn discard(&mut self, position: Position, event: Event) {
+        self.side.release(position);
+        self.side.count(event);
     }
 
     /// Reads and checks a claimed packet, each word once; `None` for a tombstone.
@@ -299,9 +334,13 @@ impl<C: Consumer> Receiver<C> {
     }
 
     /// Copies from the message's offset on; `to` is at most as long as what is left.
-    #[inline]
+    // Always: called as a function, it would get the message through memory.
+    #[inline(always)]
     pub(super) fn copy(&self, current: &Current, to: &mut [u8]) {
         match &current.bytes {
+            Bytes::Inline(packet) if current.offset == 0 => {
+                packet.copy_to(to);
+            }
             Bytes::Inline(packet) => {
                 let from = packet.payload().iter().skip(current.offset);
                 for (to, from) in to.iter_mut().zip(from) {
@@ -321,9 +360,15 @@ impl<C: Consumer> Receiver<C> {
     #[inline]
     pub(super) fn finish(&mut self) {
         if let Some(current) = self.current.take() {
-            self.side.release(current.position);
-            self.side.count(Event::Message(current.len));
+            self.release(&current);
         }
+    }
+
+    /// Gives a message back that is no longer the one at hand.
+    #[inline]
+    fn release(&mut self, current: &Current) {
+        self.side.release(current.position);
+        self.side.count(Event::Message(current.len));
     }
 
     pub(super) fn wait<T>(

@@ -24,6 +24,7 @@ trait Payload {
 }
 
 /// The packet of up to 40 bytes; longer ones do not come here.
+#[inline]
 fn inline(copy_id: u64, bytes: &[u8]) -> [u64; 7] {
     StandardInline::new(copy_id, bytes).map_or([0; 7], |packet| packet.operands())
 }
@@ -225,6 +226,7 @@ impl<P: Producer> Sender<P> {
         self.side.counters()
     }
 
+    #[inline]
     fn claim(&mut self, first: bool) -> Result<Position, TrySendError> {
         if self.side.is_peer_closed() {
             return Err(TrySendError::Disconnected);

@@ -176,11 +176,9 @@ impl TryFrom<StandardInlineWire> for StandardInline {
     fn try_from(wire: StandardInlineWire) -> Result<Self, PacketError> {
         Self::OPCODE.require(wire.header.get())?;
         let size = check_inline_size(wire.data_size.get())?;
-        let mut past_size = wire.payload;
-        for (index, word) in past_size.iter_mut().enumerate() {
-            *word &= U64::new(mask_past(size, index));
+        if has_bits_past(size, &wire.payload) {
+            check_past(size, wire.payload)?;
         }
-        require_zero(3, &past_size)?;
         Ok(Self {
             copy_id: wire.copy_id.get(),
             size,
@@ -196,8 +194,26 @@ fn check_inline_size(size: u64) -> Result<u8, PacketError> {
     check_size(size, 0, INLINE_MAX).map(|size| (size & 0xFF) as u8)
 }
 
-/// The bits of payload word `index` that lie past `size` bytes of payload.
+/// Whether any bit past `size` bytes of payload is set.
 #[inline]
+fn has_bits_past(size: u8, payload: &[U64; PAYLOAD_WORDS]) -> bool {
+    let (full, bits) = (usize::from(size / 8), u32::from(size % 8) * 8);
+    let mut rest = payload.iter().skip(full).map(|word| word.get());
+    let partial = rest.next().map_or(0, |word| word >> bits);
+    rest.fold(partial, |past, word| past | word) != 0
+}
+
+/// Which word has bits past `size` bytes of payload.
+#[cold]
+#[inline(never)]
+fn check_past(size: u8, mut payload: [U64; PAYLOAD_WORDS]) -> Result<(), PacketError> {
+    for (index, word) in payload.iter_mut().enumerate() {
+        *word &= U64::new(mask_past(size, index));
+    }
+    require_zero(3, &payload)
+}
+
+/// The bits of payload word `index` that lie past `size` bytes of payload.
 fn mask_past(size: u8, index: usize) -> u64 {
     let used_bytes = usize::from(size)
         .saturating_sub(index * size_of::<u64>())

@@ -11,6 +11,9 @@ use crate::sync::DataWord;
 
 const WORD: usize = 8;
 
+/// Words that are copied without a branch between them: a cache line.
+const BLOCK: usize = 8;
+
 /// From this many bytes on `rep movsb` is used where there is one; below, starting it costs more
 /// than the words do.
 #[cfg(all(target_arch = "x86_64", not(fuzzing), not(hqq_count)))]
@@ -28,51 +31,52 @@ unsafe fn word<'a>(base: NonNull<u8>, index: usize) -> &'a DataWord {
     unsafe { at.cast().as_ref() }
 }
 
-/// Rounds `at` down to a word; says how many bytes into it `at` lies.
+/// Copies `from` to byte `at` of `buffer`.
 ///
 /// # Safety
-/// The word that holds `at` belongs to the same buffer.
+/// `buffer` is the start of a buffer of a region, aligned to 8 and a multiple of 8 long; the bytes
+/// from `at` to `at + from.len()` lie inside it; this side has claimed it.
 #[inline]
-unsafe fn align_down(at: NonNull<u8>) -> (NonNull<u8>, usize) {
-    let into = at.as_ptr().addr() % WORD;
-    // SAFETY: the start of the same word, by the caller's promise.
-    (unsafe { at.sub(into) }, into)
-}
-
-/// Copies `from` to `to`.
-///
-/// # Safety
-/// The aligned words around `to .. to + from.len()` lie inside one buffer of a region, and this
-/// side has claimed that buffer.
-#[inline]
-pub(super) unsafe fn copy_in(to: NonNull<u8>, from: &[u8]) {
+pub(super) unsafe fn copy_in(buffer: NonNull<u8>, at: usize, from: &[u8]) {
     #[cfg(all(target_arch = "x86_64", not(fuzzing), not(hqq_count)))]
     if from.len() >= STRING_COPY {
+        // SAFETY: inside the buffer, by the caller's promise.
+        let to = unsafe { buffer.add(at) };
         // SAFETY: `from` is valid for reads and `to` for writes of as many bytes.
         unsafe { copy_string(from.as_ptr(), to.as_ptr(), from.len()) };
         return;
     }
-    // SAFETY: by the caller's promise.
-    let (base, into) = unsafe { align_down(to) };
+    // Known to be 0 when compiling, in the calls that copy whole messages.
+    let into = at % WORD;
+    let start = at / WORD;
     let head = if into == 0 {
         0
     } else {
         (WORD - into).min(from.len())
     };
     let (first, rest) = from.split_at(head);
-    let start = usize::from(into != 0);
     if !first.is_empty() {
-        // SAFETY: the word around `to`, in the buffer.
-        merge(unsafe { word(base, 0) }, into, first);
+        // SAFETY: the word around byte `at`, in the buffer.
+        merge(unsafe { word(buffer, start) }, into, first);
     }
+    let start = start + usize::from(into != 0);
     let (words, last) = rest.as_chunks::<WORD>();
-    for (index, bytes) in words.iter().enumerate() {
+    let (blocks, singles) = words.as_chunks::<BLOCK>();
+    let store = |index, bytes: &[u8; WORD]| {
         // SAFETY: inside the range the caller vouched for.
-        unsafe { word(base, start + index) }.store(u64::from_ne_bytes(*bytes));
+        unsafe { word(buffer, start + index) }.store(u64::from_ne_bytes(*bytes));
+    };
+    for (block, bytes) in blocks.iter().enumerate() {
+        for (index, bytes) in bytes.iter().enumerate() {
+            store(block * BLOCK + index, bytes);
+        }
+    }
+    for (index, bytes) in singles.iter().enumerate() {
+        store(blocks.len() * BLOCK + index, bytes);
     }
     if !last.is_empty() {
         // SAFETY: the word around the last bytes, in the buffer.
-        merge(unsafe { word(base, start + words.len()) }, 0, last);
+        merge(unsafe { word(buffer, start + words.len()) }, 0, last);
     }
 }
 
@@ -87,40 +91,53 @@ fn merge(word: &DataWord, into: usize, bytes: &[u8]) {
     word.store(u64::from_ne_bytes(merged));
 }
 
-/// Copies from `from` into `to`.
+/// Copies from byte `at` of `buffer` into `to`.
 ///
 /// # Safety
-/// The aligned words around `from .. from + to.len()` lie inside one buffer of a region.
+/// `buffer` is the start of a buffer of a region, aligned to 8 and a multiple of 8 long; the bytes
+/// from `at` to `at + to.len()` lie inside it.
 #[inline]
-pub(super) unsafe fn copy_out(from: NonNull<u8>, to: &mut [u8]) {
+pub(super) unsafe fn copy_out(buffer: NonNull<u8>, at: usize, to: &mut [u8]) {
     #[cfg(all(target_arch = "x86_64", not(fuzzing), not(hqq_count)))]
     if to.len() >= STRING_COPY {
+        // SAFETY: inside the buffer, by the caller's promise.
+        let from = unsafe { buffer.add(at) };
         // SAFETY: `from` is valid for reads and `to` for writes of as many bytes.
         unsafe { copy_string(from.as_ptr(), to.as_mut_ptr(), to.len()) };
         return;
     }
-    // SAFETY: by the caller's promise.
-    let (base, into) = unsafe { align_down(from) };
+    // Known to be 0 when compiling, in the calls that copy whole messages.
+    let into = at % WORD;
+    let start = at / WORD;
     let head = if into == 0 {
         0
     } else {
         (WORD - into).min(to.len())
     };
     let (first, rest) = to.split_at_mut(head);
-    let start = usize::from(into != 0);
     if !first.is_empty() {
-        // SAFETY: the word around `from`, in the buffer.
-        extract(unsafe { word(base, 0) }, into, first);
+        // SAFETY: the word around byte `at`, in the buffer.
+        extract(unsafe { word(buffer, start) }, into, first);
     }
+    let start = start + usize::from(into != 0);
     let (words, last) = rest.as_chunks_mut::<WORD>();
     let count = words.len();
-    for (index, bytes) in words.iter_mut().enumerate() {
+    let (blocks, singles) = words.as_chunks_mut::<BLOCK>();
+    let load = |index, bytes: &mut [u8; WORD]| {
         // SAFETY: inside the range the caller vouched for.
-        *bytes = unsafe { word(base, start + index) }.load().to_ne_bytes();
+        *bytes = unsafe { word(buffer, start + index) }.load().to_ne_bytes();
+    };
+    for (block, bytes) in blocks.iter_mut().enumerate() {
+        for (index, bytes) in bytes.iter_mut().enumerate() {
+            load(block * BLOCK + index, bytes);
+        }
+    }
+    for (index, bytes) in singles.iter_mut().enumerate() {
+        load(count / BLOCK * BLOCK + index, bytes);
     }
     if !last.is_empty() {
         // SAFETY: the word around the last bytes, in the buffer.
-        extract(unsafe { word(base, start + count) }, 0, last);
+        extract(unsafe { word(buffer, start + count) }, 0, last);
     }
 }
 

@@ -68,6 +68,18 @@ impl SuperblockMemory {
         unsafe { self.region.word32(SIDES + record * LINE + index % 16 * 4) }
     }
 
+    /// Where the status word of one side of one direction lies, for [`Self::status_at`].
+    pub(crate) const fn status_offset(direction: Direction, consumer: bool) -> StatusOffset {
+        StatusOffset(SIDES + (2 * direction as usize + consumer as usize) * LINE)
+    }
+
+    /// The status word of a side.
+    #[inline]
+    pub(crate) fn status_at(&self, offset: StatusOffset) -> &SharedU32 {
+        // SAFETY: the four records lie inside the smallest region; a status is a 32-bit word.
+        unsafe { self.region.word32(offset.0) }
+    }
+
     /// Word `index` of one half of a member's record, 16 words; `None` for a member the table has
     /// no room for.
     pub(crate) fn member(
@@ -87,6 +99,13 @@ impl SuperblockMemory {
         Some(unsafe { self.region.word32(offset) })
     }
 }
+
+/// Where the status word of a side lies.
+///
+/// # Invariants
+/// Made by [`SuperblockMemory::status_offset`] only.
+#[derive(Clone, Copy)]
+pub(crate) struct StatusOffset(usize);
 
 /// One ring with its buffers.
 ///
@@ -242,11 +261,9 @@ impl Buffer<'_> {
         let len = from.len().min(self.len - at);
         #[cfg(not(loom))]
         {
-            // SAFETY: `at` is at most `len`, so inside the region.
-            let to = unsafe { self.region.at(self.offset + at) };
             // SAFETY: `at + len` bytes lie inside the buffer, whose start and length are multiples
             // of 8, so the words around them do too.
-            unsafe { bytes::copy_in(to, &from[..len]) };
+            unsafe { bytes::copy_in(self.as_ptr(), at, &from[..len]) };
         }
         #[cfg(loom)]
         self.region.copy_in(self.offset + at, &from[..len]);
@@ -261,10 +278,9 @@ impl Buffer<'_> {
         let len = to.len().min(self.len - at);
         #[cfg(not(loom))]
         {
-            // SAFETY: `at` is at most `len`, so inside the region.
-            let from = unsafe { self.region.at(self.offset + at) };
-            // SAFETY: as in `copy_in`.
-            unsafe { bytes::copy_out(from, &mut to[..len]) };
+            // SAFETY: `at + len` bytes lie inside the buffer, whose start and length are multiples
+            // of 8, so the words around them do too.
+            unsafe { bytes::copy_out(self.as_ptr(), at, &mut to[..len]) };
         }
         #[cfg(loom)]
         self.region.copy_out(self.offset + at, &mut to[..len]);

@@ -18,7 +18,7 @@ mod storage;
 
 use core::fmt;
 
-pub(crate) use memory::{Buffer, RingMemory, Slot, SuperblockMemory};
+pub(crate) use memory::{Buffer, RingMemory, Slot, StatusOffset, SuperblockMemory};
 #[cfg(loom)]
 pub use model::Region;
 #[cfg(not(loom))]

@@ -3,12 +3,10 @@
 use core::fmt;
 use std::sync::Arc;
 
-use crate::layout::{Direction, IDENTITY, LINE, Layout, SIDES, ring};
+use crate::layout::{Direction, IDENTITY, IDENTITY_LEN, LINE, Layout, SIDES, ring};
 use crate::sync::{Counter, DataWord, SharedU32, Stamp};
 
 const WORD: usize = 8;
-/// Where the region's state lies (PROTOCOL.md, "Superblock").
-const STATE: usize = IDENTITY + 8;
 
 /// Eight bytes, as what the layout says they are.
 enum Word {
@@ -43,9 +41,9 @@ impl fmt::Debug for Region {
 impl Region {
     /// A region of zeros with a word for everything in `layout`.
     ///
-    /// Modelled are stamps, `w`, `r`, `released`, the sides' status, the region's magic and state,
-    /// operands and buffers. The rest of the superblock is not: it is used in calls that the caller
-    /// serialises, or after the state.
+    /// Modelled are stamps, `w`, `r`, `released`, the sides' status, the identity, operands and
+    /// buffers. Member records and wait words are not: only calls that the caller serialises use
+    /// them.
     #[must_use]
     pub fn model(layout: &Layout) -> Self {
         Self {
@@ -148,11 +146,11 @@ impl Region {
 impl Word {
     /// The word that `layout` has at `offset`.
     fn new(layout: &Layout, offset: usize) -> Self {
-        if offset == IDENTITY {
+        if (IDENTITY..IDENTITY + IDENTITY_LEN).contains(&offset) {
             return Self::Halves([SharedU32::modelled(), SharedU32::modelled()]);
         }
         let is_side = (0..2 * Direction::BOTH.len()).any(|side| offset == SIDES + side * LINE);
-        if is_side || offset == STATE {
+        if is_side {
             return Self::Halves([SharedU32::modelled(), SharedU32::plain()]);
         }
         Direction::BOTH

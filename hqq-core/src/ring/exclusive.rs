@@ -241,7 +241,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
             );
         }
         self.finished = position.plus(1);
-        if self.finished.since(self.flushed) >= self.memory.count() as i64 / 2 {
+        if self.finished.since(self.flushed) >= (self.memory.count() / 2) as i64 {
             self.flush();
         }
     }

@@ -17,7 +17,7 @@ use crate::support::{
 /// One end initialises the region; the other finds it ready, and with it all that was written.
 #[test]
 fn ready_region() {
-    check(3, || {
+    check(1, || {
         let region = Region::model(&layout(INLINE));
         let peer = region.clone();
         let creator = thread::spawn(move || {

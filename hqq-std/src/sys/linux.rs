@@ -15,6 +15,8 @@ use super::LockKind;
 use super::unix::{create_path, mode_bits, open_path};
 
 const DIRECTORY: &str = "/dev/shm";
+/// What file systems in memory say they are (`TMPFS_MAGIC`).
+const TMPFS: rustix::fs::FsWord = 0x0102_1994;
 
 pub(crate) fn named_path(name: &str) -> PathBuf {
     Path::new(DIRECTORY).join(name)
@@ -71,11 +73,6 @@ pub(crate) fn names() -> io::Result<Vec<String>> {
 
 /// Memory without a name, of `len` bytes for good: sealed against growing and shrinking.
 pub(crate) fn anonymous(len: u64) -> io::Result<File> {
-    // No file system bounds a memfd: asked for more than there is, the kernel does not refuse but
-    // kills processes until it finds the memory.
-    if available_memory().is_some_and(|available| len > available) {
-        return Err(Errno::NOSPC.into());
-    }
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let file: File = rustix::fs::memfd_create("hqq", flags)?.into();
     allocate(&file, len)?;
@@ -102,6 +99,12 @@ pub(crate) fn reopen(file: impl AsFd) -> io::Result<File> {
 
 /// Sets the length and takes the space now, so that a full file system fails here and not later.
 pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
+    // Asked for more memory than there is, the kernel does not refuse but kills processes until it
+    // finds it; and no file system bounds a memfd.
+    let in_memory = rustix::fs::fstatfs(file)?.f_type == TMPFS;
+    if in_memory && available_memory().is_some_and(|available| len > available) {
+        return Err(Errno::NOSPC.into());
+    }
     rustix::fs::ftruncate(file, len)?;
     rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len)?;
     Ok(())

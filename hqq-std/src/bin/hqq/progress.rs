@@ -5,6 +5,8 @@ use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use rustix::process::getpgrp;
+use rustix::termios::tcgetpgrp;
 
 /// Shorter transfers show nothing.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -27,7 +29,7 @@ pub struct Progress {
 
 impl Progress {
     /// For a transfer of `total` bytes, where that is known. Shows nothing unless standard error
-    /// is a terminal and `data_on_terminal` is false.
+    /// is a terminal that this process is in the foreground of, and `data_on_terminal` is false.
     pub fn new(total: Option<u64>, data_on_terminal: bool) -> Self {
         Self {
             total,
@@ -35,7 +37,7 @@ impl Progress {
             moved: 0,
             next: 0,
             bar: None,
-            wanted: stderr().is_terminal() && !data_on_terminal,
+            wanted: has_terminal() && !data_on_terminal,
         }
     }
 
@@ -66,6 +68,12 @@ impl Progress {
         bar.set_position(self.moved);
         bar.tick();
     }
+}
+
+/// Whether standard error is a terminal that is ours to draw on: the other end of the link often
+/// runs in the background of the same one.
+fn has_terminal() -> bool {
+    stderr().is_terminal() && tcgetpgrp(stderr()).is_ok_and(|group| group == getpgrp())
 }
 
 fn bar(total: Option<u64>, started: Instant) -> ProgressBar {
