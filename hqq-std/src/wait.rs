@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use hqq_core::{Wait, Waiting};
 
-/// Rounds of spinning; about as long as a wake-up by the operating system would take.
-const SPINS: u32 = 2_000;
+/// Rounds of spinning, some ten microseconds: an answer from another core comes sooner, and a peer
+/// that shares this core waits no longer for it.
+const SPINS: u32 = 300;
 /// Rounds of giving the core to whoever wants it.
-const YIELDS: u32 = 100;
+const YIELDS: u32 = 200;
 /// The first sleep; each is twice as long as the one before.
 const SHORTEST: Duration = Duration::from_micros(50);
 /// The longest sleep.

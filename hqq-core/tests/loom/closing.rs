@@ -41,7 +41,7 @@ fn end_of_file_shared() {
 /// One message, two receivers: whoever gets it, the one that stays learns that there is no other.
 #[test]
 fn end_of_file_for_two() {
-    check(1, || {
+    check(2, || {
         let region = region(INLINE);
         let (to, _back) = exclusive::<INLINE>(&region, Role::Primary);
         let (_forth, far) = shared::<INLINE>(&region, Role::Secondary);
@@ -59,7 +59,7 @@ fn end_of_file_for_two() {
 /// closes with the second, and what both sent comes first.
 #[test]
 fn last_member_closes() {
-    check(1, || {
+    check(2, || {
         let region = region(INLINE);
         let attach_lock = Arc::new(Mutex::new(()));
         let (_forth, from) = exclusive::<INLINE>(&region, Role::Secondary);

@@ -78,7 +78,7 @@ fn shared_write_grants() {
 /// what was in the buffer.
 #[test]
 fn tombstone_between_two_senders() {
-    check(1, || {
+    check(2, || {
         let region = region(INLINE);
         let (near, _back) = shared::<INLINE>(&region, Role::Primary);
         let (_forth, from) = exclusive::<INLINE>(&region, Role::Secondary);
