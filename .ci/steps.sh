@@ -6,7 +6,7 @@ readonly CARGO_FUZZ_VERSION=0.13.2
 readonly TOOLS=${XDG_CACHE_HOME:-$HOME/.cache}/hqq-ci
 readonly FUZZ_SECONDS=30
 # In percent: below it the attach target mostly fuzzes the refusal of broken superblocks.
-readonly LEAST_ATTACHED=30
+readonly LEAST_ATTACHED=20
 
 export PATH=$TOOLS/bin:$PATH
 export CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0

@@ -1,6 +1,6 @@
 //! The memory that two parties share: the only place that holds raw pointers.
 //!
-//! Everything above it reaches shared bytes through [`SuperblockMemory`] and [`RingMemory`], whose
+//! Everything above it reaches shared bytes through `SuperblockMemory` and `RingMemory`, whose
 //! safe calls stay inside the region whatever a peer writes into it.
 
 #![allow(

@@ -1,7 +1,7 @@
 //! The ring of format 2: who may move a slot from which state to which (PROTOCOL.md, "Ring").
 //!
 //! [`stamp`] has the moves as pure functions; [`exclusive`] and [`shared`] are the two ways to use
-//! a side; [`join`] finds the place where a ring that is in use goes on. Nothing here knows what
+//! a side; `join` finds the place where a ring that is in use goes on. Nothing here knows what
 //! an opcode means.
 
 pub mod exclusive;

@@ -244,8 +244,9 @@ impl<G: Geometry> SharedConsumer<G> {
     }
 }
 
-/// A thread's way to a shared side: `T` is a reference to it, or an `Arc`; it always leads to the
-/// same side.
+/// A thread's way to a shared side: `T` is a reference to it, or an `Arc` (which is
+/// [`StableDeref`] with the features `alloc` or `std` of that crate, `stable_deref_trait`); it always
+/// leads to the same side.
 pub struct Handle<T>(T);
 
 impl<T> Handle<T> {

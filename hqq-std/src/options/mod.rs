@@ -90,7 +90,7 @@ impl LinkOptions {
         }
     }
 
-    /// For a [`SharedLink`], which many threads use at once, beside other processes on its side.
+    /// For a [`SharedLink`](crate::SharedLink), which many threads use at once, beside other processes on its side.
     #[must_use]
     pub fn shared(&self) -> LinkOptions<Shared> {
         self.with_access()
