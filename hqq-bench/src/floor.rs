@@ -8,12 +8,13 @@ use crate::runner::{Row, Suite};
 /// The bare round trips, the fastest of which is the floor, then the link's.
 pub(crate) fn suite() -> Suite {
     let bare = |id, name, lines, hint| {
-        Row::floor(Box::new(CacheLineRoundTrip {
+        let measure = CacheLineRoundTrip {
             id,
             name,
             lines,
             hint,
-        }))
+        };
+        Row::floor(Box::new(measure), lines == 2)
     };
     let link = |id, name, size, hint, goal| {
         Row::against_floor(

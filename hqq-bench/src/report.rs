@@ -28,6 +28,8 @@ struct Row {
     /// Median of the ratios to `against` in the same round.
     ratio: f64,
     against: &'static str,
+    /// As `ratio`, to the fastest bare round trip with a line for each direction.
+    duplex_ratio: f64,
     /// The ratio must not exceed it.
     goal: Option<f64>,
     /// `None` without a goal, and where the machine cannot show it.
@@ -46,18 +48,27 @@ impl Report {
     pub(crate) fn new(suite: &Suite, samples: &Samples, comparable: bool) -> Self {
         let measured = || suite.0.iter().zip(samples);
         let median = |figures: &[f64]| Quartiles::of(figures.iter().copied());
-        let floor = measured()
-            .filter(|(row, _)| row.kind == Kind::Floor)
-            .filter_map(|(row, figures)| Some((median(figures)?.median, row, figures)))
-            .min_by(|(one, ..), (other, ..)| one.total_cmp(other));
-        let Some((_, floor, floors)) = floor else {
+        let fastest = |kinds: &[Kind]| {
+            measured()
+                .filter(|(row, _)| kinds.contains(&row.kind))
+                .filter_map(|(row, figures)| Some((median(figures)?.median, row, figures)))
+                .min_by(|(one, ..), (other, ..)| one.total_cmp(other))
+        };
+        let duplex = Kind::Floor { duplex: true };
+        let (Some((_, floor, floors)), Some((_, _, duplex_floors))) = (
+            fastest(&[Kind::Floor { duplex: false }, duplex]),
+            fastest(&[duplex]),
+        ) else {
             return Self(Vec::new());
         };
         let rows = measured().filter_map(|(row, figures)| {
-            let ratios = figures.iter().zip(floors).map(|(one, floor)| one / floor);
-            let ratio = Quartiles::of(ratios)?;
+            let to = |floors: &[f64]| {
+                let ratios = figures.iter().zip(floors).map(|(one, floor)| one / floor);
+                Quartiles::of(ratios)
+            };
+            let ratio = to(floors)?;
             let goal = match row.kind {
-                Kind::Floor => None,
+                Kind::Floor { .. } => None,
                 Kind::AgainstFloor { goal } => goal,
             };
             Some(Row {
@@ -67,6 +78,7 @@ impl Report {
                 unit: "ns",
                 ratio: ratio.median,
                 against: floor.measure.id(),
+                duplex_ratio: to(duplex_floors)?.median,
                 goal,
                 met: goal.filter(|_| comparable).map(|goal| ratio.median <= goal),
                 spread: [ratio.lower, ratio.upper],
@@ -97,8 +109,8 @@ impl Report {
 
     fn table(&self) -> String {
         let mut text = format!(
-            "{:<28}{:>10}{:>9}{:>14}{:>8}  met\n",
-            "round trip", "median", "ratio", "spread", "goal"
+            "{:<28}{:>10}{:>9}{:>14}{:>8}  {:<4}{:>9}\n",
+            "round trip", "median", "ratio", "spread", "goal", "met", "2 lines"
         );
         for row in &self.0 {
             let goal = row.goal.map(|goal| format!("{goal:.2}"));
@@ -112,20 +124,22 @@ impl Report {
             // Writing to a `String` cannot fail.
             let _ = writeln!(
                 text,
-                "{:<28}{:>7.1} {}{:>9.2}{:>14}{:>8}  {met}",
+                "{:<28}{:>7.1} {}{:>9.2}{:>14}{:>8}  {met:<4}{:>9.2}",
                 row.name,
                 row.value,
                 row.unit,
                 row.ratio,
                 format!("{lower:.2}-{upper:.2}"),
                 goal.unwrap_or_default(),
+                row.duplex_ratio,
             );
         }
         if let Some(row) = self.0.first() {
             let floor = self.0.iter().find(|other| other.id == row.against);
             let _ = writeln!(
                 text,
-                "ratio: median over the rounds of one row by \"{}\" in the same round; spread: its quartiles",
+                "ratio: median over the rounds of one row by \"{}\" in the same round; spread: its quartiles\n\
+                 2 lines: the same by the fastest round trip with a line for each direction, as a link has",
                 floor.map_or(row.against, |floor| floor.name)
             );
         }

@@ -40,8 +40,9 @@ pub(crate) trait Measure {
 /// How a row's figures are to be read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
-    /// The fastest of these rows is what others are compared with.
-    Floor,
+    /// The fastest of these rows is what others are compared with; `duplex` where each direction
+    /// has a line of its own, as in a link.
+    Floor { duplex: bool },
     /// Compared with the floor; the goal is a ratio that must not be exceeded.
     AgainstFloor { goal: Option<f64> },
 }
@@ -53,8 +54,8 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn floor(measure: Box<dyn Measure>) -> Self {
-        let kind = Kind::Floor;
+    pub(crate) fn floor(measure: Box<dyn Measure>, duplex: bool) -> Self {
+        let kind = Kind::Floor { duplex };
         Self { measure, kind }
     }
 
