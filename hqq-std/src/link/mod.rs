@@ -36,6 +36,15 @@ pub trait HasRegion {
     fn region_fd(&self) -> io::Result<OwnedFd>;
 }
 
+/// Both directions of an endpoint, each to be left when what keeps it is dropped.
+fn keep<S, R>(attachment: &Arc<Attachment>, (sending, receiving): (S, R)) -> (Kept<S>, Kept<R>) {
+    let side = |consumer| Some(SideByte::new(attachment.role(), consumer));
+    (
+        Kept::new(sending, Arc::clone(attachment), side(false)),
+        Kept::new(receiving, Arc::clone(attachment), side(true)),
+    )
+}
+
 /// An endpoint of a region that one thread at a time uses; it splits into halves.
 ///
 /// Dropping it closes both directions: the peer receives what was sent, then end-of-file.
@@ -51,26 +60,16 @@ impl StandardLink {
             region,
             options,
         } = endpoint;
-        let role = attachment.role();
-        let (sender, receiver) = Link::<Dynamic>::attach(region, &options)
+        let halves = Link::<Dynamic>::attach(region, &options)
             .map_err(|error| OpenError::attach(attachment.path(), error))?
             .split();
-        let keep_sender = SideByte::new(role, false);
-        let keep_receiver = SideByte::new(role, true);
+        let (sender, receiver) = keep(&attachment, halves);
         let link = Self {
-            sender: Sender::new(Kept::new(
-                sender,
-                Arc::clone(&attachment),
-                Some(keep_sender),
-            )),
-            receiver: Receiver::new(Kept::new(
-                receiver,
-                Arc::clone(&attachment),
-                Some(keep_receiver),
-            )),
+            sender: Sender::new(sender),
+            receiver: Receiver::new(receiver),
         };
         attachment.attached()?;
-        event!(DEBUG, path = %attachment.path().display(), %role, "link opened");
+        event!(DEBUG, path = %attachment.path().display(), role = %attachment.role(), "link opened");
         Ok(link)
     }
 
@@ -253,26 +252,16 @@ impl SharedLink {
             region,
             options,
         } = endpoint;
-        let role = attachment.role();
-        let (producer, consumer) = hqq_core::SharedLink::<Dynamic>::attach(region, &options)
+        let sides = hqq_core::SharedLink::<Dynamic>::attach(region, &options)
             .map_err(|error| OpenError::attach(attachment.path(), error))?
             .split();
-        let keep_producer = SideByte::new(role, false);
-        let keep_consumer = SideByte::new(role, true);
+        let (producer, consumer) = keep(&attachment, sides);
         let link = Self {
-            producer: SharedSide::new(Kept::new(
-                producer,
-                Arc::clone(&attachment),
-                Some(keep_producer),
-            )),
-            consumer: SharedSide::new(Kept::new(
-                consumer,
-                Arc::clone(&attachment),
-                Some(keep_consumer),
-            )),
+            producer: SharedSide::new(producer),
+            consumer: SharedSide::new(consumer),
         };
         attachment.attached()?;
-        event!(DEBUG, path = %attachment.path().display(), %role, "shared link opened");
+        event!(DEBUG, path = %attachment.path().display(), role = %attachment.role(), "shared link opened");
         Ok(link)
     }
 
