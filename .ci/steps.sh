@@ -127,8 +127,7 @@ test_workspace() {
 }
 
 test_features() {
-    run cargo test -p hqq-core --features embedded-io --no-fail-fast
-    run cargo test -p hqq-std --all-features --no-fail-fast
+    run cargo test -p hqq-core --features embedded-io --test embedded_io
 }
 
 test_narrow() {
