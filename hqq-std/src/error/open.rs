@@ -195,7 +195,11 @@ impl fmt::Display for OpenError {
                 path.display()
             ),
             Self::NotFound { path } => {
-                write!(f, "{} does not exist: create it first", path.display())
+                write!(
+                    f,
+                    "{} does not exist: check the name, or create it",
+                    path.display()
+                )
             }
             Self::PermissionDenied { path } => write!(
                 f,

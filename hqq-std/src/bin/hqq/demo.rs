@@ -291,7 +291,7 @@ fn ping(
     let mut times = RoundTrips::new()?;
     let mut message = vec![0; size];
     let mut answer = vec![0; end.max()];
-    for sequence in 0..WARM_UP + pings {
+    for sequence in 0..WARM_UP.saturating_add(pings) {
         message[..8].copy_from_slice(&sequence.to_le_bytes());
         let started = Instant::now();
         end.send(&message)?;

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use hqq_std::inspect::Snapshot;
 use hqq_std::{LinkOptions, OpenError, Role, StandardLink};
 
 use crate::failure::Failure;
@@ -193,5 +194,42 @@ impl Target {
             }
             std::thread::sleep(RETRY);
         }
+    }
+}
+
+/// Looks out for a peer that does the same as this command: sends, too, or receives, too. Such a
+/// peer closes the half it does not use, which is not the end that this command waits for.
+pub struct SameKind {
+    name: String,
+    peer: Role,
+    receives: bool,
+    met: bool,
+}
+
+impl SameKind {
+    /// For a command that has `role` in the region `name` and `receives`, or sends.
+    pub fn new(name: &str, role: Role, receives: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            peer: role.peer(),
+            receives,
+            met: false,
+        }
+    }
+
+    /// Whether the peer that has closed the other half is one. Remembered, as it may leave.
+    pub fn is_met(&mut self) -> bool {
+        self.met = self.met
+            || Snapshot::of_name(&self.name).is_ok_and(|snapshot| {
+                snapshot.sides.iter().any(|side| {
+                    (side.role, side.consumer, side.alive) == (self.peer, self.receives, Some(true))
+                })
+            });
+        self.met
+    }
+
+    /// Somebody else has come.
+    pub fn forget(&mut self) {
+        self.met = false;
     }
 }

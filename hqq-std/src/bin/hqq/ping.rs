@@ -63,11 +63,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     client.wait_for_peer(deadline)?;
     let warm_up = WARM_UP.min(args.count);
     let mut times = RoundTrips::new()?;
-    for sequence in 0..warm_up + args.count {
-        let time = client.ping(sequence)?;
-        if sequence >= warm_up {
-            times.add(time);
-        }
+    for sequence in 0..warm_up {
+        client.ping(sequence)?;
+    }
+    for sequence in 0..args.count {
+        times.add(client.ping(warm_up.wrapping_add(sequence))?);
     }
     let report = Report {
         region: &args.target.name,

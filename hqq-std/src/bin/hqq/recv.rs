@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hqq_std::{LinkOptions, Receiver, RecvError, TryRecvError};
 
 use crate::failure::Failure;
-use crate::open::{Buffers, Create, Opened, Permissions, Target, seconds};
+use crate::open::{Buffers, Create, Opened, Permissions, RETRY, SameKind, Target, seconds};
 use crate::progress::Progress;
 use crate::signals::{self, SLICE};
 
@@ -64,6 +64,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         wait: args.target.wait,
         timeout: args.timeout,
         has_sender: false,
+        receivers: SameKind::new(&args.target.name, receiver.role(), true),
         received: 0,
         quiet_since: Instant::now(),
     };
@@ -88,14 +89,24 @@ fn receive(
     while received < count {
         let len = match receiver.try_recv(output.room()?) {
             Ok(len) => len,
-            Err(TryRecvError::Disconnected) => return Ok(()),
+            Err(TryRecvError::Disconnected) if received > 0 || !patience.receivers.is_met() => {
+                return Ok(());
+            }
+            Err(TryRecvError::Disconnected) => {
+                signals::check()?;
+                std::thread::sleep(RETRY);
+                patience.has_sender = false;
+                patience.check(receiver, received)?;
+                continue;
+            }
             Err(TryRecvError::Empty | TryRecvError::Busy) => {
                 // Nobody waits for bytes that are here already.
                 output.flush()?;
                 signals::check()?;
                 match receiver.recv_timeout(output.room()?, SLICE) {
                     Ok(len) => len,
-                    Err(RecvError::Disconnected) => return Ok(()),
+                    // Looked at once more above.
+                    Err(RecvError::Disconnected) => continue,
                     Err(RecvError::TimedOut) => {
                         output.progress.show();
                         patience.check(receiver, received)?;
@@ -122,6 +133,8 @@ struct Patience {
     wait: Duration,
     timeout: Option<Duration>,
     has_sender: bool,
+    /// Peers that receive, too.
+    receivers: SameKind,
     /// Messages received when that was looked at last, and when it was another number.
     received: u64,
     quiet_since: Instant,
@@ -132,7 +145,10 @@ impl Patience {
     /// it died.
     fn look_for_sender(&mut self, receiver: &Receiver) -> bool {
         let dead = receiver.is_peer_dead();
-        self.has_sender |= receiver.is_peer_open() && !dead;
+        if receiver.is_peer_open() && !dead {
+            self.has_sender = true;
+            self.receivers.forget();
+        }
         dead
     }
 
@@ -155,7 +171,14 @@ impl Patience {
                 Err(Failure::Failed(format!("no message came for {timeout:?}")))
             }
             _ if !self.has_sender && now >= self.waited_for => {
-                Err(Failure::Failed(format!("no sender came within {wait:?}")))
+                let also = if self.receivers.is_met() {
+                    ", only another receiver"
+                } else {
+                    ""
+                };
+                Err(Failure::Failed(format!(
+                    "no sender came within {wait:?}{also}"
+                )))
             }
             _ => Ok(()),
         }

@@ -1,5 +1,8 @@
 //! `hqq rm`: removes regions.
 
+use hqq_std::RegionName;
+use hqq_std::inspect::{Kind, kind};
+
 use crate::failure::Failure;
 
 /// Remove regions
@@ -10,11 +13,32 @@ pub struct Args {
     /// Names of regions
     #[arg(required = true)]
     names: Vec<String>,
+    /// Also what does not look like a region, such as a damaged one
+    #[arg(long)]
+    force: bool,
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
+    let mut failures = Vec::new();
     for name in &args.names {
-        hqq_std::unlink(name)?;
+        if let Err(failure) = remove(name, args.force) {
+            failures.push(failure);
+        }
     }
-    Ok(())
+    let last = failures.pop();
+    for failure in failures {
+        let _ = failure.report();
+    }
+    last.map_or(Ok(()), Err)
+}
+
+fn remove(name: &str, force: bool) -> Result<(), Failure> {
+    let path = RegionName::new(name)?.path();
+    if !force && path.symlink_metadata().is_ok() && kind(&path) == Kind::Other {
+        return Err(Failure::Failed(format!(
+            "{} is no region that can be read: remove it with --force if it is to go",
+            path.display()
+        )));
+    }
+    Ok(hqq_std::unlink(name)?)
 }

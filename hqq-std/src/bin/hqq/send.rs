@@ -8,7 +8,7 @@ use hqq_std::{DrainError, SendError, Sender};
 
 use crate::failure::Failure;
 use crate::input::{self, Input};
-use crate::open::{Create, Geometry, Opened, RETRY, Target};
+use crate::open::{Create, Geometry, Opened, RETRY, SameKind, Target};
 use crate::progress::Progress;
 use crate::signals::{self, SLICE};
 
@@ -39,10 +39,17 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let input = Input::new()?;
     let mut sending = Sending {
         progress: Progress::of_file(input.file()),
+        senders: SameKind::new(&args.target.name, sender.role(), false),
         sender,
         wait: args.target.wait,
         sent: 0,
     };
+    if sending.sender.unread() > 0 {
+        eprintln!(
+            "hqq: note: before these come {} of an earlier sender",
+            sending.unread()
+        );
+    }
     if args.lines {
         send_lines(&mut sending, input)?;
     } else {
@@ -93,6 +100,8 @@ fn send_lines(sending: &mut Sending, input: Input) -> Result<(), Failure> {
 /// Messages on their way.
 struct Sending {
     sender: Sender,
+    /// Peers that send, too.
+    senders: SameKind,
     progress: Progress,
     /// How long the receiver may receive nothing while this end waits for it.
     wait: Duration,
@@ -108,6 +117,10 @@ impl Sending {
                 Ok(()) => break,
                 Err(SendError::TimedOut) => {
                     self.check(&mut stall, " and the rest of the input not sent")?
+                }
+                Err(SendError::Disconnected) if self.senders.is_met() => {
+                    std::thread::sleep(RETRY);
+                    self.check(&mut stall, " and the rest of the input not sent")?;
                 }
                 Err(SendError::Disconnected) => {
                     return Err(Failure::Failed(format!(
@@ -134,6 +147,10 @@ impl Sending {
                     std::thread::sleep(RETRY);
                     self.check(&mut stall, "")?;
                 }
+                Err(DrainError::Disconnected { .. }) if self.senders.is_met() => {
+                    std::thread::sleep(RETRY);
+                    self.check(&mut stall, "")?;
+                }
                 Err(DrainError::Disconnected { .. }) => {
                     return Err(Failure::Failed(format!(
                         "the receiver has left: {}",
@@ -146,8 +163,8 @@ impl Sending {
     }
 
     /// Whether a receiver is or was there.
-    fn has_receiver(&self) -> bool {
-        self.sender.is_peer_closed()
+    fn has_receiver(&mut self) -> bool {
+        (self.sender.is_peer_closed() && !self.senders.is_met())
             || (self.sender.is_peer_open() && !self.sender.is_peer_dead())
             || self.sent > 0
     }
@@ -160,6 +177,8 @@ impl Sending {
         }
         let what = if self.sender.is_peer_open() && !self.sender.is_peer_dead() {
             "the receiver has received nothing"
+        } else if self.senders.is_met() {
+            "there was no receiver, only another sender,"
         } else {
             "there was no receiver"
         };
