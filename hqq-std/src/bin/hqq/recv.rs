@@ -32,7 +32,7 @@ pub struct Args {
     /// Write a newline after each message
     #[arg(long)]
     lines: bool,
-    /// Buffers in each direction, a power of two [default when creating: 64]
+    /// Buffers in each direction, a power of two from 2 to 16384 [default when creating: 64]
     #[arg(long)]
     buffers: Option<usize>,
     /// Bytes in a buffer, a multiple of 8 [default when creating: 16384]
