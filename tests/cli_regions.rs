@@ -232,3 +232,25 @@ fn help_is_no_error_and_names_the_commands() {
     let version = run(hqq!["--version"]).text();
     assert_eq!(version.trim(), format!("hqq {}", env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn rm_goes_on_and_spares_what_is_no_region() {
+    let (first, second, other) = (Name::new(), Name::new(), Name::new());
+    for name in [&first, &second] {
+        LinkOptions::new()
+            .count(2)
+            .size(8)
+            .create_region(name)
+            .unwrap();
+    }
+    std::fs::write(other.path(), "somebody's").unwrap();
+    let missing = Name::new();
+    let names = hqq!["rm", &*first, &*missing, &*other, &*second];
+    let outcome = Process::start(&mut { names }).wait().with_code(1);
+    outcome.complains(&[&missing, "does not exist", &other, "--force"]);
+    assert!(!first.exists() && !second.exists() && other.exists());
+    let _ = Process::start(&mut hqq!["rm", "--force", &*other])
+        .wait()
+        .with_code(0);
+    assert!(!other.exists());
+}

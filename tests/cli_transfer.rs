@@ -292,6 +292,39 @@ fn receiving_from_nobody_ends() {
 }
 
 #[test]
+fn another_receiver_is_not_the_end_of_the_input() {
+    let name = Name::new();
+    let first = Process::start(&mut hqq![
+        "recv", &*name, "--create", "--wait", "20", "--lines"
+    ]);
+    appears(&name);
+    let second = Process::start(&mut hqq!["recv", &*name, "--wait", "0.3"]).wait();
+    second
+        .with_code(1)
+        .complains(&["no sender came", "only another receiver"]);
+    // The first one waits for a sender still.
+    let send = &mut hqq!["send", &*name, "--lines"];
+    let _ = quietly(Process::start_with(send, input(b"late\n")).wait());
+    assert_eq!(quietly(first.wait()), b"late\n");
+}
+
+#[test]
+fn another_sender_is_not_a_receiver_that_left() {
+    let name = Name::new();
+    let send = &mut hqq!["send", &*name, "--create", "--wait", "20", "--lines"];
+    let first = Process::start_with(send, input(b"kept\n"));
+    appears(&name);
+    let send = &mut hqq!["send", &*name, "--wait", "0.3"];
+    let second = Process::start_with(send, input(b"lost")).wait();
+    second
+        .with_code(1)
+        .complains(&["only another sender", "1 message unread"]);
+    let received = Process::start(&mut hqq!["recv", &*name, "--lines"]).wait();
+    assert_eq!(quietly(received), b"kept\n");
+    let _ = quietly(first.wait());
+}
+
+#[test]
 fn receiving_times_out_when_the_sender_is_silent() {
     let name = Name::new();
     let mut near = LinkOptions::new().count(4).size(64).create(&name).unwrap();

@@ -295,3 +295,20 @@ fn whoever_takes_another_id_leaves_what_a_sender_is_filling() {
     assert_eq!(far.try_recv(&mut [0; SIZE]), Ok(SIZE));
     assert_eq!(far.try_recv(&mut [0; SIZE]), Ok(7));
 }
+
+#[test]
+fn stamps_half_a_counter_apart_keep_nobody_busy() {
+    // What a liar writes for a member that is about to take over its id: as many positions "in
+    // doubt" as there can be.
+    let memory = memory(Delivery::AtLeastOnce, 0);
+    let _other = memory.shared_as(&AttachOptions::new(Role::Secondary));
+    let far_away = Position::new(1).minus(1 << 47);
+    memory.set_stamp(0, reading(Position::new(0), member(2), 0xfd));
+    memory.set_stamp(1, reading(far_away, member(2), 0xfd));
+    let options = AttachOptions::new(Role::Secondary).member(member(2));
+    let joined = memory.shared_as(&options);
+    let mut receiver = joined.receiver();
+    // Each call ends, and so do the messages.
+    let ends = (0..4 * COUNT).any(|_| receive(&mut receiver) == Err(TryRecvError::Empty));
+    assert!(ends);
+}

@@ -343,3 +343,62 @@ fn a_file_wider_than_its_region_is_as_good() {
         .unwrap();
     work(&mut near, &mut far);
 }
+
+#[test]
+fn a_file_with_data_is_not_taken_for_an_empty_one() {
+    let name = Name::new();
+    let len = usize::try_from(4 * Layout::file(4, 64).unwrap().len()).unwrap();
+    for (at, byte) in [(12, 1), (127, 1), (128, 1), (len - 1, 1)] {
+        let mut bytes = vec![0; len];
+        bytes[at] = byte;
+        std::fs::write(name.path(), &bytes).unwrap();
+        let error = small().create_or_open(&name).err().unwrap();
+        let expected = match &error {
+            OpenError::NotEmpty { offset, .. } => *offset == at as u64,
+            OpenError::Attach { .. } => at < 128,
+            _ => false,
+        };
+        assert!(expected, "{error:?}");
+        assert_eq!(std::fs::read(name.path()).unwrap(), bytes);
+    }
+}
+
+#[test]
+fn a_pipe_among_the_regions_holds_nobody_up() {
+    let name = Name::new();
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        name.path(),
+        rustix::fs::FileType::Fifo,
+        mode,
+        0,
+    )
+    .unwrap();
+    let listed = hqq_std::list().unwrap();
+    assert!(listed.iter().all(|region| region.as_str() != &*name));
+    let error = hqq_std::inspect::Snapshot::of_name(&name).err().unwrap();
+    assert!(matches!(error, OpenError::NotAFile { .. }), "{error:?}");
+    let error = small().open(&name).err().unwrap();
+    assert!(matches!(error, OpenError::NotAFile { .. }), "{error:?}");
+}
+
+#[test]
+fn a_longer_file_maps_no_more_than_its_region() {
+    let name = Name::new();
+    small().create_region(&name).unwrap();
+    let file = File::options().write(true).open(name.path()).unwrap();
+    file.set_len(1 << 30).unwrap();
+    let before = name.path().metadata().unwrap().blocks();
+    let mut near = small().prefault(true).open(&name).unwrap();
+    let mut far = small().open(&name).unwrap();
+    work(&mut near, &mut far);
+    assert_eq!(name.path().metadata().unwrap().blocks(), before);
+}
+
+// A half that could be exchanged for another region's would outlive its memory.
+static_assertions::assert_not_impl_any!(hqq_std::Sender: std::ops::DerefMut);
+static_assertions::assert_not_impl_any!(hqq_std::Receiver: std::ops::DerefMut);
+static_assertions::assert_not_impl_any!(
+    hqq_core::Trusted<'static, hqq_std::Sender>: std::ops::DerefMut
+);
