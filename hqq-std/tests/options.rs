@@ -347,7 +347,7 @@ fn a_file_wider_than_its_region_is_as_good() {
 #[test]
 fn a_file_with_data_is_not_taken_for_an_empty_one() {
     let name = Name::new();
-    let len = usize::try_from(4 * Layout::file(4, 64).unwrap().len()).unwrap();
+    let len = 4 * Layout::file(4, 64).unwrap().len();
     for (at, byte) in [(12, 1), (127, 1), (128, 1), (len - 1, 1)] {
         let mut bytes = vec![0; len];
         bytes[at] = byte;
