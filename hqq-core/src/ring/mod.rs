@@ -17,6 +17,7 @@ use crate::region::RingMemory;
 
 /// Why no slot could be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Refused {
     /// Full (for a producer) or empty (for a consumer).
@@ -27,6 +28,7 @@ pub enum Refused {
 
 /// A packet that was claimed for reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Claimed {
     /// Where it lies.
     pub position: Position,

@@ -94,6 +94,7 @@ const fn stamp(sequence: Position, owner: u8, opcode: u8) -> u64 {
 
 /// What a shared producer may do about position `p`, having loaded a slot's stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ForWriting {
     /// T1: claim, by exchanging exactly the loaded stamp for [`writing`].
     Claim,
@@ -119,6 +120,7 @@ pub fn for_writing(word: u64, position: Position, count: usize) -> ForWriting {
 
 /// What a shared consumer may do about position `p`, having loaded a slot's stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum ForReading {
     /// T4: claim, by exchanging exactly the loaded stamp for [`reading`] with this opcode.
     Claim(u8),
