@@ -1,5 +1,6 @@
 //! Links over a region's file: an exclusive one and one that threads share.
 
+mod half;
 mod receiver;
 mod sender;
 mod stdio;
@@ -18,6 +19,7 @@ use crate::error::{DrainError, OpenError, RecvError, SendError};
 use crate::kept::{Kept, SharedSide};
 use crate::trace::event;
 
+pub use half::Half;
 pub use receiver::{Incoming, Receiver};
 pub use sender::Sender;
 

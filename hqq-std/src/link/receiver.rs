@@ -1,19 +1,15 @@
 //! The receiving half, with deadlines.
 
-use std::io;
-use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use hqq_core::link::ReadGrant;
 use hqq_core::ring::Consumer;
 use hqq_core::ring::exclusive::ExclusiveConsumer;
-use hqq_core::{Dynamic, Role, Trusted, TryRecvError};
+use hqq_core::{Dynamic, Trusted, TryRecvError};
 
-use super::sender::checked;
-use crate::attach::{Attachment, SideByte};
-use crate::datagram::LinkAddr;
+use super::Half;
+use crate::attach::SideByte;
 use crate::error::RecvError;
-use crate::kept::Kept;
 use crate::trace::event;
 use crate::wait::{Backoff, poll};
 
@@ -21,60 +17,9 @@ use crate::wait::{Backoff, poll};
 /// the last of its receivers); messages that were not received stay for the next one.
 ///
 /// What can be asked of an [`hqq_core::Receiver`] can be asked of it, too.
-pub struct Receiver<C: Consumer = ExclusiveConsumer<Dynamic>> {
-    core: Kept<hqq_core::Receiver<C>>,
-    timeout: Option<Duration>,
-}
+pub type Receiver<C = ExclusiveConsumer<Dynamic>> = Half<hqq_core::Receiver<C>>;
 
 impl<C: Consumer> Receiver<C> {
-    pub(super) const fn new(core: Kept<hqq_core::Receiver<C>>) -> Self {
-        Self {
-            core,
-            timeout: None,
-        }
-    }
-
-    fn attachment(&self) -> &Attachment {
-        self.core.attachment()
-    }
-
-    /// The role this end has.
-    #[must_use]
-    pub fn role(&self) -> Role {
-        self.attachment().role()
-    }
-
-    /// Where this end is.
-    #[must_use]
-    pub fn local_addr(&self) -> LinkAddr {
-        LinkAddr::new(self.attachment().path(), self.role())
-    }
-
-    /// Where the other end is.
-    #[must_use]
-    pub fn peer_addr(&self) -> LinkAddr {
-        LinkAddr::new(self.attachment().path(), self.role().peer())
-    }
-
-    /// How long receiving calls without a timeout of their own wait; `None` is for ever.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a timeout of zero, as in [`std::net::TcpStream`].
-    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.timeout = checked(timeout)?;
-        Ok(())
-    }
-
-    /// How long receiving calls without a timeout of their own wait.
-    #[must_use]
-    pub const fn timeout(&self) -> Option<Duration> {
-        self.timeout
-    }
-
-    fn backoff(&self) -> Backoff {
-        Backoff::within(self.timeout)
-    }
-
     /// Copies the next message into `buffer` and says how long it is.
     ///
     /// # Errors
@@ -235,14 +180,6 @@ impl<C: Consumer> Receiver<C> {
     pub fn is_peer_dead(&self) -> bool {
         let side = SideByte::new(self.role().peer(), false);
         self.attachment().is_dead(side, || self.core.is_peer_open())
-    }
-}
-
-impl<C: Consumer> Deref for Receiver<C> {
-    type Target = hqq_core::Receiver<C>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.core
     }
 }
 

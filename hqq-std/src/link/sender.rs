@@ -1,18 +1,15 @@
 //! The sending half, with deadlines.
 
-use std::io;
-use std::ops::Deref;
 use std::time::{Duration, Instant};
 
 use hqq_core::link::WriteGrant;
 use hqq_core::ring::Producer;
 use hqq_core::ring::exclusive::ExclusiveProducer;
-use hqq_core::{Dynamic, Role, Trusted, TrySendError};
+use hqq_core::{Dynamic, Trusted, TrySendError};
 
-use crate::attach::{Attachment, SideByte};
-use crate::datagram::LinkAddr;
+use super::Half;
+use crate::attach::SideByte;
 use crate::error::{DrainError, SendError};
-use crate::kept::Kept;
 use crate::trace::event;
 use crate::wait::{Backoff, poll};
 
@@ -20,60 +17,9 @@ use crate::wait::{Backoff, poll};
 /// last of its senders).
 ///
 /// What can be asked of an [`hqq_core::Sender`] can be asked of it, too.
-pub struct Sender<P: Producer = ExclusiveProducer<Dynamic>> {
-    core: Kept<hqq_core::Sender<P>>,
-    timeout: Option<Duration>,
-}
+pub type Sender<P = ExclusiveProducer<Dynamic>> = Half<hqq_core::Sender<P>>;
 
 impl<P: Producer> Sender<P> {
-    pub(super) const fn new(core: Kept<hqq_core::Sender<P>>) -> Self {
-        Self {
-            core,
-            timeout: None,
-        }
-    }
-
-    pub(super) fn attachment(&self) -> &Attachment {
-        self.core.attachment()
-    }
-
-    /// The role this end has.
-    #[must_use]
-    pub fn role(&self) -> Role {
-        self.attachment().role()
-    }
-
-    /// Where this end is.
-    #[must_use]
-    pub fn local_addr(&self) -> LinkAddr {
-        LinkAddr::new(self.attachment().path(), self.role())
-    }
-
-    /// Where the other end is.
-    #[must_use]
-    pub fn peer_addr(&self) -> LinkAddr {
-        LinkAddr::new(self.attachment().path(), self.role().peer())
-    }
-
-    /// How long sending calls without a timeout of their own wait; `None` is for ever.
-    ///
-    /// # Errors
-    /// `InvalidInput` for a timeout of zero, as in [`std::net::TcpStream`].
-    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.timeout = checked(timeout)?;
-        Ok(())
-    }
-
-    /// How long sending calls without a timeout of their own wait.
-    #[must_use]
-    pub const fn timeout(&self) -> Option<Duration> {
-        self.timeout
-    }
-
-    fn backoff(&self) -> Backoff {
-        Backoff::within(self.timeout)
-    }
-
     /// Sends a message, waiting for a free buffer. Empty messages travel, too.
     ///
     /// # Errors
@@ -233,24 +179,5 @@ impl<P: Producer> Sender<P> {
     pub fn is_peer_dead(&self) -> bool {
         let side = SideByte::new(self.role().peer(), true);
         self.attachment().is_dead(side, || self.core.is_peer_open())
-    }
-}
-
-/// A timeout that is not zero.
-pub(super) fn checked(timeout: Option<Duration>) -> io::Result<Option<Duration>> {
-    if timeout.is_some_and(|timeout| timeout.is_zero()) {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a timeout of zero: give a longer one, or use the try_ calls",
-        ));
-    }
-    Ok(timeout)
-}
-
-impl<P: Producer> Deref for Sender<P> {
-    type Target = hqq_core::Sender<P>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.core
     }
 }

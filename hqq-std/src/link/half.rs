@@ -1,0 +1,83 @@
+//! What both halves of a link have in common: where they are, and how long they wait.
+
+use std::io;
+use std::ops::Deref;
+use std::time::Duration;
+
+use hqq_core::Role;
+
+use crate::attach::Attachment;
+use crate::datagram::LinkAddr;
+use crate::kept::Kept;
+use crate::wait::Backoff;
+
+/// A half of a link: a [`Sender`](super::Sender) or a [`Receiver`](super::Receiver).
+pub struct Half<T> {
+    pub(super) core: Kept<T>,
+    timeout: Option<Duration>,
+}
+
+impl<T> Half<T> {
+    pub(super) const fn new(core: Kept<T>) -> Self {
+        Self {
+            core,
+            timeout: None,
+        }
+    }
+
+    pub(super) fn attachment(&self) -> &Attachment {
+        self.core.attachment()
+    }
+
+    /// The role this end has.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.attachment().role()
+    }
+
+    /// Where this end is.
+    #[must_use]
+    pub fn local_addr(&self) -> LinkAddr {
+        LinkAddr::new(self.attachment().path(), self.role())
+    }
+
+    /// Where the other end is.
+    #[must_use]
+    pub fn peer_addr(&self) -> LinkAddr {
+        LinkAddr::new(self.attachment().path(), self.role().peer())
+    }
+
+    /// How long calls without a timeout of their own wait; `None` is for ever.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a timeout of zero, as in [`std::net::TcpStream`].
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a timeout of zero: give a longer one, or use the try_ calls",
+            ));
+        }
+        self.timeout = timeout;
+        Ok(())
+    }
+
+    /// How long calls without a timeout of their own wait.
+    #[must_use]
+    pub const fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff::within(self.timeout)
+    }
+}
+
+// No `DerefMut`: what is kept could be exchanged for what another region keeps.
+impl<T> Deref for Half<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.core
+    }
+}
