@@ -109,7 +109,10 @@ fn start_at(name: &Name, layout: &Layout, start: Position) {
             layout.consumer_counter(direction),
             &start.get().to_le_bytes(),
         );
-        put(layout.released(direction), &start.low().to_le_bytes());
+        put(
+            layout.released(direction).unwrap(),
+            &start.low().to_le_bytes(),
+        );
         for ahead in 0..layout.count() {
             let position = start.plus(ahead);
             let slot = layout.slots(direction) + 64 * position.index(layout.count());

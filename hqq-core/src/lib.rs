@@ -58,9 +58,7 @@ pub mod sync;
 pub mod wait;
 
 pub use counters::Counters;
-pub use layout::{Direction, Dynamic, Fixed, Geometry, Layout, LayoutError, size_of_link};
-#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
-pub use link::SharedLink;
+pub use layout::{Direction, Dynamic, Fixed, Format, Geometry, Layout, LayoutError, size_of_link};
 #[cfg(not(loom))]
 pub use link::Trusted;
 pub use link::{
@@ -68,6 +66,8 @@ pub use link::{
     ReadGrant, Receiver, RecvError, SendError, Sender, StandardLink, TryRecvError, TrySendError,
     WriteGrant,
 };
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+pub use link::{Format1Link, SharedLink};
 pub use member::{Member, Mode, Role};
 pub use position::Position;
 pub use region::{Region, RegionError, StaticRegion};

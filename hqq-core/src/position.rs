@@ -1,4 +1,4 @@
-//! A position of a ring: a 48-bit counter of messages that wraps around.
+//! A position of a ring: a counter of messages that wraps around, of 48 bits (of 64 in format 1).
 
 use core::fmt;
 
@@ -7,6 +7,9 @@ const MASK: u64 = (1 << BITS) - 1;
 
 /// How many messages came before, modulo 2^48. Distances are signed, so that they stay right when
 /// the counter wraps.
+///
+/// In format 1 it is modulo 2^64, see [`Position::of_format_1`]; the arithmetic here is that of
+/// format 2.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Position(u64);
@@ -19,7 +22,14 @@ impl Position {
         Self(value & MASK)
     }
 
-    /// From 0 to 2^48 - 1.
+    /// A position of a format-1 ring: all 64 bits count.
+    #[inline]
+    #[must_use]
+    pub const fn of_format_1(value: u64) -> Self {
+        Self(value)
+    }
+
+    /// From 0 to 2^48 - 1; in format 1 any.
     #[inline]
     #[must_use]
     pub const fn get(self) -> u64 {

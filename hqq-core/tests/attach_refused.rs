@@ -13,9 +13,9 @@ use std::ptr::NonNull;
 use common::Memory;
 use hqq_core::ring::Corruption;
 use hqq_core::ring::stamp;
-use hqq_core::superblock::{MAGIC_FORMAT_1, STATE_INITIALISING};
+use hqq_core::superblock::{STATE_INITIALISING, format1};
 use hqq_core::{
-    AttachError, AttachOptions, Delivery, Direction, DynamicLink, FormatError, Identity,
+    AttachError, AttachOptions, Delivery, Direction, DynamicLink, Format, FormatError, Identity,
     InitOptions, Layout, LayoutError, Position, Region, RegionError, Role, StandardLink,
     initialise,
 };
@@ -80,12 +80,13 @@ fn every_field_of_the_identity_has_its_error() {
     assert!(Identity::parse(&bytes, len).is_ok());
     assert_eq!(Identity::parse(&[0; 128], len), Err(FormatError::Empty));
     assert_eq!(
-        with(0, &MAGIC_FORMAT_1.to_le_bytes()),
-        Err(FormatError::Format1)
+        with(0, &format1::MAGIC.to_le_bytes()),
+        Err(FormatError::State { found: 0x0202 }),
+        "the state of format 2 is none of format 1"
     );
     assert_eq!(
         with(STATE, &le(STATE_INITIALISING)),
-        Err(FormatError::Initialising)
+        Err(FormatError::Initialising { format: Format::V2 })
     );
     assert_eq!(
         with(0, &7_u64.to_le_bytes()),
@@ -336,15 +337,15 @@ fn bytes_must_be_aligned_and_enough() {
 #[cfg(target_has_atomic = "32")]
 fn an_empty_region_is_claimed_once() {
     let memory = Memory::zeroed(Layout::compact(2, 8).unwrap());
-    assert!(hqq_core::try_claim(&memory.region()));
-    assert!(!hqq_core::try_claim(&memory.region()));
+    assert!(hqq_core::try_claim(&memory.region(), Format::V2));
+    assert!(!hqq_core::try_claim(&memory.region(), Format::V2));
     assert_eq!(
         Identity::read(&memory.region()),
-        Err(FormatError::Initialising)
+        Err(FormatError::Initialising { format: Format::V2 })
     );
     initialise(&memory.region(), &memory.layout, &InitOptions::new()).unwrap();
     assert!(Identity::read(&memory.region()).is_ok());
-    assert!(!hqq_core::try_claim(&memory.region()));
+    assert!(!hqq_core::try_claim(&memory.region(), Format::V2));
 }
 
 #[test]

@@ -193,7 +193,7 @@ fn scribble(memory: &Memory, start: u64, step: &Step) {
                 match which % 3 {
                     0 => memory.set64(memory.layout.producer_counter(direction), at.get()),
                     1 => memory.set64(memory.layout.consumer_counter(direction), at.get()),
-                    _ => memory.set32(memory.layout.released(direction), at.low()),
+                    _ => memory.set32(memory.layout.released(direction).unwrap(), at.low()),
                 }
             }
         }

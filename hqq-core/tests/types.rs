@@ -21,7 +21,8 @@ const_assert_eq!(StaticRegion::<2, 8>::LEN, 1920);
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 mod shared {
     use super::*;
-    use hqq_core::ring::shared::{Handle, SharedConsumer, SharedProducer};
+    use hqq_core::ring::Handle;
+    use hqq_core::ring::shared::{SharedConsumer, SharedProducer};
     use hqq_core::{Receiver, Sender, SharedLink};
 
     assert_impl_all!(SharedLink<Dynamic>: Send, Sync);

@@ -132,7 +132,7 @@ mod released {
         for step in [STEP, 1 << 32, 1 << 48] {
             for ahead in 0..2 * COUNT as u64 {
                 let memory = Memory::new(COUNT, SIZE, step - 1);
-                let released = memory.layout.released(Direction::ToSecondary);
+                let released = memory.layout.released(Direction::ToSecondary).unwrap();
                 memory.set32(released, (step + 1 + ahead) as u32);
                 let far = memory.shared(Role::Secondary);
                 let mut receiver = far.receiver();

@@ -271,7 +271,7 @@ impl Memory {
         match which {
             CounterName::W => self.layout.producer_counter(direction),
             CounterName::R => self.layout.consumer_counter(direction),
-            CounterName::Released => self.layout.released(direction),
+            CounterName::Released => self.layout.released(direction).unwrap_or(0),
         }
     }
 

@@ -102,8 +102,12 @@ pub enum TrySendError {
         /// Bytes in a buffer.
         max: usize,
     },
+    /// The message has no bytes, and format 1 has no empty messages.
+    EmptyMessage,
     /// The receiver has closed its half.
     Disconnected,
+    /// The slot that comes next holds what no rule leads to.
+    Corrupt(Corruption),
 }
 
 /// Why a message was not sent, by a call that waits. Nothing was published.
@@ -120,6 +124,8 @@ pub enum SendError {
         /// Bytes in a buffer.
         max: usize,
     },
+    /// The message has no bytes, and format 1 has no empty messages.
+    EmptyMessage,
     /// The receiver has closed its half.
     Disconnected,
     /// The slot that comes next holds what no rule leads to, and kept doing so.
@@ -148,6 +154,8 @@ pub enum TryRecvError {
     Peer(ErrorCode),
     /// The peer sent a packet that breaks the protocol; it was taken out of the ring.
     Malformed(PacketError),
+    /// The slot that comes next holds what no rule leads to.
+    Corrupt(Corruption),
 }
 
 /// Why no message was received, by a call that waits.
@@ -186,6 +194,8 @@ pub enum GrantError {
         /// Bytes in a buffer.
         max: usize,
     },
+    /// No bytes were committed, and format 1 has no empty messages.
+    EmptyMessage,
 }
 
 impl From<Refused> for TrySendError {
@@ -193,6 +203,7 @@ impl From<Refused> for TrySendError {
         match refused {
             Refused::Blocked => Self::Full,
             Refused::Busy => Self::Busy,
+            Refused::Corrupt(corruption) => Self::Corrupt(corruption),
         }
     }
 }
@@ -202,6 +213,7 @@ impl From<Refused> for TryRecvError {
         match refused {
             Refused::Blocked => Self::Empty,
             Refused::Busy => Self::Busy,
+            Refused::Corrupt(corruption) => Self::Corrupt(corruption),
         }
     }
 }
@@ -225,7 +237,9 @@ impl Retry for TrySendError {
         match self {
             Self::Full | Self::Busy => None,
             Self::TooLong { len, max } => Some(SendError::TooLong { len, max }),
+            Self::EmptyMessage => Some(SendError::EmptyMessage),
             Self::Disconnected => Some(SendError::Disconnected),
+            Self::Corrupt(corruption) => Some(SendError::Corrupt(corruption)),
         }
     }
 
@@ -246,6 +260,7 @@ impl Retry for TryRecvError {
             }
             Self::Peer(code) => Some(RecvError::Peer(code)),
             Self::Malformed(error) => Some(RecvError::Malformed(error)),
+            Self::Corrupt(corruption) => Some(RecvError::Corrupt(corruption)),
         }
     }
 
@@ -276,6 +291,8 @@ fn too_small(f: &mut fmt::Formatter<'_>, needed: usize, capacity: usize) -> fmt:
     )
 }
 
+const NO_EMPTY_MESSAGES: &str =
+    "the message is empty, which format 1 cannot carry: send at least one byte";
 const RECEIVER_LEFT: &str =
     "the receiver has closed its half: nobody will read this, open a new link";
 const SENDER_LEFT: &str = "the sender has closed its half and everything it sent was received";
@@ -286,7 +303,9 @@ impl fmt::Display for TrySendError {
             Self::Full => f.write_str("all buffers hold unread messages: try again later, or wait"),
             Self::Busy => f.write_str("other senders were faster: try again"),
             Self::TooLong { len, max } => too_long(f, *len, *max),
+            Self::EmptyMessage => f.write_str(NO_EMPTY_MESSAGES),
             Self::Disconnected => f.write_str(RECEIVER_LEFT),
+            Self::Corrupt(corruption) => corrupt(f, corruption),
         }
     }
 }
@@ -298,6 +317,7 @@ impl fmt::Display for SendError {
                 "no buffer became free in time: the receiver does not keep up, or is not there",
             ),
             Self::TooLong { len, max } => too_long(f, *len, *max),
+            Self::EmptyMessage => f.write_str(NO_EMPTY_MESSAGES),
             Self::Disconnected => f.write_str(RECEIVER_LEFT),
             Self::Corrupt(corruption) => corrupt(f, corruption),
         }
@@ -313,6 +333,7 @@ impl fmt::Display for TryRecvError {
             Self::BufferTooSmall { needed, capacity } => too_small(f, *needed, *capacity),
             Self::Peer(code) => write!(f, "the peer sent an error: {code:?}"),
             Self::Malformed(error) => write!(f, "the peer broke the protocol: {error}"),
+            Self::Corrupt(corruption) => corrupt(f, corruption),
         }
     }
 }
@@ -334,6 +355,7 @@ impl fmt::Display for GrantError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong { len, max } => too_long(f, *len, *max),
+            Self::EmptyMessage => f.write_str(NO_EMPTY_MESSAGES),
         }
     }
 }

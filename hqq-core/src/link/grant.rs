@@ -7,7 +7,7 @@
 
 use core::ops::{Deref, DerefMut};
 
-use super::error::{GrantError, RecvError, SendError, TryRecvError, TrySendError};
+use super::error::{GrantError, RecvError, Retry, SendError, TryRecvError, TrySendError};
 use super::received::Place;
 use super::{ReadGrant, Receiver, Sender, WriteGrant};
 use crate::packet::INLINE_MAX;
@@ -70,10 +70,7 @@ impl<P: Producer> Trusted<'_, Sender<P>> {
         len: usize,
         fill: impl FnOnce(&mut [u8]) -> R,
     ) -> Result<R, TrySendError> {
-        let max = self.0.max_message_size();
-        if len > max {
-            return Err(TrySendError::TooLong { len, max });
-        }
+        self.0.check(len)?;
         Ok(self.try_reserve()?.send_with(len, fill))
     }
 
@@ -87,9 +84,8 @@ impl<P: Producer> Trusted<'_, Sender<P>> {
         wait: &mut impl Wait,
         fill: impl FnOnce(&mut [u8]) -> R,
     ) -> Result<R, SendError> {
-        let max = self.0.max_message_size();
-        if len > max {
-            return Err(SendError::TooLong { len, max });
+        if let Some(error) = self.0.check(len).err().and_then(Retry::settled) {
+            return Err(error);
         }
         Ok(self.reserve(wait)?.send_with(len, fill))
     }
@@ -150,10 +146,11 @@ impl<P: Producer> TrustedWriteGrant<'_, P> {
         self.0.abort(reason);
     }
 
-    /// Sends `len` bytes, at most a buffer, that `fill` writes: in the packet where they fit.
+    /// Sends `len` bytes, which `Sender::check` let pass, that `fill` writes: in the packet where
+    /// they fit.
     fn send_with<R>(mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
         let mut small = [0; INLINE_MAX];
-        if let Some(message) = small.get_mut(..len) {
+        if let Some(message) = small.get_mut(..len).filter(|_| self.0.is_inline(len)) {
             let result = fill(message);
             self.0.commit_inline(message);
             return result;

@@ -8,6 +8,8 @@
 #[cfg(feature = "embedded-io")]
 mod embedded_io;
 mod error;
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+mod format1;
 #[cfg(not(loom))]
 mod grant;
 mod received;
@@ -17,21 +19,25 @@ mod sender;
 use core::ops::ControlFlow;
 
 pub use error::{AttachError, GrantError, RecvError, SendError, TryRecvError, TrySendError};
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+pub use format1::Format1Link;
 #[cfg(not(loom))]
 pub use grant::{Trusted, TrustedReadGrant, TrustedWriteGrant};
 pub use received::{ReadGrant, TryIter};
 pub use receiver::Receiver;
-pub use sender::{REASON_DROPPED, REASON_TOO_LONG, Sender, WriteGrant};
+pub use sender::{REASON_DROPPED, REASON_EMPTY, REASON_TOO_LONG, Sender, WriteGrant};
 
-use crate::layout::{Dynamic, Fixed, Geometry};
+use crate::layout::{Dynamic, Fixed, Format, Geometry, Layout};
 use crate::member::{Member, Mode, Role};
 use crate::region::{Region, RingMemory, SuperblockMemory};
-use crate::ring::exclusive::{ExclusiveConsumer, ExclusiveProducer};
-use crate::ring::join;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
-use crate::ring::shared::{Handle, SharedConsumer, SharedProducer};
+use crate::ring::Handle;
+use crate::ring::exclusive::{ExclusiveConsumer, ExclusiveProducer};
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+use crate::ring::shared::{SharedConsumer, SharedProducer};
+use crate::ring::{Corruption, join};
 use crate::side::{Attached, Presence, Side, SideError};
-use crate::superblock::Identity;
+use crate::superblock::{FormatError, Identity};
 use crate::wait::{Wait, WaitReason, Waiting};
 use error::Retry;
 
@@ -125,25 +131,7 @@ impl<G: Geometry> Taken<G> {
             .identity
             .map_or_else(|| Identity::read(region), Ok)?;
         let layout = &identity.layout;
-        let (count, size) = (layout.count(), layout.size());
-        if let Some((expected_count, expected_size)) = G::EXPECTED {
-            if expected_count != count {
-                return Err(AttachError::Count {
-                    expected: expected_count,
-                    found: count,
-                });
-            }
-            if expected_size != size {
-                return Err(AttachError::Size {
-                    expected: expected_size,
-                    found: size,
-                });
-            }
-        }
-        let truncated = AttachError::Format(crate::FormatError::Truncated {
-            needed: layout.len() as u64,
-            found: region.len() as u64,
-        });
+        let truncated = check_layout::<G>(layout, Format::V2, region)?;
         let ring = |direction| RingMemory::new(region, layout, direction);
         let outgoing = ring(options.role.sends()).ok_or(truncated)?;
         let incoming = ring(options.role.receives()).ok_or(truncated)?;
@@ -174,6 +162,39 @@ impl<G: Geometry> Taken<G> {
             receiving,
         })
     }
+}
+
+/// That `layout` is of `format` and of a geometry that `G` can have. What there is to say should the
+/// region prove too short for it, too.
+fn check_layout<G: Geometry>(
+    layout: &Layout,
+    format: Format,
+    region: &Region,
+) -> Result<AttachError, AttachError> {
+    let found = layout.format();
+    if found != format {
+        let expected = format;
+        return Err(FormatError::OtherFormat { expected, found }.into());
+    }
+    let (count, size) = (layout.count(), layout.size());
+    if let Some((expected_count, expected_size)) = G::EXPECTED {
+        if expected_count != count {
+            return Err(AttachError::Count {
+                expected: expected_count,
+                found: count,
+            });
+        }
+        if expected_size != size {
+            return Err(AttachError::Size {
+                expected: expected_size,
+                found: size,
+            });
+        }
+    }
+    Ok(AttachError::Format(FormatError::Truncated {
+        needed: layout.len() as u64,
+        found: region.len() as u64,
+    }))
 }
 
 /// An endpoint of a region that one thread at a time uses.
@@ -393,16 +414,21 @@ impl<C: crate::ring::Consumer> Receiver<C> {
     }
 }
 
-/// Repeats `attempt` until it settles or `wait` gives up, which is `Err(None)`. `attempt` learns
-/// whether it is the first of the call.
+/// Rounds of waiting after which a ring is looked at for corruption.
+const SUSPICION: u32 = 256;
+
+/// Repeats `attempt` until it settles or `wait` gives up, which is `Err(None)`, or `corruption`
+/// found the same twice, many rounds apart. `attempt` learns whether it is the first of the call.
 #[inline]
 fn wait_until<S, T, E: Retry>(
     state: &mut S,
     wait: &mut impl Wait,
     reason: WaitReason,
     mut attempt: impl FnMut(&mut S, bool) -> Result<T, E>,
+    corruption: impl Fn(&S) -> Option<Corruption>,
 ) -> Result<T, Option<E::Final>> {
     let mut round = 0_u32;
+    let mut suspected = None;
     loop {
         match attempt(state, round == 0).map_err(Retry::settled) {
             Ok(value) => return Ok(value),
@@ -410,6 +436,14 @@ fn wait_until<S, T, E: Retry>(
             Err(None) => {}
         }
         round = round.saturating_add(1);
+        if round.is_multiple_of(SUSPICION) {
+            let found = corruption(state);
+            // Once proves nothing: a 32-bit peer may be between the halves of a stamp.
+            if found.is_some() && found == suspected {
+                return Err(Some(E::timed_out(found)));
+            }
+            suspected = found;
+        }
         if let ControlFlow::Break(()) = wait.wait(&Waiting { reason, round }) {
             return Err(None);
         }

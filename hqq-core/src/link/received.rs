@@ -66,7 +66,7 @@ impl<'a, C: Consumer> ReadGrant<'a, C> {
                 Place::Private(packet.payload().get(current.offset..).unwrap_or_default())
             }
             Bytes::Buffer => Place::Buffer {
-                buffer: self.receiver.side.memory().buffer(current.position),
+                buffer: self.receiver.side.buffers().at(current.position),
                 offset: current.offset,
                 len: current.len,
             },

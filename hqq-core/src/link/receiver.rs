@@ -6,7 +6,7 @@ use super::error::{RecvError, Retry, TryRecvError};
 use super::{ReadGrant, TryIter, wait_until};
 use crate::counters::{Counters, Event};
 use crate::packet::standard::{Standard, decode};
-use crate::packet::{PacketError, StandardInline};
+use crate::packet::{Opcode, PacketError, StandardInline};
 use crate::position::Position;
 use crate::ring::{Claimed, Consumer};
 use crate::wait::{Wait, WaitReason};
@@ -159,13 +159,13 @@ impl<C: Consumer> Receiver<C> {
     /// Buffers in this direction.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.side.memory().count()
+        self.side.buffers().count()
     }
 
     /// Bytes in a buffer: the longest message.
     #[must_use]
     pub fn max_message_size(&self) -> usize {
-        self.side.memory().size()
+        self.side.buffers().size()
     }
 
     /// Whether a message waits now, or the rest of one; on a shared side another receiver may take
@@ -300,23 +300,25 @@ impl<C: Consumer> Receiver<C> {
     /// Reads and checks a claimed packet, each word once; `None` for a tombstone.
     #[inline]
     fn open(&self, claimed: Claimed) -> Result<Option<Current>, TryRecvError> {
-        let memory = self.side.memory();
-        let operands = memory.slot(claimed.position).load_operands();
+        let max = self.side.buffers().size();
+        let operands = self.side.operands(claimed.position);
         let (bytes, len) =
-            match decode(claimed.opcode, &operands).map_err(TryRecvError::Malformed)? {
+            match decode(claimed.header, &operands).map_err(TryRecvError::Malformed)? {
                 Standard::Copy(packet) => {
-                    let len = packet
-                        .check_bounds(memory.size())
-                        .map_err(TryRecvError::Malformed)?;
+                    let len = packet.check_bounds(max).map_err(TryRecvError::Malformed)?;
                     (Bytes::Buffer, len)
+                }
+                Standard::Inline(_) if !self.side.carries_inline() => {
+                    let opcode = Opcode::StandardInline.as_byte();
+                    return Err(TryRecvError::Malformed(PacketError::UnknownOpcode(opcode)));
                 }
                 Standard::Inline(packet) => {
                     let len = packet.payload().len();
-                    if len > memory.size() {
+                    if len > max {
                         return Err(TryRecvError::Malformed(PacketError::Size {
                             size: len as u64,
                             minimum: 0,
-                            maximum: memory.size() as u64,
+                            maximum: max as u64,
                         }));
                     }
                     (Bytes::Inline(packet), len)
@@ -349,8 +351,8 @@ impl<C: Consumer> Receiver<C> {
             }
             Bytes::Buffer => {
                 self.side
-                    .memory()
-                    .buffer(current.position)
+                    .buffers()
+                    .at(current.position)
                     .copy_out(current.offset, to);
             }
         }
@@ -376,7 +378,8 @@ impl<C: Consumer> Receiver<C> {
         wait: &mut impl Wait,
         attempt: impl FnMut(&mut Self, bool) -> Result<T, TryRecvError>,
     ) -> Result<T, RecvError> {
-        match wait_until(self, wait, WaitReason::Message, attempt) {
+        let corruption = |receiver: &Self| receiver.side.corruption();
+        match wait_until(self, wait, WaitReason::Message, attempt, corruption) {
             Ok(value) => Ok(value),
             Err(Some(error)) => Err(error),
             Err(None) => Err(TryRecvError::timed_out(self.side.corruption())),

@@ -11,6 +11,8 @@ use crate::region::Buffer;
 use crate::ring::Producer;
 use crate::wait::{Wait, WaitReason};
 
+/// Tombstone reason: no bytes were committed, where the format has no empty messages.
+pub const REASON_EMPTY: u64 = 2;
 /// Tombstone reason: the sender let go of a reserved buffer.
 pub const REASON_DROPPED: u64 = 6;
 /// Tombstone reason: more bytes were committed than a buffer has.
@@ -89,7 +91,7 @@ impl<P: Producer> Sender<P> {
         Self { side }
     }
 
-    /// Sends `message` if a buffer is free. Empty messages travel, too.
+    /// Sends `message` if a buffer is free. Empty messages travel, too, but not in format 1.
     ///
     /// # Errors
     /// [`TrySendError`]; nothing was published then.
@@ -174,13 +176,13 @@ impl<P: Producer> Sender<P> {
     /// Buffers in this direction.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.side.memory().count()
+        self.side.buffers().count()
     }
 
     /// Bytes in a buffer: the longest message.
     #[must_use]
     pub fn max_message_size(&self) -> usize {
-        self.side.memory().size()
+        self.side.buffers().size()
     }
 
     /// Messages longer than this many bytes are large: they need the Advanced protocol.
@@ -199,7 +201,7 @@ impl<P: Producer> Sender<P> {
     /// that an exclusive receiver was handed counts as received.
     #[must_use]
     pub fn unread(&self) -> usize {
-        crate::ring::unread(self.side.memory(), self.side.next_position())
+        self.side.unread()
     }
 
     /// Whether a message would find room now; on a shared side another sender may take it first.
@@ -242,22 +244,40 @@ impl<P: Producer> Sender<P> {
         }
     }
 
+    /// That a message of `len` bytes can be sent at all.
+    #[inline]
+    pub(super) fn check(&self, len: usize) -> Result<(), TrySendError> {
+        let max = self.max_message_size();
+        if len > max {
+            return Err(TrySendError::TooLong { len, max });
+        }
+        if len == 0 && !self.side.carries_inline() {
+            return Err(TrySendError::EmptyMessage);
+        }
+        Ok(())
+    }
+
+    /// Whether a message of `len` bytes travels in its packet.
+    #[inline]
+    pub(super) fn is_inline(&self, len: usize) -> bool {
+        len <= INLINE_MAX && self.side.carries_inline()
+    }
+
     #[inline]
     fn attempt(&mut self, payload: &impl Payload, first: bool) -> Result<(), TrySendError> {
         let len = payload.len();
-        let max = self.max_message_size();
-        if len > max {
+        if let Err(error) = self.check(len) {
             self.side.count(Event::Error);
-            return Err(TrySendError::TooLong { len, max });
+            return Err(error);
         }
         let position = self.claim(first)?;
-        let copy_id = copy_id(position);
-        if len <= INLINE_MAX {
+        if self.is_inline(len) {
+            let copy_id = self.side.copy_id(position);
             let opcode = Opcode::StandardInline.as_byte();
             self.side
                 .publish(position, opcode, &payload.inline(copy_id));
         } else {
-            payload.copy_to(self.side.memory().buffer(position));
+            payload.copy_to(self.side.buffers().at(position));
             self.publish_copy(position, len);
         }
         self.side.count(Event::Message(len));
@@ -267,7 +287,7 @@ impl<P: Producer> Sender<P> {
     #[inline]
     fn publish_copy(&mut self, position: Position, len: usize) {
         let packet = StandardCopy {
-            copy_id: copy_id(position),
+            copy_id: self.side.copy_id(position),
             slot_index: position.index(self.capacity()) as u64,
             data_size: len as u64,
         };
@@ -275,9 +295,9 @@ impl<P: Producer> Sender<P> {
         self.side.publish(position, opcode, &packet.operands());
     }
 
-    fn tombstone(&self, position: Position, reason: u64) -> [u64; 7] {
+    fn tombstone(&mut self, position: Position, reason: u64) -> [u64; 7] {
         StandardTombstone {
-            copy_id: copy_id(position),
+            copy_id: self.side.copy_id(position),
             slot_index: position.index(self.capacity()) as u64,
             reason: Reason::new(reason),
         }
@@ -289,18 +309,13 @@ impl<P: Producer> Sender<P> {
         wait: &mut impl Wait,
         attempt: impl FnMut(&mut Self, bool) -> Result<T, TrySendError>,
     ) -> Result<T, SendError> {
-        match wait_until(self, wait, WaitReason::Space, attempt) {
+        let corruption = |sender: &Self| sender.side.corruption();
+        match wait_until(self, wait, WaitReason::Space, attempt, corruption) {
             Ok(value) => Ok(value),
             Err(Some(error)) => Err(error),
             Err(None) => Err(TrySendError::timed_out(self.side.corruption())),
         }
     }
-}
-
-/// Messages are numbered by position, so that senders that share a side need no other counter.
-#[inline]
-const fn copy_id(position: Position) -> u64 {
-    position.plus(1).get()
 }
 
 /// A buffer reserved for one message.
@@ -345,13 +360,19 @@ impl<'a, P: Producer> WriteGrant<'a, P> {
     /// Sends the first `len` bytes of the buffer; what was not filled holds older bytes.
     ///
     /// # Errors
-    /// [`GrantError::TooLong`] where a buffer has fewer bytes; a tombstone is sent then.
+    /// [`GrantError::TooLong`] where a buffer has fewer bytes, [`GrantError::EmptyMessage`] for none
+    /// in format 1; a tombstone is sent then.
     pub fn commit(mut self, len: usize) -> Result<(), GrantError> {
         let max = self.capacity();
         if len > max {
             self.publish_tombstone(REASON_TOO_LONG);
             self.sender.side.count(Event::Error);
             return Err(GrantError::TooLong { len, max });
+        }
+        if len == 0 && !self.sender.side.carries_inline() {
+            self.publish_tombstone(REASON_EMPTY);
+            self.sender.side.count(Event::Error);
+            return Err(GrantError::EmptyMessage);
         }
         if len == 0 {
             self.commit_inline(&[]);
@@ -366,7 +387,8 @@ impl<'a, P: Producer> WriteGrant<'a, P> {
     /// Sends `message`, of at most 40 bytes, in the packet instead of the buffer.
     pub(super) fn commit_inline(mut self, message: &[u8]) {
         self.finished = true;
-        let operands = inline(copy_id(self.position), message);
+        let copy_id = self.sender.side.copy_id(self.position);
+        let operands = inline(copy_id, message);
         let opcode = Opcode::StandardInline.as_byte();
         self.sender.side.publish(self.position, opcode, &operands);
         self.sender.side.count(Event::Message(message.len()));
@@ -385,8 +407,12 @@ impl<'a, P: Producer> WriteGrant<'a, P> {
         self.sender.side.count(Event::Tombstone);
     }
 
+    pub(super) fn is_inline(&self, len: usize) -> bool {
+        self.sender.is_inline(len)
+    }
+
     pub(super) fn buffer(&self) -> Buffer<'_> {
-        self.sender.side.memory().buffer(self.position)
+        self.sender.side.buffers().at(self.position)
     }
 }
 

@@ -126,7 +126,7 @@ impl Packet {
             Opcode::Error
             | Opcode::StandardInline
             | Opcode::StandardTombstone
-            | Opcode::StandardCopy => standard::decode(opcode.as_byte(), operands)?.into(),
+            | Opcode::StandardCopy => standard::decode(opcode.as_word(), operands)?.into(),
         })
     }
 

@@ -216,12 +216,13 @@ pub enum Standard {
     Error(ErrorPacket),
 }
 
-/// Decodes a packet of the standard link from its opcode and operands 0–6 (host-order values).
+/// Decodes a packet of the standard link from its word 0 without a stamp, the header, and operands
+/// 0–6 (host-order values).
 ///
 /// # Errors
 ///
 /// [`PacketError::NotStandard`] for a packet of the advanced protocol,
-/// [`PacketError::UnknownOpcode`], or the operand that breaks one of its packet's rules.
+/// [`PacketError::UnknownOpcode`], [`PacketError::ReservedBits`], or the operand that breaks one of its packet's rules.
 ///
 /// ```
 /// use hqq_core::packet::standard::{self, Standard, StandardCopy};
@@ -233,8 +234,8 @@ pub enum Standard {
 /// ```
 // Always: called as a function, it would return each packet through memory.
 #[inline(always)]
-pub fn decode(opcode: u8, operands: &[u64; OPERANDS]) -> Result<Standard, PacketError> {
-    match Opcode::from_byte(opcode)? {
+pub fn decode(header: u64, operands: &[u64; OPERANDS]) -> Result<Standard, PacketError> {
+    match Opcode::from_word(header)? {
         Opcode::StandardCopy => StandardCopy::from_operands(operands).map(Standard::Copy),
         Opcode::StandardInline => StandardInline::from_operands(operands).map(Standard::Inline),
         Opcode::StandardTombstone => {

@@ -176,7 +176,10 @@ fn each_byte_is_a_listed_opcode_or_unknown() {
         } else {
             let unknown = PacketError::UnknownOpcode(byte);
             assert_eq!(Opcode::from_byte(byte), Err(unknown));
-            assert_eq!(standard::decode(byte, &[0; OPERANDS]), Err(unknown));
+            assert_eq!(
+                standard::decode(u64::from(byte), &[0; OPERANDS]),
+                Err(unknown)
+            );
             assert_refused([u64::from(byte), 0, 0, 0, 0, 0, 0, 0], unknown);
         }
     }
@@ -188,7 +191,7 @@ fn each_byte_is_a_listed_opcode_or_unknown() {
 #[test]
 fn the_standard_link_takes_four_opcodes() {
     for opcode in Opcode::ALL {
-        let decoded = standard::decode(opcode.as_byte(), &[1, 1, 0, 0, 0, 0, 0]);
+        let decoded = standard::decode(opcode.as_word(), &[1, 1, 0, 0, 0, 0, 0]);
         let taken = match opcode {
             Opcode::StandardCopy => matches!(decoded, Ok(Standard::Copy(_))),
             Opcode::StandardInline => matches!(decoded, Ok(Standard::Inline(_))),

@@ -4,7 +4,8 @@ use super::Region;
 #[cfg(not(loom))]
 use super::bytes;
 use crate::layout::{
-    Direction, Geometry, IDENTITY, IDENTITY_LEN, LINE, Layout, MEMBER_LEN, MEMBERS, SIDES, ring,
+    Direction, Format, Geometry, IDENTITY, IDENTITY_LEN, LINE, Layout, MEMBER_LEN, MEMBERS, SIDES,
+    ring,
 };
 use crate::member::Member;
 use crate::position::Position;
@@ -107,33 +108,31 @@ impl SuperblockMemory {
 #[derive(Clone, Copy)]
 pub(crate) struct StatusOffset(usize);
 
-/// One ring with its buffers.
+/// The buffers of one direction.
 ///
 /// # Invariants
-/// `geometry.count()` slots from `slots` on, as many buffers of `geometry.size()` bytes from
-/// `buffers` on, and the header at `ring` lie inside `region`; the count is a power of two.
+/// `geometry.count()` buffers of `geometry.size()` bytes from `offset` on lie inside `region`; the
+/// count is a power of two, `offset` and the size are multiples of 8.
 #[derive(Clone)]
-pub(crate) struct RingMemory<G> {
-    region: Region,
-    ring: usize,
-    buffers: usize,
+pub(crate) struct Buffers<G> {
+    pub(super) region: Region,
+    offset: usize,
     geometry: G,
 }
 
-impl<G: Geometry> RingMemory<G> {
-    /// The ring of `direction`; `None` where `layout` is larger than the region or not of this
+impl<G: Geometry> Buffers<G> {
+    /// The buffers of `direction`; `None` where `layout` is larger than the region or not of this
     /// geometry.
-    pub(crate) fn new(region: &Region, layout: &Layout, direction: Direction) -> Option<Self> {
+    pub(super) fn new(region: &Region, layout: &Layout, direction: Direction) -> Option<Self> {
         let geometry = G::matching(layout.count(), layout.size())?;
         (layout.len() <= region.len()).then(|| Self {
             region: region.clone(),
-            ring: layout.ring(direction),
-            buffers: layout.buffers(direction),
+            offset: layout.buffers(direction),
             geometry,
         })
     }
 
-    /// Slots in the ring, a power of two.
+    /// Buffers, and slots, in the ring; a power of two.
     #[inline]
     pub(crate) fn count(&self) -> usize {
         self.geometry.count()
@@ -145,25 +144,73 @@ impl<G: Geometry> RingMemory<G> {
         self.geometry.size()
     }
 
+    /// The buffer that belongs to the slot of `position`.
+    #[inline]
+    pub(crate) fn at(&self, position: Position) -> Buffer<'_> {
+        let index = position.index(self.geometry.count());
+        Buffer {
+            region: &self.region,
+            offset: self.offset + index * self.geometry.size(),
+            len: self.geometry.size(),
+        }
+    }
+}
+
+/// One ring of format 2 with its buffers.
+///
+/// # Invariants
+/// As many slots as there are buffers, from `ring::SLOTS` on, and the header at `ring` lie inside
+/// the region of `buffers`.
+#[derive(Clone)]
+pub(crate) struct RingMemory<G> {
+    buffers: Buffers<G>,
+    ring: usize,
+}
+
+impl<G: Geometry> RingMemory<G> {
+    /// The ring of `direction`; `None` where `layout` is larger than the region, or not of this
+    /// geometry or of format 2.
+    pub(crate) fn new(region: &Region, layout: &Layout, direction: Direction) -> Option<Self> {
+        if layout.format() != Format::V2 {
+            return None;
+        }
+        Some(Self {
+            buffers: Buffers::new(region, layout, direction)?,
+            ring: layout.ring(direction),
+        })
+    }
+
+    /// The buffers beside the ring.
+    #[inline]
+    pub(crate) fn buffers(&self) -> &Buffers<G> {
+        &self.buffers
+    }
+
+    /// Slots in the ring, a power of two.
+    #[inline]
+    pub(crate) fn count(&self) -> usize {
+        self.buffers.count()
+    }
+
     /// `w`, the producers' claim counter.
     #[inline]
     pub(crate) fn w(&self) -> &Counter {
         // SAFETY: the header lies inside the region.
-        unsafe { self.region.counter(self.ring + ring::W) }
+        unsafe { self.buffers.region.counter(self.ring + ring::W) }
     }
 
     /// `r`, the consumers' claim counter.
     #[inline]
     pub(crate) fn r(&self) -> &Counter {
         // SAFETY: the header lies inside the region.
-        unsafe { self.region.counter(self.ring + ring::R) }
+        unsafe { self.buffers.region.counter(self.ring + ring::R) }
     }
 
     /// `released`, the low 32 bits of a position.
     #[inline]
     pub(crate) fn released(&self) -> &SharedU32 {
         // SAFETY: the header lies inside the region.
-        unsafe { self.region.word32(self.ring + ring::RELEASED) }
+        unsafe { self.buffers.region.word32(self.ring + ring::RELEASED) }
     }
 
     /// Zeroes what the header has besides the counters: the wait words and what is reserved.
@@ -173,7 +220,7 @@ impl<G: Geometry> RingMemory<G> {
             if !counters.contains(&offset) {
                 // SAFETY: the header lies inside the region; besides its counters it is made of
                 // 32-bit words.
-                let word = unsafe { self.region.word32(self.ring + offset) };
+                let word = unsafe { self.buffers.region.word32(self.ring + offset) };
                 // Relaxed: published by the region's state.
                 word.store(0, Ordering::Relaxed);
             }
@@ -183,21 +230,10 @@ impl<G: Geometry> RingMemory<G> {
     /// The slot that `position` falls into.
     #[inline]
     pub(crate) fn slot(&self, position: Position) -> Slot<'_> {
-        let index = position.index(self.geometry.count());
+        let index = position.index(self.count());
         Slot {
-            region: &self.region,
+            region: &self.buffers.region,
             offset: self.ring + ring::SLOTS + index * LINE,
-        }
-    }
-
-    /// The buffer that belongs to the slot of `position`.
-    #[inline]
-    pub(crate) fn buffer(&self, position: Position) -> Buffer<'_> {
-        let index = position.index(self.geometry.count());
-        Buffer {
-            region: &self.region,
-            offset: self.buffers + index * self.geometry.size(),
-            len: self.geometry.size(),
         }
     }
 }
@@ -205,11 +241,12 @@ impl<G: Geometry> RingMemory<G> {
 /// One slot.
 ///
 /// # Invariants
-/// `offset` is that of a slot inside `region`.
+/// `offset` is that of a slot inside `region`; its first word is a stamp, or is not used through
+/// this type.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot<'a> {
-    region: &'a Region,
-    offset: usize,
+    pub(super) region: &'a Region,
+    pub(super) offset: usize,
 }
 
 impl<'a> Slot<'a> {

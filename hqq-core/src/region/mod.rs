@@ -9,6 +9,8 @@
 )]
 
 mod bytes;
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+mod format1;
 mod memory;
 #[cfg(loom)]
 mod model;
@@ -18,7 +20,9 @@ mod storage;
 
 use core::fmt;
 
-pub(crate) use memory::{Buffer, RingMemory, Slot, StatusOffset, SuperblockMemory};
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+pub(crate) use format1::{Format1Memory, RingHeader};
+pub(crate) use memory::{Buffer, Buffers, RingMemory, Slot, StatusOffset, SuperblockMemory};
 #[cfg(loom)]
 pub use model::Region;
 #[cfg(not(loom))]

@@ -2,11 +2,11 @@
 
 use super::join::Resume;
 use super::stamp::{self, is_free, is_released, packet_at};
-use super::{Claimed, Consumer, Producer, Refused, Sealed};
+use super::{Claimed, Consumer, Corruption, Producer, Refused, Sealed};
 use crate::counters::{Counters, Event};
 use crate::layout::Geometry;
 use crate::position::Position;
-use crate::region::RingMemory;
+use crate::region::{Buffers, RingMemory};
 use crate::side::Attached;
 use crate::sync::ordering;
 
@@ -44,8 +44,8 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
     type Geometry = G;
 
     #[inline]
-    fn memory(&self) -> &RingMemory<G> {
-        &self.memory
+    fn buffers(&self) -> &Buffers<G> {
+        self.memory.buffers()
     }
 
     #[inline]
@@ -83,8 +83,25 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
     fn cancel(&mut self, _: Position, _: u8, _: &[u64; 7]) {}
 
     #[inline]
-    fn next_position(&self) -> Position {
-        self.position
+    fn copy_id(&mut self, position: Position) -> u64 {
+        super::copy_id(position)
+    }
+
+    #[inline]
+    fn carries_inline(&self) -> bool {
+        true
+    }
+
+    fn unread(&self) -> usize {
+        super::unread(&self.memory, self.position)
+    }
+
+    fn has_room(&self) -> bool {
+        super::has_room(&self.memory, self.position)
+    }
+
+    fn corruption(&self) -> Option<Corruption> {
+        super::corruption(&self.memory, || self.position)
     }
 
     #[inline]
@@ -172,7 +189,7 @@ impl<G: Geometry> ExclusiveConsumer<G> {
                     self.position = position.plus(1);
                     return Some(Claimed {
                         position,
-                        opcode,
+                        header: u64::from(opcode),
                         in_doubt: true,
                     });
                 }
@@ -193,8 +210,8 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     type Geometry = G;
 
     #[inline]
-    fn memory(&self) -> &RingMemory<G> {
-        &self.memory
+    fn buffers(&self) -> &Buffers<G> {
+        self.memory.buffers()
     }
 
     #[inline]
@@ -223,7 +240,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
             .store(self.position.get(), ordering::store_received());
         Ok(Claimed {
             position,
-            opcode,
+            header: u64::from(opcode),
             in_doubt: false,
         })
     }
@@ -257,8 +274,21 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     }
 
     #[inline]
-    fn next_position(&self) -> Position {
-        self.position
+    fn operands(&self, position: Position) -> [u64; 7] {
+        self.memory.slot(position).load_operands()
+    }
+
+    #[inline]
+    fn carries_inline(&self) -> bool {
+        true
+    }
+
+    fn has_packet(&self) -> bool {
+        super::has_packet(&self.memory, self.position)
+    }
+
+    fn corruption(&self) -> Option<Corruption> {
+        super::corruption(&self.memory, || self.position)
     }
 
     fn is_finished(&mut self) -> bool {

@@ -1,19 +1,31 @@
-//! The ring of format 2: who may move a slot from which state to which (PROTOCOL.md, "Ring").
+//! The rings: who may move a slot from which state to which (PROTOCOL.md, "Ring" and "Format 1").
 //!
-//! [`stamp`] has the moves as pure functions; [`exclusive`] and [`shared`] are the two ways to use
-//! a side; `join` finds the place where a ring that is in use goes on. Nothing here knows what
-//! an opcode means.
+//! Format 2: [`stamp`] has the moves as pure functions; [`exclusive`] and [`shared`] are the two
+//! ways to use a side; `join` finds the place where a ring that is in use goes on. [`format1`] is
+//! the other ring. Links use any of them through [`Producer`] and [`Consumer`]; [`Either`] is for
+//! those that learn the format when they open a region. Nothing here knows what an opcode means.
 
+mod either;
 pub mod exclusive;
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+pub mod format1;
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+mod handle;
 pub(crate) mod join;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub mod shared;
 pub mod stamp;
 
+pub use either::Either;
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+use handle::{ConcurrentConsumer, ConcurrentProducer};
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+pub use handle::{Handle, Owned};
+
 use crate::counters::Event;
 use crate::layout::Geometry;
 use crate::position::Position;
-use crate::region::RingMemory;
+use crate::region::{Buffers, RingMemory};
 
 /// Why no slot could be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +36,9 @@ pub enum Refused {
     Blocked,
     /// Other members claimed every slot that was tried; there may be room, or a packet.
     Busy,
+    /// What comes next holds what no rule leads to. Not every ring tells this at once; see
+    /// [`Producer::corruption`] and [`Consumer::corruption`].
+    Corrupt(Corruption),
 }
 
 /// A packet that was claimed for reading.
@@ -32,19 +47,20 @@ pub enum Refused {
 pub struct Claimed {
     /// Where it lies.
     pub position: Position,
-    /// The low byte of its word 0.
-    pub opcode: u8,
+    /// Its word 0 without a stamp: the opcode in the low byte, zeros above it unless the peer broke
+    /// the rules.
+    pub header: u64,
     /// Whether a reader that died may have read it before (at-least-once regions only).
     pub in_doubt: bool,
 }
 
-/// A stamp that belongs to no state the ring can be in.
+/// A stamp, or in format 1 a sequence, that belongs to no state the ring can be in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Corruption {
     /// The position that cannot go on.
     pub position: Position,
-    /// What lies in its slot.
+    /// The stamp or sequence that lies in its slot.
     pub stamp: u64,
 }
 
@@ -60,58 +76,42 @@ pub trait Producer: Sealed {
 
     #[doc(hidden)]
     #[allow(private_interfaces, reason = "sealed, for this crate only")]
-    fn memory(&self) -> &RingMemory<Self::Geometry>;
+    fn buffers(&self) -> &Buffers<Self::Geometry>;
 
-    /// T1, T3x: a position whose slot and buffer are this side's until [`Producer::publish`] or
+    /// A position whose slot and buffer are this side's until [`Producer::publish`] or
     /// [`Producer::cancel`].
     ///
     /// # Errors
     /// [`Refused`], after at most 2N + 8 steps.
     fn try_claim(&mut self) -> Result<Position, Refused>;
 
-    /// T3, T3x: writes the operands, then makes the packet visible.
+    /// Writes the packet, then makes it visible.
     fn publish(&mut self, position: Position, opcode: u8, operands: &[u64; 7]);
 
-    /// Gives a claimed position up: a shared side publishes the packet given, which readers skip;
-    /// an exclusive one had claimed nothing.
+    /// Gives a claimed position up: a side that others share publishes the packet given, which
+    /// readers skip; an exclusive one had claimed nothing.
     fn cancel(&mut self, position: Position, opcode: u8, operands: &[u64; 7]);
 
-    /// The next position that was not claimed yet, as far as this side knows.
-    fn next_position(&self) -> Position;
+    /// The number of the message that is about to be published at `position`.
+    fn copy_id(&mut self, position: Position) -> u64;
 
-    /// Whether the consumers have come and gone.
+    /// Whether packets may carry a message inside, empty ones included.
+    fn carries_inline(&self) -> bool;
+
+    /// Packets of this direction that no consumer has finished with, at most the capacity.
+    fn unread(&self) -> usize;
+
+    /// Whether the consumers have come and gone; `false` where the format does not tell.
     fn is_peer_closed(&self) -> bool;
 
-    /// Whether a consumer is attached now.
+    /// Whether a consumer is attached now; `true` where the format does not tell.
     fn is_peer_open(&self) -> bool;
 
     /// Whether [`Producer::try_claim`] would find room now.
-    fn has_room(&self) -> bool {
-        let (memory, position) = (self.memory(), self.next_position());
-        // Pairs with the Release of T5x.
-        let released = memory
-            .released()
-            .load(crate::sync::ordering::see_released());
-        // Pairs with the Release of T5.
-        let stamp = memory
-            .slot(position)
-            .stamp()
-            .load(crate::sync::ordering::see_free());
-        match stamp::for_writing(stamp, position, memory.count()) {
-            stamp::ForWriting::Claim => true,
-            stamp::ForWriting::ClaimIfReleased => {
-                stamp::is_released(position, released, memory.count())
-            }
-            stamp::ForWriting::Help | stamp::ForWriting::Wait => false,
-        }
-    }
+    fn has_room(&self) -> bool;
 
     /// What stands in the way, where no rule explains it.
-    fn corruption(&self) -> Option<Corruption> {
-        let found = unexplained(self.memory(), self.next_position())?;
-        // On a shared side others may have got on meanwhile; then it proves nothing.
-        (self.next_position() == found.position).then_some(found)
-    }
+    fn corruption(&self) -> Option<Corruption>;
 
     #[doc(hidden)]
     #[allow(private_interfaces, reason = "sealed, for this crate only")]
@@ -128,51 +128,39 @@ pub trait Consumer: Sealed {
 
     #[doc(hidden)]
     #[allow(private_interfaces, reason = "sealed, for this crate only")]
-    fn memory(&self) -> &RingMemory<Self::Geometry>;
+    fn buffers(&self) -> &Buffers<Self::Geometry>;
 
-    /// T4, T4x: a packet that is this side's until [`Consumer::release`].
+    /// A packet that is this side's until [`Consumer::release`].
     ///
     /// # Errors
     /// [`Refused`], after at most 2N + 8 steps.
     fn try_claim(&mut self) -> Result<Claimed, Refused>;
 
-    /// T5, T5x: gives slot and buffer back to the producers.
+    /// The operands of a claimed packet, each read once.
+    fn operands(&self, position: Position) -> [u64; 7];
+
+    /// Gives slot and buffer back to the producers.
     fn release(&mut self, position: Position);
 
     /// Undoes [`Consumer::try_claim`] where the packet was not looked at and that is possible:
-    /// an exclusive side can, a shared one releases.
+    /// an exclusive side can, one that others share releases.
     fn unclaim(&mut self, position: Position);
 
-    /// The next position that was not claimed yet, as far as this side knows.
-    fn next_position(&self) -> Position;
+    /// Whether packets may carry a message inside, empty ones included.
+    fn carries_inline(&self) -> bool;
 
     /// Whether nothing is left and nothing will come: the producers closed, and then neither a
-    /// packet nor one being read was found (C1).
+    /// packet nor one being read was found (C1). `false` where the format does not tell.
     fn is_finished(&mut self) -> bool;
 
-    /// Whether a producer is attached now.
+    /// Whether a producer is attached now; `true` where the format does not tell.
     fn is_peer_open(&self) -> bool;
 
     /// Whether [`Consumer::try_claim`] would find a packet now.
-    fn has_packet(&self) -> bool {
-        let (memory, position) = (self.memory(), self.next_position());
-        // Pairs with the Release of T3 and T3x.
-        let stamp = memory
-            .slot(position)
-            .stamp()
-            .load(crate::sync::ordering::see_published());
-        matches!(
-            stamp::for_reading(stamp, position, memory.count()),
-            stamp::ForReading::Claim(_)
-        )
-    }
+    fn has_packet(&self) -> bool;
 
     /// What stands in the way, where no rule explains it.
-    fn corruption(&self) -> Option<Corruption> {
-        let found = unexplained(self.memory(), self.next_position())?;
-        // On a shared side others may have got on meanwhile; then it proves nothing.
-        (self.next_position() == found.position).then_some(found)
-    }
+    fn corruption(&self) -> Option<Corruption>;
 
     #[doc(hidden)]
     #[allow(private_interfaces, reason = "sealed, for this crate only")]
@@ -180,6 +168,56 @@ pub trait Consumer: Sealed {
 
     /// What this side has counted.
     fn counters(&self) -> crate::Counters;
+}
+
+/// Messages of format 2 are numbered by position, so that senders that share a side need no other
+/// counter.
+#[inline]
+const fn copy_id(position: Position) -> u64 {
+    position.plus(1).get()
+}
+
+/// Whether a producer that comes to `position` next would find room.
+fn has_room<G: Geometry>(memory: &RingMemory<G>, position: Position) -> bool {
+    // Pairs with the Release of T5x.
+    let released = memory
+        .released()
+        .load(crate::sync::ordering::see_released());
+    // Pairs with the Release of T5.
+    let stamp = memory
+        .slot(position)
+        .stamp()
+        .load(crate::sync::ordering::see_free());
+    match stamp::for_writing(stamp, position, memory.count()) {
+        stamp::ForWriting::Claim => true,
+        stamp::ForWriting::ClaimIfReleased => {
+            stamp::is_released(position, released, memory.count())
+        }
+        stamp::ForWriting::Help | stamp::ForWriting::Wait => false,
+    }
+}
+
+/// Whether a consumer that comes to `position` next would find a packet.
+fn has_packet<G: Geometry>(memory: &RingMemory<G>, position: Position) -> bool {
+    // Pairs with the Release of T3 and T3x.
+    let stamp = memory
+        .slot(position)
+        .stamp()
+        .load(crate::sync::ordering::see_published());
+    matches!(
+        stamp::for_reading(stamp, position, memory.count()),
+        stamp::ForReading::Claim(_)
+    )
+}
+
+/// The stamp at the position that `next` says, where no rule explains it and others of a shared
+/// side have not got on meanwhile, which would explain it.
+fn corruption<G: Geometry>(
+    memory: &RingMemory<G>,
+    next: impl Fn() -> Position,
+) -> Option<Corruption> {
+    let found = unexplained(memory, next())?;
+    (next() == found.position).then_some(found)
 }
 
 /// The stamp in the slot of `position`, where no rule explains it.

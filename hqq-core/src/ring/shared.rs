@@ -3,16 +3,16 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use stable_deref_trait::StableDeref;
-
 use super::join::Resume;
 use super::stamp::{self, ForReading, ForWriting, State};
-use super::{Claimed, Consumer, Producer, Refused, Sealed, step_released};
-use crate::counters::{Counters, Event, SharedCounters};
+use super::{
+    Claimed, ConcurrentConsumer, ConcurrentProducer, Corruption, Refused, Sealed, step_released,
+};
+use crate::counters::SharedCounters;
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::RingMemory;
+use crate::region::{Buffers, RingMemory};
 use crate::side::Attached;
 use crate::superblock::Delivery;
 use crate::sync::ordering;
@@ -38,6 +38,24 @@ impl<G: Geometry> SharedProducer<G> {
             counters: SharedCounters::default(),
             side,
         }
+    }
+
+    /// The next position that was not claimed yet; a hint.
+    fn next(&self) -> Position {
+        // Relaxed: a hint.
+        Position::new(self.memory.w().load(Ordering::Relaxed))
+    }
+}
+
+impl<G: Geometry> Sealed for SharedProducer<G> {}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
+    type Geometry = G;
+
+    #[inline]
+    fn buffers(&self) -> &Buffers<G> {
+        self.memory.buffers()
     }
 
     /// T1 and T2.
@@ -85,6 +103,51 @@ impl<G: Geometry> SharedProducer<G> {
         }
         Err(Refused::Busy)
     }
+
+    #[inline]
+    fn publish(&self, position: Position, opcode: u8, operands: &[u64; 7]) {
+        let slot = self.memory.slot(position);
+        slot.store_operands(operands);
+        // T3. Pairs with the Acquire of T4 and T4x.
+        slot.stamp()
+            .store(stamp::published(position, opcode), ordering::publish());
+    }
+
+    #[inline]
+    fn copy_id(&self, position: Position, _: bool) -> u64 {
+        super::copy_id(position)
+    }
+
+    #[inline]
+    fn carries_inline(&self) -> bool {
+        true
+    }
+
+    fn unread(&self) -> usize {
+        super::unread(&self.memory, self.next())
+    }
+
+    #[inline]
+    fn is_peer_closed(&self) -> bool {
+        self.side.is_peer_closed()
+    }
+
+    fn is_peer_open(&self) -> bool {
+        self.side.is_peer_open()
+    }
+
+    fn has_room(&self) -> bool {
+        super::has_room(&self.memory, self.next())
+    }
+
+    fn corruption(&self) -> Option<Corruption> {
+        super::corruption(&self.memory, || self.next())
+    }
+
+    #[inline]
+    fn shared_counters(&self) -> &SharedCounters {
+        &self.counters
+    }
 }
 
 /// The consuming side of a ring, for many threads at once and beside other members.
@@ -119,7 +182,7 @@ impl<G: Geometry> SharedConsumer<G> {
             counters: SharedCounters::default(),
             side,
         };
-        if start != settled || Handle::new(&consumer).has_packet() {
+        if start != settled || consumer.has_packet() {
             consumer.side.heed_earlier_close();
         }
         consumer
@@ -149,7 +212,7 @@ impl<G: Geometry> SharedConsumer<G> {
                 State::Reading(at, owner, opcode) if at == position && owner == self.member => {
                     return Some(Claimed {
                         position,
-                        opcode,
+                        header: u64::from(opcode),
                         in_doubt: true,
                     });
                 }
@@ -157,6 +220,24 @@ impl<G: Geometry> SharedConsumer<G> {
             }
         }
         None
+    }
+
+    /// The next position that was not claimed yet; a hint.
+    fn next(&self) -> Position {
+        // Relaxed: a hint.
+        Position::new(self.memory.r().load(Ordering::Relaxed))
+    }
+}
+
+impl<G: Geometry> Sealed for SharedConsumer<G> {}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
+    type Geometry = G;
+
+    #[inline]
+    fn buffers(&self) -> &Buffers<G> {
+        self.memory.buffers()
     }
 
     /// T4 and T2.
@@ -189,7 +270,7 @@ impl<G: Geometry> SharedConsumer<G> {
                         memory.r().help(position.get(), position.plus(1).get());
                         return Ok(Claimed {
                             position,
-                            opcode,
+                            header: u64::from(opcode),
                             in_doubt: false,
                         });
                     }
@@ -242,124 +323,31 @@ impl<G: Geometry> SharedConsumer<G> {
         // Relaxed: as above.
         drained && settled && Position::new(memory.r().load(Ordering::Relaxed)) == position
     }
-}
-
-/// A thread's way to a shared side: `T` is a reference to it, or an `Arc` (which is
-/// [`StableDeref`] with the features `alloc` or `std` of that crate, `stable_deref_trait`); it always
-/// leads to the same side.
-pub struct Handle<T>(T);
-
-impl<T> Handle<T> {
-    /// A handle to the side that `side` points to.
-    pub const fn new(side: T) -> Self {
-        Self(side)
-    }
-}
-
-impl<T> Sealed for Handle<T> {}
-
-#[allow(private_interfaces, reason = "sealed, for this crate only")]
-impl<G, T> Producer for Handle<T>
-where
-    G: Geometry,
-    T: StableDeref<Target = SharedProducer<G>>,
-{
-    type Geometry = G;
 
     #[inline]
-    fn memory(&self) -> &RingMemory<G> {
-        &self.0.memory
+    fn operands(&self, position: Position) -> [u64; 7] {
+        self.memory.slot(position).load_operands()
     }
 
     #[inline]
-    fn try_claim(&mut self) -> Result<Position, Refused> {
-        self.0.try_claim()
-    }
-
-    #[inline]
-    fn publish(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
-        let slot = self.0.memory.slot(position);
-        slot.store_operands(operands);
-        // T3. Pairs with the Acquire of T4 and T4x.
-        slot.stamp()
-            .store(stamp::published(position, opcode), ordering::publish());
-    }
-
-    fn cancel(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
-        self.publish(position, opcode, operands);
-        self.count(Event::Tombstone);
-    }
-
-    fn next_position(&self) -> Position {
-        // Relaxed: a hint.
-        Position::new(self.0.memory.w().load(Ordering::Relaxed))
-    }
-
-    #[inline]
-    fn is_peer_closed(&self) -> bool {
-        self.0.side.is_peer_closed()
+    fn carries_inline(&self) -> bool {
+        true
     }
 
     fn is_peer_open(&self) -> bool {
-        self.0.side.is_peer_open()
+        self.side.is_peer_open()
+    }
+
+    fn has_packet(&self) -> bool {
+        super::has_packet(&self.memory, self.next())
+    }
+
+    fn corruption(&self) -> Option<Corruption> {
+        super::corruption(&self.memory, || self.next())
     }
 
     #[inline]
-    fn count(&mut self, event: Event) {
-        self.0.counters.add(event);
-    }
-
-    fn counters(&self) -> Counters {
-        self.0.counters.read()
-    }
-}
-
-#[allow(private_interfaces, reason = "sealed, for this crate only")]
-impl<G, T> Consumer for Handle<T>
-where
-    G: Geometry,
-    T: StableDeref<Target = SharedConsumer<G>>,
-{
-    type Geometry = G;
-
-    #[inline]
-    fn memory(&self) -> &RingMemory<G> {
-        &self.0.memory
-    }
-
-    #[inline]
-    fn try_claim(&mut self) -> Result<Claimed, Refused> {
-        self.0.try_claim()
-    }
-
-    #[inline]
-    fn release(&mut self, position: Position) {
-        self.0.release(position);
-    }
-
-    fn unclaim(&mut self, position: Position) {
-        self.0.release(position);
-    }
-
-    fn next_position(&self) -> Position {
-        // Relaxed: a hint.
-        Position::new(self.0.memory.r().load(Ordering::Relaxed))
-    }
-
-    fn is_finished(&mut self) -> bool {
-        self.0.is_finished()
-    }
-
-    fn is_peer_open(&self) -> bool {
-        self.0.side.is_peer_open()
-    }
-
-    #[inline]
-    fn count(&mut self, event: Event) {
-        self.0.counters.add(event);
-    }
-
-    fn counters(&self) -> Counters {
-        self.0.counters.read()
+    fn shared_counters(&self) -> &SharedCounters {
+        &self.counters
     }
 }

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use super::{MAGIC, STATE_READY, VERSION};
-use crate::layout::LayoutError;
+use super::{MAGIC, VERSION};
+use crate::layout::{Direction, Format, LayoutError};
 
 /// Why a region's bytes are not a region that this version can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,15 +13,34 @@ pub enum FormatError {
     /// All zero: nobody has initialised it yet.
     Empty,
     /// Somebody is initialising it, or died doing so.
-    Initialising,
-    /// A region of format 1, as HQQ-Go 1.0 makes them.
-    Format1,
+    Initialising {
+        /// The format it will have.
+        format: Format,
+    },
+    /// A region of another format than asked for, or than this target or type can use.
+    OtherFormat {
+        /// The format asked for.
+        expected: Format,
+        /// The format found.
+        found: Format,
+    },
+    /// The header of a ring is not that of an initialised ring of this region (format 1).
+    Ring {
+        /// Which ring.
+        direction: Direction,
+        /// Which field.
+        field: RingField,
+        /// What it holds.
+        found: u64,
+        /// What it should hold.
+        expected: u64,
+    },
     /// Not a region at all.
     Magic {
         /// The first eight bytes.
         found: u64,
     },
-    /// The state is none of format 2.
+    /// The state is none that the format has.
     State {
         /// The state word.
         found: u32,
@@ -70,6 +89,28 @@ pub enum FormatError {
     },
 }
 
+/// A field of a ring's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum RingField {
+    /// The ring's magic.
+    Magic,
+    /// Its number of slots.
+    Size,
+    /// Its flags, as far as they are known.
+    Flags,
+}
+
+impl fmt::Display for RingField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Magic => "magic",
+            Self::Size => "size",
+            Self::Flags => "flags",
+        })
+    }
+}
+
 impl From<LayoutError> for FormatError {
     fn from(error: LayoutError) -> Self {
         Self::Layout(error)
@@ -79,12 +120,24 @@ impl From<LayoutError> for FormatError {
 impl fmt::Display for FormatError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("the region is empty: initialise it, or wait for its creator"),
-            Self::Initialising => f.write_str(
+            Self::Empty => {
+                f.write_str("the region is empty: initialise it, or wait for its creator")
+            }
+            Self::Initialising { .. } => f.write_str(
                 "the region is being initialised: wait for its creator, or remove it if that died",
             ),
-            Self::Format1 => f.write_str(
-                "the region has format 1 (HQQ-Go 1.0), which this version does not speak: create a region of format 2",
+            Self::OtherFormat { expected, found } => write!(
+                f,
+                "the region has format {found}, not {expected}: ask for format {found}, or make a region of format {expected}"
+            ),
+            Self::Ring {
+                direction,
+                field,
+                found,
+                expected,
+            } => write!(
+                f,
+                "the {field} of the ring {direction} is {found:#x}, not {expected:#x}: it is damaged, remove the region"
             ),
             Self::Magic { found } => write!(
                 f,
@@ -92,11 +145,11 @@ impl fmt::Display for FormatError {
             ),
             Self::State { found } => write!(
                 f,
-                "the region's state is {found:#x}, not ready ({STATE_READY:#x}): it is damaged, remove it"
+                "the region's state is {found:#x}, not ready: it is damaged, remove it"
             ),
             Self::Version { major, minor } => write!(
                 f,
-                "the region has version {major}.{minor}, this program speaks {}.x: use the same version at both ends",
+                "the region has version {major}.{minor}, this program speaks 1.x and {}.x: use the same version at both ends",
                 VERSION.0
             ),
             Self::Checksum { found, computed } => write!(

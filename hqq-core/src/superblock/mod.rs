@@ -2,15 +2,16 @@
 //! (PROTOCOL.md, "Superblock").
 
 mod error;
+pub mod format1;
 
 use core::fmt;
 
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-pub use error::FormatError;
+pub use error::{FormatError, RingField};
 
-use crate::layout::{Direction, IDENTITY_LEN, Layout};
+use crate::layout::{Direction, Format, IDENTITY_LEN, Layout};
 use crate::position::Position;
 use crate::region::{Region, SuperblockMemory};
 use crate::ring::stamp;
@@ -20,8 +21,6 @@ use crate::sync::ordering;
 pub const MAGIC: u64 = 0x4851_515f_5354_4c32;
 /// The magic while its high half is stored and its low half is not: `initialise` goes backwards.
 const MAGIC_HIGH: u64 = MAGIC & !(u32::MAX as u64);
-/// The first eight bytes of a format-1 region (HQQ-Go 1.0).
-pub const MAGIC_FORMAT_1: u64 = 0x4851_515f_5354_4c31;
 /// The version of format 2 that this crate writes: major, minor.
 pub const VERSION: (u32, u32) = (2, 0);
 /// Incompatible features that this crate knows; a region with any other is refused.
@@ -145,14 +144,12 @@ impl Identity {
         if *bytes == [0; IDENTITY_LEN] {
             return Err(FormatError::Empty);
         }
-        // HQQ-Go counts its state 1, 2 and writes the magic late.
-        let early = wire.magic.get() == 0 && matches!(wire.state.get(), 1 | 2);
-        if wire.magic.get() == MAGIC_FORMAT_1 || early {
-            return Err(FormatError::Format1);
+        if format1::is_format_1(bytes) {
+            return format1::parse(bytes, len);
         }
         let ours = matches!(wire.magic.get(), 0 | MAGIC_HIGH | MAGIC);
         if ours && wire.state.get() == STATE_INITIALISING {
-            return Err(FormatError::Initialising);
+            return Err(FormatError::Initialising { format: Format::V2 });
         }
         if wire.magic.get() != MAGIC {
             return Err(FormatError::Magic {
@@ -247,7 +244,12 @@ impl Identity {
         // Again: where it has changed, the words are not all from one state. Pairs as above, as
         // `initialise` stores each of them after it has changed the state.
         if memory.identity(STATE_WORD).load(ordering::see_status()) != state {
-            return Err(FormatError::Initialising);
+            let format = if format1::is_format_1(&bytes) {
+                Format::V1
+            } else {
+                Format::V2
+            };
+            return Err(FormatError::Initialising { format });
         }
         Self::parse(&bytes, len)
     }
@@ -287,7 +289,8 @@ impl InitOptions {
         self
     }
 
-    /// The first position of both rings, for tests of the counters' wrap.
+    /// The first position of both rings, for tests of the counters' wrap; in format 1 a multiple of
+    /// the number of buffers.
     #[must_use]
     pub const fn start(mut self, start: Position) -> Self {
         self.start = start;
@@ -302,12 +305,24 @@ impl InitOptions {
 /// the lock that attaching takes, or has [claimed](try_claim) it.
 ///
 /// # Errors
-/// [`FormatError::Truncated`] where the region is smaller than the layout.
+/// [`FormatError::Truncated`] where the region is smaller than the layout;
+/// [`FormatError::OtherFormat`] for format 1 on targets without 64-bit atomics, which it needs.
+///
+/// In format 1 buffers are zeroed, too, and nothing but the first position is taken from `options`.
 pub fn initialise(
     region: &Region,
     layout: &Layout,
     options: &InitOptions,
 ) -> Result<(), FormatError> {
+    if layout.format() == Format::V1 {
+        #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+        return format1::initialise(region, layout, options.start);
+        #[cfg(not(all(target_has_atomic = "64", not(hqq_narrow))))]
+        return Err(FormatError::OtherFormat {
+            expected: Format::V2,
+            found: Format::V1,
+        });
+    }
     let truncated = FormatError::Truncated {
         needed: layout.len() as u64,
         found: region.len() as u64,
@@ -387,17 +402,20 @@ fn clear_ring(
 }
 
 /// Claims an empty region (all of its state zero) for [`initialise`]; `false` where somebody else
-/// has.
+/// has, which in format 1 may be an HQQ-Go process.
 ///
 /// Not on targets without compare-and-swap: there, who initialises is agreed beforehand.
 #[cfg(target_has_atomic = "32")]
 #[must_use]
-pub fn try_claim(region: &Region) -> bool {
+pub fn try_claim(region: &Region, format: Format) -> bool {
     SuperblockMemory::new(region)
         .identity(STATE_WORD)
         .compare_exchange(
             0,
-            STATE_INITIALISING,
+            match format {
+                Format::V1 => format1::STATE_INITIALISING,
+                Format::V2 => STATE_INITIALISING,
+            },
             // Pairs with nothing: the claimer alone goes on.
             ordering::see_status(),
             ordering::see_status(),

@@ -54,6 +54,14 @@ impl Counter {
             .0
             .compare_exchange(expected, new, Ordering::Relaxed, Ordering::Relaxed);
     }
+
+    /// Claims `expected` by moving the counter on from it (format 1); `false` where somebody else
+    /// has.
+    pub(crate) fn try_claim(&self, expected: u64, order: Ordering) -> bool {
+        self.0
+            .compare_exchange(expected, expected.wrapping_add(1), order, Ordering::Relaxed)
+            .is_ok()
+    }
 }
 
 /// A 32-bit word of the region.

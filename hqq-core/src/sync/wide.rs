@@ -76,6 +76,21 @@ impl Counter {
             Ordering::Relaxed,
         );
     }
+
+    /// Claims `expected` by moving the counter on from it (format 1); `false` where somebody else
+    /// has.
+    #[inline]
+    pub(crate) fn try_claim(&self, expected: u64, order: Ordering) -> bool {
+        counted!(Counter);
+        self.0
+            .compare_exchange(
+                expected.to_le(),
+                expected.wrapping_add(1).to_le(),
+                order,
+                Ordering::Relaxed,
+            )
+            .is_ok()
+    }
 }
 
 /// An operand or eight bytes of payload. Never synchronises: the stamp does.

@@ -145,7 +145,8 @@ impl Memory {
 
     /// `released` of the primary's ring.
     pub(crate) fn released(&self) -> u32 {
-        self.get32(self.layout.released(Direction::ToSecondary))
+        let offset = self.layout.released(Direction::ToSecondary);
+        self.get32(offset.expect("format 2"))
     }
 
     pub(crate) fn assert_canaries(&self) {

@@ -157,7 +157,7 @@ proptest! {
     fn the_standard_link_decodes_what_any_packet_decodes(words in plausible_words()) {
         let [header, operands @ ..] = words;
         if let Ok(opcode) = Opcode::from_word(header) {
-            let narrow = standard::decode(opcode.as_byte(), &operands).map(Packet::from);
+            let narrow = standard::decode(opcode.as_word(), &operands).map(Packet::from);
             if narrow != Err(PacketError::NotStandard(opcode)) {
                 prop_assert_eq!(narrow, Packet::decode(words));
             }

@@ -1,8 +1,17 @@
 //! Where everything lies in a region: `const fn` sizes and offsets (PROTOCOL.md, "Region").
 
+mod error;
+pub mod format1;
+mod geometry;
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 
 use crate::member::{Member, Role};
+
+pub use error::LayoutError;
+pub use geometry::{Dynamic, Fixed, Geometry};
 
 /// A cache line in bytes: a slot, and the unit that one side's words are kept apart by.
 pub const LINE: usize = 64;
@@ -35,6 +44,23 @@ pub(crate) mod ring {
     pub(crate) const SLOTS: usize = 384;
 }
 
+/// How a region is laid out and used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Format {
+    /// That of HQQ-Go 1.0: polled, without end-of-file and without repair.
+    V1 = 1,
+    /// HQQ's own.
+    #[default]
+    V2 = 2,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", *self as u8)
+    }
+}
+
 /// Offsets and sizes of one region, checked: every part lies inside [`Layout::len`].
 ///
 /// # Invariants
@@ -51,6 +77,7 @@ pub(crate) mod ring {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Layout {
+    format: Format,
     count: usize,
     size: usize,
     alignment: usize,
@@ -106,43 +133,61 @@ impl Layout {
         let Some(buffers_len) = count.checked_mul(size) else {
             return too_large;
         };
+        let records_len = MEMBERS + 2 * members * MEMBER_LEN;
+        match Self::place(records_len, ring_len, buffers_len, alignment) {
+            Some((rings, buffers, len)) => Ok(Self {
+                format: Format::V2,
+                count,
+                size,
+                alignment,
+                members,
+                rings,
+                buffers,
+                len,
+            }),
+            None => too_large,
+        }
+    }
+
+    /// Where rings and buffers lie behind `at` bytes, and how many bytes that makes, all rounded
+    /// up to `alignment`; `None` where no address space holds them.
+    const fn place(
+        mut at: usize,
+        ring_len: usize,
+        buffers_len: usize,
+        alignment: usize,
+    ) -> Option<([usize; 2], [usize; 2], usize)> {
         let mut rings = [0; 2];
         let mut buffers = [0; 2];
-        let mut at = MEMBERS + 2 * members * MEMBER_LEN;
         let mut direction = 0;
         while direction < 2 {
             let Some(ring_at) = at.checked_next_multiple_of(alignment) else {
-                return too_large;
+                return None;
             };
             let Some(ring_end) = ring_at.checked_add(ring_len) else {
-                return too_large;
+                return None;
             };
             let Some(buffers_at) = ring_end.checked_next_multiple_of(alignment) else {
-                return too_large;
+                return None;
             };
             let Some(buffers_end) = buffers_at.checked_add(buffers_len) else {
-                return too_large;
+                return None;
             };
             rings[direction] = ring_at;
             buffers[direction] = buffers_at;
             at = buffers_end;
             direction += 1;
         }
-        let Some(len) = at.checked_next_multiple_of(alignment) else {
-            return too_large;
-        };
-        if len > isize::MAX as usize {
-            return too_large;
+        match at.checked_next_multiple_of(alignment) {
+            Some(len) if len <= isize::MAX as usize => Some((rings, buffers, len)),
+            _ => None,
         }
-        Ok(Self {
-            count,
-            size,
-            alignment,
-            members,
-            rings,
-            buffers,
-            len,
-        })
+    }
+
+    /// How the region is laid out and used.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        self.format
     }
 
     /// Buffers in each direction.
@@ -163,7 +208,7 @@ impl Layout {
         self.alignment
     }
 
-    /// Members a role can have.
+    /// Members a role can have; 0 in format 1, which records none.
     #[must_use]
     pub const fn members(&self) -> usize {
         self.members
@@ -182,10 +227,24 @@ impl Layout {
         self.rings[direction as usize]
     }
 
-    /// Where slot 0 of a direction's ring starts; the others follow, 64 bytes each.
+    /// Where slot 0 of a direction's ring starts; the others follow, [`Layout::slot_len`] bytes
+    /// each.
     #[must_use]
     pub const fn slots(&self, direction: Direction) -> usize {
-        self.ring(direction) + ring::SLOTS
+        self.ring(direction)
+            + match self.format {
+                Format::V1 => format1::ring::SLOTS,
+                Format::V2 => ring::SLOTS,
+            }
+    }
+
+    /// Bytes in a slot.
+    #[must_use]
+    pub const fn slot_len(&self) -> usize {
+        match self.format {
+            Format::V1 => format1::SLOT_LEN,
+            Format::V2 => LINE,
+        }
     }
 
     /// Where buffer 0 of a direction starts; the others follow without a gap.
@@ -194,14 +253,17 @@ impl Layout {
         self.buffers[direction as usize]
     }
 
-    /// Where the status word of one side of a direction lies (32 bits).
+    /// Where the status word of one side of a direction lies (32 bits); `None` in format 1.
     #[must_use]
-    pub const fn side(&self, direction: Direction, consumer: bool) -> usize {
-        SIDES + (2 * direction as usize + consumer as usize) * LINE
+    pub const fn side(&self, direction: Direction, consumer: bool) -> Option<usize> {
+        match self.format {
+            Format::V1 => None,
+            Format::V2 => Some(SIDES + (2 * direction as usize + consumer as usize) * LINE),
+        }
     }
 
     /// Where one half of a member's record lies: its status (32 bits), then its process id
-    /// (32 bits). `None` for a member that the table has no room for.
+    /// (32 bits). `None` for a member that the table has no room for, and in format 1.
     #[must_use]
     pub const fn member(&self, role: Role, member: Member, consumer: bool) -> Option<usize> {
         let at = member.get() as usize - 1;
@@ -215,19 +277,30 @@ impl Layout {
     /// Where the producers' claim counter `w` of a direction lies.
     #[must_use]
     pub const fn producer_counter(&self, direction: Direction) -> usize {
-        self.ring(direction) + ring::W
+        self.ring(direction)
+            + match self.format {
+                Format::V1 => format1::ring::W,
+                Format::V2 => ring::W,
+            }
     }
 
     /// Where the consumers' claim counter `r` of a direction lies.
     #[must_use]
     pub const fn consumer_counter(&self, direction: Direction) -> usize {
-        self.ring(direction) + ring::R
+        self.ring(direction)
+            + match self.format {
+                Format::V1 => format1::ring::R,
+                Format::V2 => ring::R,
+            }
     }
 
-    /// Where `released` of a direction lies (32 bits).
+    /// Where `released` of a direction lies (32 bits); `None` in format 1.
     #[must_use]
-    pub const fn released(&self, direction: Direction) -> usize {
-        self.ring(direction) + ring::RELEASED
+    pub const fn released(&self, direction: Direction) -> Option<usize> {
+        match self.format {
+            Format::V1 => None,
+            Format::V2 => Some(self.ring(direction) + ring::RELEASED),
+        }
     }
 }
 
@@ -270,193 +343,5 @@ impl fmt::Display for Direction {
             Self::ToSecondary => "primary to secondary",
             Self::ToPrimary => "secondary to primary",
         })
-    }
-}
-
-/// Which geometry a region cannot have, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum LayoutError {
-    /// The number of buffers is not a power of two from 2 to 16384.
-    Count {
-        /// The number asked for.
-        count: usize,
-    },
-    /// The buffer size is not a multiple of 8 from 8 to 4294967288.
-    Size {
-        /// The size asked for, in bytes.
-        size: usize,
-    },
-    /// The alignment is not a power of two from 64 to 2^30.
-    Alignment {
-        /// The alignment asked for, in bytes.
-        alignment: usize,
-    },
-    /// The number of members is not from 1 to 254.
-    Members {
-        /// The number asked for.
-        members: usize,
-    },
-    /// The whole does not fit this target's address space.
-    TooLarge {
-        /// Buffers asked for.
-        count: usize,
-        /// Bytes a buffer asked for.
-        size: usize,
-    },
-}
-
-impl fmt::Display for LayoutError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Count { count } => write!(
-                f,
-                "{count} buffers: choose a power of two from {MIN_COUNT} to {MAX_COUNT}"
-            ),
-            Self::Size { size } => write!(
-                f,
-                "buffers of {size} bytes: choose a multiple of {SIZE_STEP} from {SIZE_STEP} to {MAX_SIZE}"
-            ),
-            Self::Alignment { alignment } => write!(
-                f,
-                "parts aligned to {alignment} bytes: choose a power of two from {LINE} to {}",
-                1 << 30
-            ),
-            Self::Members { members } => {
-                write!(f, "{members} members a role: choose 1 to {MAX_MEMBERS}")
-            }
-            Self::TooLarge { count, size } => write!(
-                f,
-                "{count} buffers of {size} bytes do not fit the address space: choose fewer or smaller ones"
-            ),
-        }
-    }
-}
-
-impl core::error::Error for LayoutError {}
-
-/// Buffer count and size of a link: known at compile time ([`Fixed`]) or read from the region
-/// ([`Dynamic`]). The code above it is the same.
-pub trait Geometry: Copy + Send + Sync + 'static + sealed::Sealed {
-    /// The only count and size this type can have, where that is so.
-    const EXPECTED: Option<(usize, usize)>;
-
-    /// The geometry for a region with this count and size, or `None` where the type has another.
-    fn matching(count: usize, size: usize) -> Option<Self>;
-    /// Buffers in each direction, a power of two.
-    fn count(&self) -> usize;
-    /// Bytes in each buffer.
-    fn size(&self) -> usize;
-}
-
-mod sealed {
-    pub trait Sealed {}
-}
-
-/// A geometry that the compiler knows: `COUNT` buffers of `SIZE` bytes in each direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Fixed<const COUNT: usize, const SIZE: usize>;
-
-impl<const COUNT: usize, const SIZE: usize> Fixed<COUNT, SIZE> {
-    /// The compact layout of this geometry; a geometry that no region can have does not compile.
-    pub const LAYOUT: Layout = match Layout::compact(COUNT, SIZE) {
-        Ok(layout) => layout,
-        Err(_) => panic!("COUNT must be a power of two from 2 to 16384, SIZE a multiple of 8"),
-    };
-}
-
-impl<const COUNT: usize, const SIZE: usize> sealed::Sealed for Fixed<COUNT, SIZE> {}
-
-impl<const COUNT: usize, const SIZE: usize> Geometry for Fixed<COUNT, SIZE> {
-    const EXPECTED: Option<(usize, usize)> = Some((COUNT, SIZE));
-
-    #[inline]
-    fn matching(count: usize, size: usize) -> Option<Self> {
-        (count == Self::LAYOUT.count && size == Self::LAYOUT.size).then_some(Self)
-    }
-
-    #[inline]
-    fn count(&self) -> usize {
-        COUNT
-    }
-
-    #[inline]
-    fn size(&self) -> usize {
-        SIZE
-    }
-}
-
-/// A geometry known at run time only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Dynamic {
-    count: usize,
-    size: usize,
-}
-
-impl sealed::Sealed for Dynamic {}
-
-impl Geometry for Dynamic {
-    const EXPECTED: Option<(usize, usize)> = None;
-
-    #[inline]
-    fn matching(count: usize, size: usize) -> Option<Self> {
-        Some(Self { count, size })
-    }
-
-    #[inline]
-    fn count(&self) -> usize {
-        self.count
-    }
-
-    #[inline]
-    fn size(&self) -> usize {
-        self.size
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn golden_offsets() {
-        let file = Layout::file(64, 16384).unwrap();
-        assert_eq!(file.ring(Direction::ToSecondary), 16384);
-        assert_eq!(file.buffers(Direction::ToSecondary), 16384 + 8192);
-        assert_eq!(file.len(), 16384 + 2 * (8192 + 64 * 16384));
-        let small = Layout::compact(2, 8).unwrap();
-        assert_eq!(small.ring(Direction::ToSecondary), 768);
-        assert_eq!(small.slots(Direction::ToSecondary), 1152);
-        assert_eq!(small.buffers(Direction::ToSecondary), 1280);
-        assert_eq!(small.ring(Direction::ToPrimary), 1344);
-        assert_eq!(small.len(), 1920);
-    }
-
-    #[test]
-    fn every_bound_is_its_own_error() {
-        assert_eq!(Layout::compact(3, 8), Err(LayoutError::Count { count: 3 }));
-        assert_eq!(Layout::compact(1, 8), Err(LayoutError::Count { count: 1 }));
-        assert_eq!(
-            Layout::compact(32768, 8),
-            Err(LayoutError::Count { count: 32768 })
-        );
-        assert_eq!(Layout::compact(2, 12), Err(LayoutError::Size { size: 12 }));
-        assert_eq!(Layout::compact(2, 0), Err(LayoutError::Size { size: 0 }));
-        assert_eq!(
-            Layout::new(2, 8, 32, 1),
-            Err(LayoutError::Alignment { alignment: 32 })
-        );
-        assert_eq!(
-            Layout::new(2, 8, 64, 255),
-            Err(LayoutError::Members { members: 255 })
-        );
-        #[cfg(target_pointer_width = "32")]
-        assert!(matches!(
-            Layout::compact(16384, MAX_SIZE),
-            Err(LayoutError::TooLarge { .. })
-        ));
     }
 }

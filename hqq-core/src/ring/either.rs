@@ -1,0 +1,157 @@
+//! A side of one ring or of another, for links that learn the format when they open a region.
+
+use super::{Claimed, Consumer, Corruption, Producer, Refused, Sealed};
+use crate::counters::{Counters, Event};
+use crate::position::Position;
+use crate::region::Buffers;
+
+/// One of two sides of the same geometry.
+pub enum Either<A, B> {
+    /// The first kind.
+    First(A),
+    /// The second kind.
+    Second(B),
+}
+
+impl<A, B> Sealed for Either<A, B> {}
+
+/// The same call on whichever side it is.
+macro_rules! either {
+    ($either:expr, $side:ident => $call:expr) => {
+        match $either {
+            Self::First($side) => $call,
+            Self::Second($side) => $call,
+        }
+    };
+}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<A, B> Producer for Either<A, B>
+where
+    A: Producer,
+    B: Producer<Geometry = A::Geometry>,
+{
+    type Geometry = A::Geometry;
+
+    #[inline]
+    fn buffers(&self) -> &Buffers<A::Geometry> {
+        either!(self, side => side.buffers())
+    }
+
+    #[inline]
+    fn try_claim(&mut self) -> Result<Position, Refused> {
+        either!(self, side => side.try_claim())
+    }
+
+    #[inline]
+    fn publish(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
+        either!(self, side => side.publish(position, opcode, operands));
+    }
+
+    fn cancel(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
+        either!(self, side => side.cancel(position, opcode, operands));
+    }
+
+    #[inline]
+    fn copy_id(&mut self, position: Position) -> u64 {
+        either!(self, side => side.copy_id(position))
+    }
+
+    #[inline]
+    fn carries_inline(&self) -> bool {
+        either!(self, side => side.carries_inline())
+    }
+
+    fn unread(&self) -> usize {
+        either!(self, side => side.unread())
+    }
+
+    #[inline]
+    fn is_peer_closed(&self) -> bool {
+        either!(self, side => side.is_peer_closed())
+    }
+
+    fn is_peer_open(&self) -> bool {
+        either!(self, side => side.is_peer_open())
+    }
+
+    fn has_room(&self) -> bool {
+        either!(self, side => side.has_room())
+    }
+
+    fn corruption(&self) -> Option<Corruption> {
+        either!(self, side => side.corruption())
+    }
+
+    #[inline]
+    fn count(&mut self, event: Event) {
+        either!(self, side => side.count(event));
+    }
+
+    fn counters(&self) -> Counters {
+        either!(self, side => side.counters())
+    }
+}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<A, B> Consumer for Either<A, B>
+where
+    A: Consumer,
+    B: Consumer<Geometry = A::Geometry>,
+{
+    type Geometry = A::Geometry;
+
+    #[inline]
+    fn buffers(&self) -> &Buffers<A::Geometry> {
+        either!(self, side => side.buffers())
+    }
+
+    #[inline]
+    fn try_claim(&mut self) -> Result<Claimed, Refused> {
+        either!(self, side => side.try_claim())
+    }
+
+    #[inline]
+    fn operands(&self, position: Position) -> [u64; 7] {
+        either!(self, side => side.operands(position))
+    }
+
+    #[inline]
+    fn release(&mut self, position: Position) {
+        either!(self, side => side.release(position));
+    }
+
+    fn unclaim(&mut self, position: Position) {
+        either!(self, side => side.unclaim(position));
+    }
+
+    #[inline]
+    fn carries_inline(&self) -> bool {
+        either!(self, side => side.carries_inline())
+    }
+
+    fn is_finished(&mut self) -> bool {
+        either!(self, side => side.is_finished())
+    }
+
+    fn is_peer_open(&self) -> bool {
+        either!(self, side => side.is_peer_open())
+    }
+
+    fn has_packet(&self) -> bool {
+        either!(self, side => side.has_packet())
+    }
+
+    fn corruption(&self) -> Option<Corruption> {
+        either!(self, side => side.corruption())
+    }
+
+    #[inline]
+    fn count(&mut self, event: Event) {
+        either!(self, side => side.count(event));
+    }
+
+    fn counters(&self) -> Counters {
+        either!(self, side => side.counters())
+    }
+}
