@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hqq_core::link::AttachOptions;
 use hqq_core::side::{SideError, SideState};
-use hqq_core::{AttachError, Member, Mode, Presence, Region, Role};
+use hqq_core::{AttachError, Format, Member, Mode, Presence, Region, Role};
 
 use crate::error::OpenError;
 use crate::mapping::Mapping;
@@ -55,6 +55,7 @@ pub(crate) fn member_byte(role: Role, member: Member) -> i32 {
 pub(crate) struct Attachment {
     path: PathBuf,
     role: Role,
+    format: Format,
     locks: ByteLocks,
     /// Threads share the description, and so its locks; this keeps them apart.
     leaving: Mutex<()>,
@@ -62,12 +63,33 @@ pub(crate) struct Attachment {
 }
 
 impl Attachment {
+    fn new(
+        path: PathBuf,
+        role: Role,
+        format: Format,
+        locks: ByteLocks,
+        mapping: Mapping,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            path,
+            role,
+            format,
+            locks,
+            leaving: Mutex::new(()),
+            _mapping: mapping,
+        })
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     pub(crate) const fn role(&self) -> Role {
         self.role
+    }
+
+    pub(crate) const fn format(&self) -> Format {
+        self.format
     }
 
     /// A descriptor of the region's file with a description of its own.
@@ -83,9 +105,10 @@ impl Attachment {
     }
 
     /// Whether a side that is recorded as open has no member that lives. `false` where that cannot
-    /// be told: on this system, or while somebody takes or leaves a side.
+    /// be told: on this system, in format 1 (HQQ-Go takes no locks), or while somebody takes or
+    /// leaves a side.
     pub(crate) fn is_dead(&self, side: SideByte, is_open: impl FnOnce() -> bool) -> bool {
-        if !ByteLocks::TELL_LIFE {
+        if !ByteLocks::TELL_LIFE || self.format == Format::V1 {
             return false;
         }
         let Ok(_guard) = self.leaving.try_lock() else {
@@ -159,13 +182,24 @@ impl Endpoint {
             locks,
             mapping,
             identity,
+            initialised: _,
         } = ready;
         // SAFETY: the mapping moves into the attachment; the invariant of `Endpoint` keeps that
         // alive for as long as anything made from the region.
         let region = unsafe { mapping.region() }.map_err(unusable(&path))?;
         let of_io = |error| OpenError::of_io(path.clone(), "lock", error);
+        let format = identity.layout.format();
         let mut refused = None;
         for role in roles.iter().copied() {
+            if format == Format::V1 {
+                share_role(&locks, role).map_err(of_io)?;
+                let options = AttachOptions::new(role).identity(identity);
+                return Ok(Self {
+                    attachment: Attachment::new(path, role, format, locks, mapping),
+                    region,
+                    options,
+                });
+            }
             let taken = match take_role(&locks, &region, role, mode).map_err(of_io)? {
                 Ok(taken) => taken,
                 Err(error) => {
@@ -183,15 +217,8 @@ impl Endpoint {
                 .member(member)
                 .pid(std::process::id())
                 .presence(sending, receiving);
-            let attachment = Arc::new(Attachment {
-                path,
-                role,
-                locks,
-                leaving: Mutex::new(()),
-                _mapping: mapping,
-            });
             return Ok(Self {
-                attachment,
+                attachment: Attachment::new(path, role, format, locks, mapping),
                 region,
                 options,
             });
@@ -246,6 +273,15 @@ fn take_role(
         }
     }
     Ok(Ok(presences))
+}
+
+/// Shares both side bytes of a role, for people to see who is there: in format 1 nothing hangs on
+/// them.
+fn share_role(locks: &ByteLocks, role: Role) -> io::Result<()> {
+    for consumer in [false, true] {
+        locks.try_lock(SideByte::new(role, consumer).0, LockKind::Read)?;
+    }
+    Ok(())
 }
 
 /// Takes the byte of the first member of the role that is free.

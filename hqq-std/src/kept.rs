@@ -76,10 +76,6 @@ impl<T> SharedSide<T> {
     pub(crate) fn new(kept: Kept<T>) -> Self {
         Self(Arc::new(kept))
     }
-
-    pub(crate) fn attachment(&self) -> &Arc<Attachment> {
-        self.0.attachment()
-    }
 }
 
 impl<T> Clone for SharedSide<T> {

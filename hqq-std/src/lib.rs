@@ -49,7 +49,7 @@ pub mod wait;
 pub use datagram::LinkAddr;
 pub use error::{DrainError, Error, OpenError, RecvError, SendError};
 pub use hqq_core::{
-    Counters, Delivery, Direction, Dynamic, Member, Mode, Role, TryRecvError, TrySendError,
+    Counters, Delivery, Direction, Dynamic, Format, Member, Mode, Role, TryRecvError, TrySendError,
 };
 pub use link::{Receiver, Sender, SharedLink, SharedReceiver, SharedSender, StandardLink};
 pub use name::{RegionName, list, unlink};

@@ -10,18 +10,21 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hqq_core::{
-    AttachError, FormatError, Identity, InitOptions, Layout, Region, RegionError, initialise,
+    AttachError, Format, FormatError, Identity, InitOptions, Layout, Region, RegionError,
+    initialise,
 };
 
 use crate::attach::lock;
 use crate::error::OpenError;
 use crate::mapping::Mapping;
 use crate::sys::ByteLocks;
-use crate::wait::Backoff;
+use crate::wait::{Backoff, poll};
 
 /// What the options ask of a region.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    /// The format, where the caller said which.
+    pub(crate) format: Option<Format>,
     /// Buffers, where the caller said how many.
     pub(crate) count: Option<usize>,
     /// Bytes a buffer, where the caller said how many.
@@ -42,6 +45,8 @@ pub(crate) struct Ready {
     pub(crate) locks: ByteLocks,
     pub(crate) mapping: Mapping,
     pub(crate) identity: Identity,
+    /// Whether this call made the region ready.
+    pub(crate) initialised: bool,
 }
 
 /// Locks, measures, maps and, where that is asked for, initialises a region's file.
@@ -56,7 +61,26 @@ pub(crate) fn prepare(file: File, path: PathBuf, request: &Request) -> Result<Re
         }
         Err(error) => return Err(OpenError::of_io(path, "lock", error)),
     }
-    let identity = identify(locks.file(), &path, request)?;
+    let backoff = Backoff::within(Some(request.patience.saturating_sub(started.elapsed())));
+    let mut last = None;
+    let identified = poll(backoff, || {
+        let result = identify(locks.file(), &path, request);
+        match &result {
+            // An HQQ-Go process may be at it: it does not know of ATTACH.
+            Err(error) if is_under_way(error, request) => {
+                last = Some(result);
+                None
+            }
+            _ => Some(result),
+        }
+    });
+    let (identity, initialised) = match (identified, last) {
+        (Some(result), _) | (None, Some(result)) => result?,
+        (None, None) => {
+            let waited = started.elapsed();
+            return Err(OpenError::Busy { path, waited });
+        }
+    };
     check_geometry(&identity, &path, request)?;
     let len = identity.layout.len();
     let of_io = |action| {
@@ -74,11 +98,32 @@ pub(crate) fn prepare(file: File, path: PathBuf, request: &Request) -> Result<Re
         locks,
         mapping,
         identity,
+        initialised,
     })
 }
 
-/// What the file says it is, after initialising it where that is asked for.
-fn identify(file: &File, path: &Path, request: &Request) -> Result<Identity, OpenError> {
+/// Whether a process that does not know of ATTACH may be making the region: one of HQQ-Go makes an
+/// empty file, gives it its length, and then initialises it.
+const fn is_under_way(error: &OpenError, request: &Request) -> bool {
+    match error {
+        OpenError::Attach {
+            error:
+                AttachError::Format(FormatError::Initialising {
+                    format: Format::V1, ..
+                }),
+            ..
+        } => true,
+        OpenError::Truncated { found: 0, .. }
+        | OpenError::Attach {
+            error: AttachError::Format(FormatError::Empty),
+            ..
+        } => matches!(request.format, Some(Format::V1)),
+        _ => false,
+    }
+}
+
+/// What the file says it is, after initialising it where that is asked for; and whether it was.
+fn identify(file: &File, path: &Path, request: &Request) -> Result<(Identity, bool), OpenError> {
     let of_io = |action| move |error| OpenError::of_io(path.to_owned(), action, error);
     let length = || {
         file.metadata()
@@ -116,11 +161,16 @@ fn identify(file: &File, path: &Path, request: &Request) -> Result<Identity, Ope
     // SAFETY: `start` lives until this function ends, and nothing made from the region leaves it.
     let region = unsafe { start.region() }.map_err(unusable(path))?;
     match (Identity::read_within(&region, found), &request.initialise) {
-        (Ok(identity), _) => Ok(identity),
+        (Ok(identity), _) => Ok((identity, false)),
         // ATTACH is held, so whoever began to initialise a region of format 2 is dead; but an
         // HQQ-Go process, which does not know that lock, may be taking an empty one.
         (
-            Err(error @ (FormatError::Empty | FormatError::Initialising)),
+            Err(
+                error @ (FormatError::Empty
+                | FormatError::Initialising {
+                    format: Format::V2, ..
+                }),
+            ),
             Some((layout, options)),
         ) => {
             let needed = layout.len() as u64;
@@ -129,15 +179,17 @@ fn identify(file: &File, path: &Path, request: &Request) -> Result<Identity, Ope
             }
             if error == FormatError::Empty {
                 check_zero(file, path, found)?;
-                if !hqq_core::try_claim(&region) {
-                    return Err(refused(FormatError::Initialising));
+                if !hqq_core::try_claim(&region, layout.format()) {
+                    let format = Format::V1;
+                    return Err(refused(FormatError::Initialising { format }));
                 }
             }
             let whole = Mapping::new(file, layout.len(), false).map_err(of_io("map"))?;
             // SAFETY: as above, with `whole`.
             let region: Region = unsafe { whole.region() }.map_err(unusable(path))?;
             initialise(&region, layout, options).map_err(refused)?;
-            Identity::read(&region).map_err(refused)
+            let identity = Identity::read(&region).map_err(refused)?;
+            Ok((identity, true))
         }
         (Err(error), _) => Err(refused(error)),
     }
@@ -165,9 +217,14 @@ fn check_zero(file: &File, path: &Path, len: u64) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// That the region has the geometry asked for, where one was.
+/// That the region has the format and the geometry asked for, where one was.
 fn check_geometry(identity: &Identity, path: &Path, request: &Request) -> Result<(), OpenError> {
     let (count, size) = (identity.layout.count(), identity.layout.size());
+    let found = identity.layout.format();
+    if let Some(expected) = request.format.filter(|expected| *expected != found) {
+        let error = FormatError::OtherFormat { expected, found };
+        return Err(OpenError::attach(path, error));
+    }
     if let Some(expected) = request.count.filter(|expected| *expected != count) {
         let found = count;
         return Err(OpenError::attach(

@@ -224,6 +224,22 @@ impl<G: Geometry> Link<G> {
     /// # Errors
     /// [`AttachError`], one kind for each way the region may not fit.
     pub fn attach(region: Region, options: &AttachOptions) -> Result<Self, AttachError> {
+        let (producer, consumer) = Self::attach_sides(region, options)?;
+        Ok(Self {
+            sender: Sender::new(producer),
+            receiver: Receiver::new(consumer),
+        })
+    }
+
+    /// As [`Link::attach`], the two sides alone: for senders and receivers that wrap them, such as
+    /// in [`Either`](crate::ring::Either).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn attach_sides(
+        region: Region,
+        options: &AttachOptions,
+    ) -> Result<(ExclusiveProducer<G>, ExclusiveConsumer<G>), AttachError> {
         let taken = Taken::<G>::new(&region, options, Mode::Exclusive)?;
         let corrupt = |direction| {
             move |corruption| AttachError::Corrupt {
@@ -241,12 +257,10 @@ impl<G: Geometry> Link<G> {
         )
         .map_err(corrupt(role.receives()))?;
         let (sending, receiving) = (taken.sending.0.kept(), taken.receiving.0.kept());
-        let producer = ExclusiveProducer::new(taken.outgoing, next, sending);
-        let consumer = ExclusiveConsumer::new(taken.incoming, resume, receiving);
-        Ok(Self {
-            sender: Sender::new(producer),
-            receiver: Receiver::new(consumer),
-        })
+        Ok((
+            ExclusiveProducer::new(taken.outgoing, next, sending),
+            ExclusiveConsumer::new(taken.incoming, resume, receiving),
+        ))
     }
 
     /// The two halves, for two threads or to close one direction before the other.

@@ -6,6 +6,7 @@ use crate::position::Position;
 use crate::region::Buffers;
 
 /// One of two sides of the same geometry.
+#[derive(Clone, Copy, Debug)]
 pub enum Either<A, B> {
     /// The first kind.
     First(A),

@@ -163,7 +163,7 @@ impl OpenError {
                 | Self::Busy { .. }
                 | Self::RolesTaken { .. }
                 | Self::Attach {
-                    error: AttachError::Format(FormatError::Empty | FormatError::Initialising)
+                    error: AttachError::Format(FormatError::Empty | FormatError::Initialising { .. })
                         | AttachError::Side { .. },
                     ..
                 }

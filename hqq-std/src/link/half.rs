@@ -4,7 +4,7 @@ use std::io;
 use std::ops::Deref;
 use std::time::Duration;
 
-use hqq_core::Role;
+use hqq_core::{Format, Role};
 
 use crate::attach::Attachment;
 use crate::datagram::LinkAddr;
@@ -33,6 +33,12 @@ impl<T> Half<T> {
     #[must_use]
     pub fn role(&self) -> Role {
         self.attachment().role()
+    }
+
+    /// The format of the region.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.attachment().format()
     }
 
     /// Where this end is.

@@ -11,8 +11,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hqq_core::ring::exclusive::{ExclusiveConsumer, ExclusiveProducer};
-use hqq_core::ring::shared::{Handle, SharedConsumer, SharedProducer};
-use hqq_core::{Dynamic, Link, Role};
+use hqq_core::ring::format1::{Format1Consumer, Format1Producer};
+use hqq_core::ring::shared::{SharedConsumer, SharedProducer};
+use hqq_core::ring::{Either, Handle, Owned};
+use hqq_core::{Dynamic, Format, Format1Link, Link, Role};
 
 use crate::attach::{Attachment, Endpoint, SideByte};
 use crate::error::{DrainError, OpenError, RecvError, SendError};
@@ -23,10 +25,24 @@ pub use half::Half;
 pub use receiver::{Incoming, Receiver};
 pub use sender::Sender;
 
+/// The producing side of a [`StandardLink`], of whichever format its region has.
+pub type AnyProducer = Either<ExclusiveProducer<Dynamic>, Handle<Owned<Format1Producer<Dynamic>>>>;
+/// The consuming side of a [`StandardLink`], of whichever format its region has.
+pub type AnyConsumer = Either<ExclusiveConsumer<Dynamic>, Handle<Owned<Format1Consumer<Dynamic>>>>;
+/// A thread's way to the producing side of a [`SharedLink`].
+pub type AnySharedProducer = Either<
+    Handle<SharedSide<SharedProducer<Dynamic>>>,
+    Handle<SharedSide<Format1Producer<Dynamic>>>,
+>;
+/// A thread's way to the consuming side of a [`SharedLink`].
+pub type AnySharedConsumer = Either<
+    Handle<SharedSide<SharedConsumer<Dynamic>>>,
+    Handle<SharedSide<Format1Consumer<Dynamic>>>,
+>;
 /// A sender on a side that threads and processes share.
-pub type SharedSender = Sender<Handle<SharedSide<SharedProducer<Dynamic>>>>;
+pub type SharedSender = Sender<AnySharedProducer>;
 /// A receiver on a side that threads and processes share.
-pub type SharedReceiver = Receiver<Handle<SharedSide<SharedConsumer<Dynamic>>>>;
+pub type SharedReceiver = Receiver<AnySharedConsumer>;
 
 /// Links whose region can be handed on.
 pub trait HasRegion {
@@ -51,8 +67,8 @@ fn keep<S, R>(attachment: &Arc<Attachment>, (sending, receiving): (S, R)) -> (Ke
 ///
 /// Dropping it closes both directions: the peer receives what was sent, then end-of-file.
 pub struct StandardLink {
-    sender: Sender<ExclusiveProducer<Dynamic>>,
-    receiver: Receiver<ExclusiveConsumer<Dynamic>>,
+    sender: Sender,
+    receiver: Receiver,
 }
 
 impl StandardLink {
@@ -62,9 +78,25 @@ impl StandardLink {
             region,
             options,
         } = endpoint;
-        let halves = Link::<Dynamic>::attach(region, &options)
-            .map_err(|error| OpenError::attach(attachment.path(), error))?
-            .split();
+        let refused = |error| OpenError::attach(attachment.path(), error);
+        let (producer, consumer) = match attachment.format() {
+            Format::V1 => {
+                let link = Format1Link::attach(region, &options).map_err(refused)?;
+                let (producer, consumer) = link.split();
+                (
+                    Either::Second(Handle::owned(producer)),
+                    Either::Second(Handle::owned(consumer)),
+                )
+            }
+            Format::V2 => {
+                let (producer, consumer) = Link::attach_sides(region, &options).map_err(refused)?;
+                (Either::First(producer), Either::First(consumer))
+            }
+        };
+        let halves = (
+            hqq_core::Sender::new(producer),
+            hqq_core::Receiver::new(consumer),
+        );
         let (sender, receiver) = keep(&attachment, halves);
         let link = Self {
             sender: Sender::new(sender),
@@ -77,22 +109,17 @@ impl StandardLink {
 
     /// Both halves. Dropping one closes its direction and leaves the other open.
     #[must_use]
-    pub fn split(
-        self,
-    ) -> (
-        Sender<ExclusiveProducer<Dynamic>>,
-        Receiver<ExclusiveConsumer<Dynamic>>,
-    ) {
+    pub fn split(self) -> (Sender, Receiver) {
         (self.sender, self.receiver)
     }
 
     /// The sending half.
-    pub const fn sender(&mut self) -> &mut Sender<ExclusiveProducer<Dynamic>> {
+    pub const fn sender(&mut self) -> &mut Sender {
         &mut self.sender
     }
 
     /// The receiving half.
-    pub const fn receiver(&mut self) -> &mut Receiver<ExclusiveConsumer<Dynamic>> {
+    pub const fn receiver(&mut self) -> &mut Receiver {
         &mut self.receiver
     }
 
@@ -100,6 +127,12 @@ impl StandardLink {
     #[must_use]
     pub fn role(&self) -> Role {
         self.sender.role()
+    }
+
+    /// The format of its region.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.sender.format()
     }
 
     /// As [`Sender::send`].
@@ -243,8 +276,9 @@ impl HasRegion for StandardLink {
 /// ```
 #[derive(Clone)]
 pub struct SharedLink {
-    producer: SharedSide<SharedProducer<Dynamic>>,
-    consumer: SharedSide<SharedConsumer<Dynamic>>,
+    attachment: Arc<Attachment>,
+    producer: Either<SharedSide<SharedProducer<Dynamic>>, SharedSide<Format1Producer<Dynamic>>>,
+    consumer: Either<SharedSide<SharedConsumer<Dynamic>>, SharedSide<Format1Consumer<Dynamic>>>,
 }
 
 impl SharedLink {
@@ -254,13 +288,29 @@ impl SharedLink {
             region,
             options,
         } = endpoint;
-        let sides = hqq_core::SharedLink::<Dynamic>::attach(region, &options)
-            .map_err(|error| OpenError::attach(attachment.path(), error))?
-            .split();
-        let (producer, consumer) = keep(&attachment, sides);
+        let refused = |error| OpenError::attach(attachment.path(), error);
+        let (producer, consumer) = match attachment.format() {
+            Format::V1 => {
+                let link = Format1Link::attach(region, &options).map_err(refused)?;
+                let (producer, consumer) = keep(&attachment, link.split());
+                (
+                    Either::Second(SharedSide::new(producer)),
+                    Either::Second(SharedSide::new(consumer)),
+                )
+            }
+            Format::V2 => {
+                let link = hqq_core::SharedLink::attach(region, &options).map_err(refused)?;
+                let (producer, consumer) = keep(&attachment, link.split());
+                (
+                    Either::First(SharedSide::new(producer)),
+                    Either::First(SharedSide::new(consumer)),
+                )
+            }
+        };
         let link = Self {
-            producer: SharedSide::new(producer),
-            consumer: SharedSide::new(consumer),
+            attachment: Arc::clone(&attachment),
+            producer,
+            consumer,
         };
         attachment.attached()?;
         event!(DEBUG, path = %attachment.path().display(), role = %attachment.role(), "shared link opened");
@@ -270,17 +320,23 @@ impl SharedLink {
     /// A sender for one thread.
     #[must_use]
     pub fn sender(&self) -> SharedSender {
-        let attachment: Arc<Attachment> = Arc::clone(self.producer.attachment());
-        let core = hqq_core::Sender::new(Handle::new(self.producer.clone()));
-        Sender::new(Kept::new(core, attachment, None))
+        let side = match &self.producer {
+            Either::First(side) => Either::First(Handle::new(side.clone())),
+            Either::Second(side) => Either::Second(Handle::new(side.clone())),
+        };
+        let attachment = Arc::clone(&self.attachment);
+        Sender::new(Kept::new(hqq_core::Sender::new(side), attachment, None))
     }
 
     /// A receiver for one thread.
     #[must_use]
     pub fn receiver(&self) -> SharedReceiver {
-        let attachment: Arc<Attachment> = Arc::clone(self.consumer.attachment());
-        let core = hqq_core::Receiver::new(Handle::new(self.consumer.clone()));
-        Receiver::new(Kept::new(core, attachment, None))
+        let side = match &self.consumer {
+            Either::First(side) => Either::First(Handle::new(side.clone())),
+            Either::Second(side) => Either::Second(Handle::new(side.clone())),
+        };
+        let attachment = Arc::clone(&self.attachment);
+        Receiver::new(Kept::new(hqq_core::Receiver::new(side), attachment, None))
     }
 
     /// A sender and a receiver, without the link: each direction closes with its own.
@@ -292,12 +348,18 @@ impl SharedLink {
     /// The role this end has.
     #[must_use]
     pub fn role(&self) -> Role {
-        self.producer.attachment().role()
+        self.attachment.role()
+    }
+
+    /// The format of its region.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.attachment.format()
     }
 }
 
 impl HasRegion for SharedLink {
     fn region_fd(&self) -> io::Result<OwnedFd> {
-        self.producer.attachment().reopen()
+        self.attachment.reopen()
     }
 }

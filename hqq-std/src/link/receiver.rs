@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use hqq_core::link::ReadGrant;
 use hqq_core::ring::Consumer;
-use hqq_core::ring::exclusive::ExclusiveConsumer;
-use hqq_core::{Dynamic, Trusted, TryRecvError};
+use hqq_core::{Trusted, TryRecvError};
 
-use super::Half;
+use super::{AnyConsumer, Half};
 use crate::attach::SideByte;
 use crate::error::RecvError;
 use crate::trace::event;
@@ -17,7 +16,7 @@ use crate::wait::{Backoff, poll};
 /// the last of its receivers); messages that were not received stay for the next one.
 ///
 /// What can be asked of an [`hqq_core::Receiver`] can be asked of it, too.
-pub type Receiver<C = ExclusiveConsumer<Dynamic>> = Half<hqq_core::Receiver<C>>;
+pub type Receiver<C = AnyConsumer> = Half<hqq_core::Receiver<C>>;
 
 impl<C: Consumer> Receiver<C> {
     /// Copies the next message into `buffer` and says how long it is.

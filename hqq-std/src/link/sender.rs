@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use hqq_core::link::WriteGrant;
 use hqq_core::ring::Producer;
-use hqq_core::ring::exclusive::ExclusiveProducer;
-use hqq_core::{Dynamic, Trusted, TrySendError};
+use hqq_core::{Trusted, TrySendError};
 
-use super::Half;
+use super::{AnyProducer, Half};
 use crate::attach::SideByte;
 use crate::error::{DrainError, SendError};
 use crate::trace::event;
@@ -17,7 +16,7 @@ use crate::wait::{Backoff, poll};
 /// last of its senders).
 ///
 /// What can be asked of an [`hqq_core::Sender`] can be asked of it, too.
-pub type Sender<P = ExclusiveProducer<Dynamic>> = Half<hqq_core::Sender<P>>;
+pub type Sender<P = AnyProducer> = Half<hqq_core::Sender<P>>;
 
 impl<P: Producer> Sender<P> {
     /// Sends a message, waiting for a free buffer. Empty messages travel, too.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hqq_core::layout::{FILE_ALIGNMENT, FILE_MEMBERS};
-use hqq_core::{Delivery, InitOptions, Layout, Role};
+use hqq_core::{Delivery, Format, InitOptions, Layout, Role};
 
 use crate::attach::Endpoint;
 use crate::error::OpenError;
@@ -46,6 +46,7 @@ pub const DEFAULT_MODE: u32 = 0o600;
 /// ```
 #[derive(Debug)]
 pub struct LinkOptions<A = Exclusive> {
+    format: Option<Format>,
     count: Option<usize>,
     size: Option<usize>,
     permissions: u32,
@@ -76,6 +77,7 @@ impl LinkOptions {
     #[must_use]
     pub const fn new() -> Self {
         Self {
+            format: None,
             count: None,
             size: None,
             permissions: DEFAULT_MODE,
@@ -100,6 +102,7 @@ impl LinkOptions {
 impl<A> LinkOptions<A> {
     fn with_access<B>(&self) -> LinkOptions<B> {
         LinkOptions {
+            format: self.format,
             count: self.count,
             size: self.size,
             permissions: self.permissions,
@@ -114,7 +117,30 @@ impl<A> LinkOptions<A> {
         }
     }
 
-    /// Buffers in each direction, a power of two from 2 to 16384. Opening a region that has
+    /// The format of a region that is created; without this, format 2. Opening a region of another
+    /// format is an error; without this any is accepted, and told from its magic.
+    ///
+    /// [`Format::V1`] is for sharing a region with HQQ-Go 1.0 processes. What such a region has not:
+    ///
+    /// - empty messages: sending one is an error;
+    /// - end-of-file: a peer that leaves or dies is not noticed, [`Receiver::recv`] goes on waiting.
+    ///   Give timeouts;
+    /// - wakeups: waiting is polling, a millisecond apart once nothing came for a while;
+    /// - sides of one's own: any number of processes, HQQ-Go ones too, may share a role, with
+    ///   [`StandardLink`] as well as with [`SharedLink`](crate::SharedLink). Whoever creates the
+    ///   region is primary and everybody who opens it secondary, unless [`LinkOptions::role`] says
+    ///   otherwise;
+    /// - repair: a process that dies between claiming a slot and publishing or releasing it blocks
+    ///   its ring for good.
+    ///
+    /// [`Receiver::recv`]: crate::Receiver::recv
+    #[must_use]
+    pub const fn format(mut self, format: Format) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Buffers in each direction, a power of two from 2 to 16384 (any, in format 1). Opening a region that has
     /// another number is an error; without this any is accepted.
     #[must_use]
     pub const fn count(mut self, buffers: usize) -> Self {
@@ -151,7 +177,8 @@ impl<A> LinkOptions<A> {
         self
     }
 
-    /// The role to take; without this, the one that is free, primary first.
+    /// The role to take; without this, the one that is free, primary first. In format 1, where that
+    /// cannot be told: primary when creating, secondary when opening.
     #[must_use]
     pub const fn role(mut self, role: Role) -> Self {
         self.role = Some(role);
@@ -187,17 +214,18 @@ impl<A> LinkOptions<A> {
     }
 
     fn layout(&self) -> Result<Layout, OpenError> {
-        Ok(Layout::new(
-            self.count.unwrap_or(DEFAULT_COUNT),
-            self.size.unwrap_or(DEFAULT_SIZE),
-            FILE_ALIGNMENT,
-            FILE_MEMBERS,
-        )?)
+        let count = self.count.unwrap_or(DEFAULT_COUNT);
+        let size = self.size.unwrap_or(DEFAULT_SIZE);
+        Ok(match self.format.unwrap_or_default() {
+            Format::V1 => Layout::format_1(count, size, rustix::param::page_size())?,
+            Format::V2 => Layout::new(count, size, FILE_ALIGNMENT, FILE_MEMBERS)?,
+        })
     }
 
     fn request(&self, initialise: Option<Layout>) -> Request {
         let options = InitOptions::new().session(random()).delivery(self.delivery);
         Request {
+            format: self.format,
             count: self.count,
             size: self.size,
             initialise: initialise.map(|layout| (layout, options)),
@@ -366,10 +394,12 @@ impl<A: Access> LinkOptions<A> {
     }
 
     fn finish(&self, ready: Ready) -> Result<A::Link, OpenError> {
-        let roles = self
-            .role
-            .as_ref()
-            .map_or(&Role::BOTH[..], std::slice::from_ref);
+        let roles = match (&self.role, ready.identity.layout.format()) {
+            (Some(role), _) => std::slice::from_ref(role),
+            (None, Format::V2) => &Role::BOTH[..],
+            (None, Format::V1) if ready.initialised => &[Role::Primary],
+            (None, Format::V1) => &[Role::Secondary],
+        };
         A::link(Endpoint::claim(ready, roles, A::MODE)?)
     }
 }

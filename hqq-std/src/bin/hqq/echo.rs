@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use hqq_std::{RecvError, SendError, StandardLink};
+use hqq_std::{Format, RecvError, SendError, StandardLink};
 
 use crate::failure::Failure;
 use crate::open::{Create, Geometry, Opened, Target};
@@ -12,7 +12,7 @@ use crate::signals::{self, SLICE};
 ///
 /// Goes on with the next peer when one leaves, and waits for peers without end; SIGINT or SIGTERM
 /// ends it with exit code 0. With --once it waits --wait seconds for a peer and ends when that
-/// peer has left.
+/// peer has left, which a region of format 1 does not tell.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -38,6 +38,12 @@ fn serve(args: &Args) -> Result<(), Failure> {
     let deadline = args.target.deadline();
     let options = args.geometry.options();
     let Opened { mut link, created } = args.target.open(options, args.create, deadline)?;
+    if args.once && link.format() == Format::V1 {
+        return Err(Failure::Failed(
+            "--once needs to see the peer leave, which format 1 does not tell: stop hqq echo with a signal"
+                .to_owned(),
+        ));
+    }
     let mut message = vec![0; link.receiver().max_message_size()];
     let mut has_peer = false;
     loop {

@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use hqq_core::Member;
 use hqq_core::packet::Packet;
-use hqq_core::ring::stamp::State;
 use hqq_core::side::{SideState, SideStatus};
-use hqq_std::inspect::{MemberRecord, Ring, Side, Slot, Snapshot};
+use hqq_std::Format;
+use hqq_std::inspect::{MemberRecord, Ring, Side, Slot, SlotState, Snapshot};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -71,7 +72,8 @@ fn print(out: &mut impl Write, snapshot: &Snapshot) -> io::Result<()> {
     let identity = &snapshot.identity;
     let layout = &identity.layout;
     writeln!(out, "{}", snapshot.path.display())?;
-    writeln!(out, "  format      2.{}", identity.minor)?;
+    let is_format_2 = layout.format() == Format::V2;
+    writeln!(out, "  format      {}.{}", layout.format(), identity.minor)?;
     writeln!(
         out,
         "  geometry    {} buffers of {} bytes in each direction",
@@ -85,22 +87,28 @@ fn print(out: &mut impl Write, snapshot: &Snapshot) -> io::Result<()> {
         snapshot.len,
         layout.alignment()
     )?;
-    writeln!(out, "  delivery    {}", identity.delivery)?;
-    writeln!(out, "  session     {:#018x}", identity.session)?;
-    writeln!(out, "  members     up to {} a role", layout.members())?;
+    if is_format_2 {
+        writeln!(out, "  delivery    {}", identity.delivery)?;
+        writeln!(out, "  session     {:#018x}", identity.session)?;
+        writeln!(out, "  members     up to {} a role", layout.members())?;
+    }
     writeln!(out, "sides")?;
     for side in &snapshot.sides {
-        writeln!(
-            out,
-            "  {:19}  {:7} {:9} epoch {:<6} {}",
-            end(side),
-            state(side.status),
-            mode(side.status),
-            side.status.epoch(),
-            alive(side.alive),
-        )?;
+        write!(out, "  {:19}  ", end(side))?;
+        if let Some(status) = side.status {
+            write!(
+                out,
+                "{:7} {:9} epoch {:<6} ",
+                state(status),
+                mode(status),
+                status.epoch(),
+            )?;
+        }
+        writeln!(out, "{}", alive(side.alive))?;
     }
-    writeln!(out, "members")?;
+    if is_format_2 {
+        writeln!(out, "members")?;
+    }
     for member in &snapshot.members {
         writeln!(
             out,
@@ -117,8 +125,12 @@ fn print(out: &mut impl Write, snapshot: &Snapshot) -> io::Result<()> {
         writeln!(out, "ring {}", ring.direction)?;
         writeln!(
             out,
-            "  w {}  r {}  released {}  unread {}",
-            ring.producer_counter, ring.consumer_counter, ring.released, ring.unread
+            "  w {}  r {}{}  unread {}",
+            ring.producer_counter,
+            ring.consumer_counter,
+            ring.released
+                .map_or_else(String::new, |released| format!("  released {released}")),
+            ring.unread
         )?;
         for slot in &ring.slots {
             writeln!(
@@ -134,12 +146,14 @@ fn print(out: &mut impl Write, snapshot: &Snapshot) -> io::Result<()> {
 }
 
 fn describe(slot: &Slot) -> String {
+    let by =
+        |member: Option<Member>| member.map_or_else(String::new, |member| format!(" by {member}"));
     match slot.state {
-        State::Free(position) => format!("free for {position}"),
-        State::Writing(position, member) => format!("{position} writing by {member}"),
-        State::Published(position, _) => format!("{position} published"),
-        State::Reading(position, member, _) => format!("{position} reading by {member}"),
-        State::Unknown(stamp) => format!("unknown {stamp:#018x}"),
+        SlotState::Free(position) => format!("free for {position}"),
+        SlotState::Writing(position, member) => format!("{position} writing{}", by(member)),
+        SlotState::Published(position) => format!("{position} published"),
+        SlotState::Reading(position, member) => format!("{position} reading{}", by(member)),
+        _ => format!("unknown {:#018x}", slot.stamp),
     }
 }
 
@@ -177,7 +191,7 @@ fn to_json(snapshot: &Snapshot) -> Value {
         "path": snapshot.path.display().to_string(),
         "bytes": snapshot.len,
         "superblock": {
-            "format": 2,
+            "format": layout.format() as u8,
             "minor": identity.minor,
             "count": layout.count(),
             "size": layout.size(),
@@ -199,9 +213,9 @@ fn side_to_json(side: &Side) -> Value {
         "direction": side.direction as u8,
         "role": side.role.to_string(),
         "side": if side.consumer { "consumer" } else { "producer" },
-        "state": state(side.status),
-        "mode": side.status.mode().map(|mode| mode.to_string()),
-        "epoch": side.status.epoch(),
+        "state": side.status.map(state),
+        "mode": side.status.and_then(SideStatus::mode).map(|mode| mode.to_string()),
+        "epoch": side.status.map(SideStatus::epoch),
         "alive": side.alive,
     })
 }
@@ -230,18 +244,18 @@ fn ring_to_json(ring: &Ring) -> Value {
 
 fn slot_to_json(slot: &Slot) -> Value {
     let (state, position, member) = match slot.state {
-        State::Free(position) => ("free", Some(position), None),
-        State::Writing(position, member) => ("writing", Some(position), Some(member)),
-        State::Published(position, _) => ("published", Some(position), None),
-        State::Reading(position, member, _) => ("reading", Some(position), Some(member)),
-        State::Unknown(_) => ("unknown", None, None),
+        SlotState::Free(position) => ("free", Some(position), None),
+        SlotState::Writing(position, member) => ("writing", Some(position), member),
+        SlotState::Published(position) => ("published", Some(position), None),
+        SlotState::Reading(position, member) => ("reading", Some(position), member),
+        _ => ("unknown", None, None),
     };
     json!({
         "slot": slot.index,
         "stamp": format!("{:#018x}", slot.stamp),
         "state": state,
         "position": position.map(hqq_core::Position::get),
-        "member": member.map(hqq_core::Member::get),
+        "member": member.map(Member::get),
         "packet": (slot.packet.is_some()).then(|| packet(slot)),
     })
 }

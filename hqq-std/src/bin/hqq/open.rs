@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use hqq_std::inspect::Snapshot;
-use hqq_std::{LinkOptions, OpenError, Role, StandardLink};
+use hqq_std::{Format, LinkOptions, OpenError, Role, StandardLink};
 
 use crate::failure::Failure;
 use crate::signals;
@@ -38,12 +38,26 @@ impl Buffers {
     }
 }
 
-/// Who may use a region that is created.
+/// The format of a region, and who may use one that is created.
 #[derive(clap::Args, Clone, Copy)]
-pub struct Permissions {
+pub struct Kind {
+    /// The region's format: 1 for sharing it with HQQ-Go 1.0 [default when creating: 2]
+    #[arg(long, value_name = "FORMAT", value_parser = format)]
+    pub format: Option<Format>,
     /// Permission bits when creating, octal
     #[arg(long, value_name = "OCTAL", value_parser = octal, default_value = "600")]
     pub mode: u32,
+}
+
+impl Kind {
+    /// As [`Buffers::options`], with format and permissions.
+    pub fn options(&self, buffers: Buffers) -> LinkOptions {
+        let options = buffers.options().permissions(self.mode);
+        match self.format {
+            Some(format) => options.format(format),
+            None => options,
+        }
+    }
 }
 
 /// A region that is created.
@@ -52,13 +66,21 @@ pub struct Geometry {
     #[command(flatten)]
     pub buffers: Buffers,
     #[command(flatten)]
-    pub permissions: Permissions,
+    pub kind: Kind,
 }
 
 impl Geometry {
-    /// As [`Buffers::options`], with the permissions.
+    /// As [`Kind::options`].
     pub fn options(&self) -> LinkOptions {
-        self.buffers.options().permissions(self.permissions.mode)
+        self.kind.options(self.buffers)
+    }
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "1" => Ok(Format::V1),
+        "2" => Ok(Format::V2),
+        _ => Err("give 1 or 2".to_owned()),
     }
 }
 
@@ -100,7 +122,8 @@ pub struct Target {
     /// Seconds to wait for the region and for the peer
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
     pub wait: Duration,
-    /// Which end to be [default: the one that is free, primary first]
+    /// Which end to be [default: the one that is free, primary first; in format 1 primary where this
+    /// command creates the region, else secondary]
     #[arg(long)]
     pub role: Option<RoleArg>,
 }

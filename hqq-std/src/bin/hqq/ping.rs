@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
-use hqq_std::{LinkOptions, RecvError, SendError, StandardLink, TryRecvError};
+use hqq_std::{Format, LinkOptions, RecvError, SendError, StandardLink, TryRecvError};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -200,8 +200,12 @@ impl Client {
         if started.elapsed() < wait {
             return Ok(());
         }
+        let hint = match self.link.format() {
+            Format::V1 => ", in the other role (see --role)",
+            Format::V2 => "",
+        };
         Err(Failure::Failed(format!(
-            "no answer to ping {sequence} within {wait:?}: is the other end `hqq echo`?"
+            "no answer to ping {sequence} within {wait:?}: is the other end `hqq echo`{hint}?"
         )))
     }
 }

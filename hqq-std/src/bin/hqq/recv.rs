@@ -5,17 +5,18 @@ use std::io::{IsTerminal, Write, stdout};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use hqq_std::{LinkOptions, Receiver, RecvError, TryRecvError};
+use hqq_std::{Format, LinkOptions, Receiver, RecvError, TryRecvError};
 
 use crate::failure::Failure;
-use crate::open::{Buffers, Create, Opened, Permissions, RETRY, SameKind, Target, seconds};
+use crate::open::{Buffers, Create, Kind, Opened, RETRY, SameKind, Target, seconds};
 use crate::progress::Progress;
 use crate::signals::{self, SLICE};
 
 /// Write messages to standard output
 ///
 /// Ends when the sender has closed its half and everything was received, or after --count
-/// messages.
+/// messages. In format 1, which has no end-of-file, it ends when something was received and then
+/// nothing for --wait seconds, unless --count or --timeout is given.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -39,7 +40,7 @@ pub struct Args {
     #[arg(long, value_name = "BYTES")]
     size: Option<usize>,
     #[command(flatten)]
-    permissions: Permissions,
+    kind: Kind,
 }
 
 impl Args {
@@ -49,7 +50,7 @@ impl Args {
             count: buffers,
             size,
         };
-        buffers.options().permissions(self.permissions.mode)
+        self.kind.options(buffers)
     }
 }
 
@@ -59,7 +60,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     // Closing the other direction tells a peer that receives, too, that nobody sends here.
     let (_, receiver) = link.split();
     let mut output = Output::new(receiver.max_message_size(), args.lines)?;
+    let ends_unseen = receiver.format() == Format::V1;
     let mut patience = Patience {
+        ends_unseen,
         waited_for: deadline,
         wait: args.target.wait,
         timeout: args.timeout,
@@ -110,6 +113,9 @@ fn receive(
                     Err(RecvError::TimedOut) => {
                         output.progress.show();
                         patience.check(receiver, received)?;
+                        if patience.is_taken_for_end(receiver, count) {
+                            return Ok(());
+                        }
                         continue;
                     }
                     Err(error) => return Err(error.into()),
@@ -120,7 +126,7 @@ fn receive(
         output.add(len);
         received += 1;
         if received == 1 {
-            patience.look_for_sender(receiver);
+            patience.look_for_sender(receiver, received);
         }
     }
     Ok(())
@@ -128,6 +134,8 @@ fn receive(
 
 /// How long nothing may come.
 struct Patience {
+    /// The region does not tell when the sender has closed its half.
+    ends_unseen: bool,
     /// When waiting for a sender ends.
     waited_for: Instant,
     wait: Duration,
@@ -143,13 +151,31 @@ struct Patience {
 impl Patience {
     /// Notes whether a sender is there, which what an earlier one left does not tell; says whether
     /// it died.
-    fn look_for_sender(&mut self, receiver: &Receiver) -> bool {
+    fn look_for_sender(&mut self, receiver: &Receiver, received: u64) -> bool {
         let dead = receiver.is_peer_dead();
-        if receiver.is_peer_open() && !dead {
+        if self.ends_unseen {
+            // Only messages prove it.
+            self.has_sender = received > 0;
+        } else if receiver.is_peer_open() && !dead {
             self.has_sender = true;
             self.receivers.forget();
         }
         dead
+    }
+
+    /// Whether silence has to be taken for the end, where the format does not tell and nobody said
+    /// what to wait for.
+    fn is_taken_for_end(&self, receiver: &Receiver, count: u64) -> bool {
+        let unsaid = self.timeout.is_none() && count == u64::MAX;
+        let silent = self.quiet_since.elapsed() >= self.wait && !receiver.is_readable();
+        let over = self.ends_unseen && unsaid && self.received > 0 && silent;
+        if over {
+            let wait = self.wait;
+            eprintln!(
+                "hqq: note: nothing came for {wait:?}, which is taken for the end: format 1 has no end-of-file"
+            );
+        }
+        over
     }
 
     /// Fails when it is over, or nothing will ever come.
@@ -159,7 +185,7 @@ impl Patience {
             self.quiet_since = Instant::now();
         }
         // Messages are looked for after the sender, so that what it sent before it died counts.
-        if self.look_for_sender(receiver) && self.has_sender && !receiver.is_readable() {
+        if self.look_for_sender(receiver, received) && self.has_sender && !receiver.is_readable() {
             return Err(Failure::Failed(
                 "the sender died before it closed its half: what was received may be incomplete"
                     .to_owned(),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::time::{Duration, Instant};
 
-use hqq_std::{DrainError, SendError, Sender};
+use hqq_std::{DrainError, Format, SendError, Sender};
 
 use crate::failure::Failure;
 use crate::input::{self, Input};
@@ -23,7 +23,7 @@ pub struct Args {
     target: Target,
     #[command(flatten)]
     create: Create,
-    /// One message for each line, empty ones included
+    /// One message for each line, empty ones included (which a region of format 1 refuses)
     #[arg(long)]
     lines: bool,
     #[command(flatten)]
@@ -89,6 +89,12 @@ fn send_lines(sending: &mut Sending, input: Input) -> Result<(), Failure> {
         if line.len() > max {
             return Err(Failure::Failed(format!(
                 "line {number} has more than the {max} bytes of a buffer: make the region with a larger --size, or send without --lines ({})",
+                sending.unread(),
+            )));
+        }
+        if line.is_empty() && sending.sender.format() == Format::V1 {
+            return Err(Failure::Failed(format!(
+                "line {number} is empty, which format 1 cannot carry ({})",
                 sending.unread(),
             )));
         }
@@ -175,7 +181,9 @@ impl Sending {
         if stall.lasts(self.sender.unread()) < self.wait {
             return Ok(());
         }
-        let what = if self.sender.is_peer_open() && !self.sender.is_peer_dead() {
+        let what = if self.sender.format() == Format::V1 {
+            "nobody has received anything (is the other end in the other role, see --role?)"
+        } else if self.sender.is_peer_open() && !self.sender.is_peer_dead() {
             "the receiver has received nothing"
         } else if self.senders.is_met() {
             "there was no receiver, only another sender,"

@@ -1,23 +1,25 @@
-//! Looking at a region without taking part: read-only, from the file of a live one or from an
-//! image of one.
+//! Looking at a region of either format without taking part: read-only, from the file of a live one
+//! or from an image of one.
 //!
 //! A snapshot is not taken at one instant: a live ring moves on while it is read.
 
-use std::fs::File;
+mod image;
+mod ring;
+
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use hqq_core::packet::{Packet, PacketError};
 use hqq_core::position::Position;
-use hqq_core::ring::stamp::{State, is_released};
 use hqq_core::side::SideStatus;
-use hqq_core::superblock::MAGIC_FORMAT_1;
-use hqq_core::{Direction, FormatError, Identity, Layout, Member, Role};
+use hqq_core::superblock::format1;
+use hqq_core::{Direction, Identity, Member, Role};
 
 use crate::attach::{SideByte, member_byte};
 use crate::error::OpenError;
 use crate::name::RegionName;
 use crate::sys::ByteLocks;
+use image::Image;
 
 /// A region as it was a moment ago.
 #[derive(Clone, Debug)]
@@ -31,7 +33,7 @@ pub struct Snapshot {
     pub identity: Identity,
     /// Its four sides.
     pub sides: Vec<Side>,
-    /// Members that have been there.
+    /// Members that have been there; format 1 records none.
     pub members: Vec<MemberRecord>,
     /// Its two rings.
     pub rings: Vec<Ring>,
@@ -47,9 +49,10 @@ pub struct Side {
     pub role: Role,
     /// Whether it is the consuming side.
     pub consumer: bool,
-    /// What the region records.
-    pub status: SideStatus,
-    /// Whether a process has it now; `None` where that cannot be told (an image).
+    /// What the region records; `None` in format 1.
+    pub status: Option<SideStatus>,
+    /// Whether a process has it now; `None` where that cannot be told: in an image, and of
+    /// processes of HQQ-Go.
     pub alive: Option<bool>,
 }
 
@@ -81,8 +84,8 @@ pub struct Ring {
     pub producer_counter: Position,
     /// The consumers' claim counter.
     pub consumer_counter: Position,
-    /// How far an exclusive consumer has released, the low 32 bits.
-    pub released: u32,
+    /// How far an exclusive consumer has released, the low 32 bits; `None` in format 1.
+    pub released: Option<u32>,
     /// Slots that are not free.
     pub slots: Vec<Slot>,
     /// Messages that no consumer has finished with.
@@ -95,12 +98,28 @@ pub struct Ring {
 pub struct Slot {
     /// Its index in the ring.
     pub index: usize,
-    /// Its word 0.
+    /// Its stamp, or in format 1 its sequence.
     pub stamp: u64,
     /// What that says.
-    pub state: State,
+    pub state: SlotState,
     /// The packet in it, where there is one.
     pub packet: Option<Result<Packet, PacketError>>,
+}
+
+/// What goes on in a slot; members are known in format 2 only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlotState {
+    /// Free for this position.
+    Free(Position),
+    /// A producer fills it.
+    Writing(Position, Option<Member>),
+    /// It holds a packet.
+    Published(Position),
+    /// A consumer reads it.
+    Reading(Position, Option<Member>),
+    /// No rule leads to it.
+    Unknown,
 }
 
 /// What a file is, by its first bytes.
@@ -126,7 +145,7 @@ pub fn kind(path: &Path) -> Kind {
     });
     match (read, u64::from_le_bytes(start)) {
         (Ok(()), hqq_core::superblock::MAGIC) => Kind::Format2,
-        (Ok(()), MAGIC_FORMAT_1) => Kind::Format1,
+        (Ok(()), format1::MAGIC) => Kind::Format1,
         _ => Kind::Other,
     }
 }
@@ -184,12 +203,17 @@ impl Snapshot {
                     .find(|role| role.sends() == direction)
                     .unwrap_or(Role::Primary);
                 let role = if consumer { sends.peer() } else { sends };
+                let status = layout.side(direction, consumer);
+                let alive = alive(SideByte::new(role, consumer).offset())?;
                 sides.push(Side {
                     direction,
                     role,
                     consumer,
-                    status: SideStatus::from_word(image.word32(layout.side(direction, consumer))?),
-                    alive: alive(SideByte::new(role, consumer).offset())?,
+                    status: status
+                        .map(|offset| image.word32(offset).map(SideStatus::from_word))
+                        .transpose()?,
+                    // Nobody known may still be a process of HQQ-Go.
+                    alive: alive.filter(|alive| *alive || status.is_some()),
                 });
             }
         }
@@ -238,98 +262,10 @@ impl Snapshot {
             .iter()
             .filter(|side| side.role == role)
             .any(|side| {
-                side.alive
-                    .unwrap_or(side.status.state() == hqq_core::side::SideState::Open)
+                let recorded = side
+                    .status
+                    .is_some_and(|status| status.state() == hqq_core::side::SideState::Open);
+                side.alive.unwrap_or(recorded)
             })
-    }
-}
-
-impl Ring {
-    fn read(image: &Image, layout: &Layout, direction: Direction) -> Result<Self, OpenError> {
-        let count = layout.count();
-        let consumer_counter = Position::new(image.word64(layout.consumer_counter(direction))?);
-        let released = image.word32(layout.released(direction))?;
-        let mut ring = Self {
-            direction,
-            producer_counter: Position::new(image.word64(layout.producer_counter(direction))?),
-            consumer_counter,
-            released,
-            slots: Vec::new(),
-            unread: 0,
-        };
-        for index in 0..count {
-            let bytes: [u8; 64] = image.bytes(layout.slots(direction) + index * 64)?;
-            let (chunks, _) = bytes.as_chunks::<8>();
-            let mut words = [0; 8];
-            for (word, chunk) in words.iter_mut().zip(chunks) {
-                *word = u64::from_le_bytes(*chunk);
-            }
-            let stamp = words[0];
-            words[0] &= 0xff;
-            let state = State::of(stamp);
-            let packet = match state {
-                State::Published(at, _) if is_released(at.plus(count), released, count) => continue,
-                State::Free(_) => continue,
-                State::Published(at, _) => {
-                    ring.unread += usize::from(at.since(consumer_counter) >= 0);
-                    Some(Packet::decode(words))
-                }
-                State::Reading(..) => {
-                    ring.unread += 1;
-                    Some(Packet::decode(words))
-                }
-                State::Writing(..) | State::Unknown(_) => None,
-            };
-            ring.slots.push(Slot {
-                index,
-                stamp,
-                state,
-                packet,
-            });
-        }
-        Ok(ring)
-    }
-}
-
-/// A file to read from, at offsets that the layout made.
-struct Image {
-    path: PathBuf,
-    len: u64,
-    file: File,
-}
-
-impl Image {
-    fn refused(&self, error: FormatError) -> OpenError {
-        match error {
-            FormatError::Truncated { needed, found } => OpenError::Truncated {
-                path: self.path.clone(),
-                found,
-                needed,
-            },
-            error => OpenError::attach(&self.path, error),
-        }
-    }
-
-    fn bytes<const N: usize>(&self, offset: usize) -> Result<[u8; N], OpenError> {
-        let mut bytes = [0; N];
-        match self.file.read_exact_at(&mut bytes, offset as u64) {
-            Ok(()) => Ok(bytes),
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                Err(OpenError::Truncated {
-                    path: self.path.clone(),
-                    found: self.len,
-                    needed: (offset + N) as u64,
-                })
-            }
-            Err(error) => Err(OpenError::of_io(self.path.clone(), "read", error)),
-        }
-    }
-
-    fn word32(&self, offset: usize) -> Result<u32, OpenError> {
-        self.bytes(offset).map(u32::from_le_bytes)
-    }
-
-    fn word64(&self, offset: usize) -> Result<u64, OpenError> {
-        self.bytes(offset).map(u64::from_le_bytes)
     }
 }
