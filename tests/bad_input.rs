@@ -64,10 +64,10 @@ fn wrong_magic() {
 }
 
 #[test]
-fn a_region_of_format_1() {
+fn the_magic_of_format_1_over_the_state_of_format_2() {
     let name = region();
     file(&name)
-        .write_all_at(&superblock::MAGIC_FORMAT_1.to_le_bytes(), 0)
+        .write_all_at(&superblock::format1::MAGIC.to_le_bytes(), 0)
         .unwrap();
     refused(
         &name,
@@ -75,12 +75,12 @@ fn a_region_of_format_1() {
             matches!(
                 error,
                 OpenError::Attach {
-                    error: AttachError::Format(FormatError::Format1),
+                    error: AttachError::Format(FormatError::State { found: 0x0202 }),
                     ..
                 }
             )
         },
-        &["format 1", "HQQ-Go"],
+        &["state is 0x202", "damaged"],
     );
 }
 

@@ -61,7 +61,7 @@ impl Backoff {
         } else if round <= SPINS + YIELDS {
             std::thread::yield_now();
         } else {
-            let doublings = (round - SPINS - YIELDS).min(16);
+            let doublings = (round - SPINS - YIELDS - 1).min(16);
             let sleep = SHORTEST.saturating_mul(1 << doublings);
             std::thread::sleep(sleep.min(LONGEST).min(left));
         }

@@ -243,11 +243,12 @@ impl Identity {
         }
         // Again: where it has changed, the words are not all from one state. Pairs as above, as
         // `initialise` stores each of them after it has changed the state.
-        if memory.identity(STATE_WORD).load(ordering::see_status()) != state {
-            let format = if format1::is_format_1(&bytes) {
-                Format::V1
-            } else {
-                Format::V2
+        let later = memory.identity(STATE_WORD).load(ordering::see_status());
+        if later != state {
+            // It says who is at it: an HQQ-Go process must not be taken for a dead initialiser.
+            let format = match later {
+                format1::STATE_INITIALISING | format1::STATE_READY => Format::V1,
+                _ => Format::V2,
             };
             return Err(FormatError::Initialising { format });
         }
