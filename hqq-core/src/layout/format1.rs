@@ -5,6 +5,7 @@ use super::{Format, Layout, LayoutError, MIN_COUNT, SIZE_STEP};
 /// Bytes in a slot: a packet and its sequence.
 pub const SLOT_LEN: usize = 72;
 /// Where a slot has its sequence.
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub(crate) const SEQUENCE: usize = 64;
 /// The smallest page a region can be made of.
 const MIN_PAGE: usize = 4096;
@@ -13,8 +14,11 @@ pub(crate) const SUPERBLOCK_LEN: usize = 64;
 
 /// Offsets within a ring.
 pub(crate) mod ring {
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     pub(crate) const MAGIC: usize = 0;
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     pub(crate) const SIZE: usize = 8;
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     pub(crate) const FLAGS: usize = 16;
     pub(crate) const R: usize = 24;
     pub(crate) const W: usize = 128;

@@ -407,6 +407,7 @@ impl<'a, P: Producer> WriteGrant<'a, P> {
         self.sender.side.count(Event::Tombstone);
     }
 
+    #[cfg(not(loom))]
     pub(super) fn is_inline(&self, len: usize) -> bool {
         self.sender.is_inline(len)
     }

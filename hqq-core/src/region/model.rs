@@ -3,7 +3,9 @@
 use core::fmt;
 use std::sync::Arc;
 
-use crate::layout::{Direction, IDENTITY, IDENTITY_LEN, LINE, Layout, SIDES, ring};
+use crate::layout::{
+    Direction, Format, IDENTITY, IDENTITY_LEN, LINE, Layout, SIDES, format1, ring,
+};
 use crate::sync::{Counter, DataWord, SharedU32, Stamp};
 
 const WORD: usize = 8;
@@ -42,8 +44,8 @@ impl Region {
     /// A region of zeros with a word for everything in `layout`.
     ///
     /// Modelled are stamps, `w`, `r`, `released`, the sides' status, the identity, operands and
-    /// buffers. Member records and wait words are not: only calls that the caller serialises use
-    /// them.
+    /// buffers; in format 1 sequences and the rings' headers. Member records and wait words are
+    /// not: only calls that the caller serialises use them.
     #[must_use]
     pub fn model(layout: &Layout) -> Self {
         Self {
@@ -150,7 +152,7 @@ impl Word {
             return Self::Halves([SharedU32::modelled(), SharedU32::modelled()]);
         }
         let is_side = (0..2 * Direction::BOTH.len()).any(|side| offset == SIDES + side * LINE);
-        if is_side {
+        if is_side && layout.format() == Format::V2 {
             return Self::Halves([SharedU32::modelled(), SharedU32::plain()]);
         }
         Direction::BOTH
@@ -166,6 +168,34 @@ impl Word {
             return Some(Self::Data(DataWord::default()));
         }
         let within = offset.checked_sub(layout.ring(direction))?;
+        match layout.format() {
+            Format::V1 => Self::of_format_1_ring(layout, within),
+            Format::V2 => Self::of_format_2_ring(layout, within),
+        }
+    }
+
+    /// The word `within` bytes into a ring of format 1, or behind it.
+    fn of_format_1_ring(layout: &Layout, within: usize) -> Option<Self> {
+        match within {
+            format1::ring::W | format1::ring::R => return Some(Self::Counter(Counter::default())),
+            format1::ring::MAGIC | format1::ring::SIZE | format1::ring::FLAGS => {
+                return Some(Self::Data(DataWord::default()));
+            }
+            _ => {}
+        }
+        let slots = within.checked_sub(format1::ring::SLOTS)?;
+        if slots >= layout.count() * format1::SLOT_LEN {
+            return None;
+        }
+        Some(if slots % format1::SLOT_LEN == format1::SEQUENCE {
+            Self::Stamp(Stamp::default())
+        } else {
+            Self::Data(DataWord::default())
+        })
+    }
+
+    /// The word `within` bytes into a ring of format 2, or behind it.
+    fn of_format_2_ring(layout: &Layout, within: usize) -> Option<Self> {
         let slots = ring::SLOTS..ring::SLOTS + layout.count() * LINE;
         match within {
             ring::W | ring::R => Some(Self::Counter(Counter::default())),

@@ -70,15 +70,16 @@ fn try_claim<G: Geometry>(
     let count = memory.buffers().count();
     // Each step that fails means that another member got on.
     for _ in 0..2 * count.min(MAX_COUNT) + 8 {
-        // Relaxed: the sequence decides, and the exchange fails where this is old.
-        let next = counter.load(Ordering::Relaxed);
+        // Pairs with the Release of the claim below, by whichever member: whoever claimed the
+        // position a lap before saw its sequence, so what is seen next is no older than that.
+        let next = counter.load(ordering::see_position());
         let position = Position::of_format_1(next);
         // Pairs with the Release of the opposite side's `publish` or `release`.
         let sequence = memory.slot(position).sequence().load(see);
         let turn = look(sequence, next, count);
         if turn == Turn::Ready {
-            // Relaxed: what is claimed was acquired with the sequence.
-            if counter.try_claim(next, Ordering::Relaxed) {
+            // Pairs with the Acquire above. What is claimed was acquired with the sequence.
+            if counter.try_claim(next, ordering::claim_position()) {
                 return Ok(position);
             }
             continue;
@@ -104,8 +105,8 @@ fn corruption<G: Geometry>(
     counter: &Counter,
     look: impl Fn(u64, u64, usize) -> Turn,
 ) -> Option<Corruption> {
-    // Relaxed and Acquire as in `try_claim`.
-    let next = counter.load(Ordering::Relaxed);
+    // Paired as in `try_claim`, all three loads.
+    let next = counter.load(ordering::see_position());
     let position = Position::of_format_1(next);
     let stamp = memory
         .slot(position)
@@ -121,7 +122,7 @@ fn is_ready<G: Geometry>(
     counter: &Counter,
     look: impl Fn(u64, u64, usize) -> Turn,
 ) -> bool {
-    // Relaxed and Acquire as in `try_claim`.
+    // Relaxed: an old position is not ready. The sequence as in `try_claim`.
     let next = counter.load(Ordering::Relaxed);
     let slot = memory.slot(Position::of_format_1(next));
     let sequence = slot.sequence().load(ordering::see_published());

@@ -290,8 +290,7 @@ impl InitOptions {
         self
     }
 
-    /// The first position of both rings, for tests of the counters' wrap; in format 1 a multiple of
-    /// the number of buffers.
+    /// The first position of both rings, for tests of the counters' wrap.
     #[must_use]
     pub const fn start(mut self, start: Position) -> Self {
         self.start = start;

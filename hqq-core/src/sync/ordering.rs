@@ -53,6 +53,11 @@ orderings! {
     store_received = Release;
     /// Joining and draining: how far was handed out. Pairs with [`store_received`].
     see_received = Acquire;
+    /// Format 1: a position is claimed. Pairs with [`see_position`].
+    claim_position = Release;
+    /// Format 1: the next position to claim; the slots are seen at least as those saw them that
+    /// claimed the positions before it. Pairs with [`claim_position`].
+    see_position = Acquire;
     /// A side's or a region's state changed. Pairs with [`see_status`].
     store_status = Release;
     /// Is the other side open or closed, the region ready. Pairs with [`store_status`].

@@ -14,14 +14,16 @@
 )]
 
 use std::ptr::NonNull;
+#[cfg(target_has_atomic = "64")]
+use std::sync::atomic::AtomicU64;
 
-#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
-use hqq_core::SharedLink;
 use hqq_core::{
     AttachOptions, Direction, Dynamic, DynamicLink, ExclusiveReceiver, ExclusiveSender,
     InitOptions, Layout, Link, Position, Presence, Region, Role, TryRecvError, TrySendError,
     initialise,
 };
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+use hqq_core::{Format1Link, SharedLink};
 
 const CANARY: u8 = 0xa5;
 const LINE: usize = 64;
@@ -72,6 +74,18 @@ impl Memory {
         Self::with(layout, &InitOptions::new().start(Position::new(start)))
     }
 
+    /// An initialised region of format 1.
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+    pub(crate) fn format_1(count: usize, size: usize) -> Self {
+        let layout = Layout::format_1(count, size, 4096).unwrap();
+        Self::with(layout, &InitOptions::new())
+    }
+
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+    pub(crate) fn format_1_link(&self, role: Role) -> Format1Link<Dynamic> {
+        Format1Link::attach(self.region(), &AttachOptions::new(role)).unwrap()
+    }
+
     /// A handle to the bytes.
     pub(crate) fn region(&self) -> Region {
         // SAFETY: leaked memory of this length; the other accesses are as the invariant says.
@@ -115,6 +129,20 @@ impl Memory {
         unsafe { word.write(value.to_le()) };
     }
 
+    /// The words of the region, for a thread that writes them while others use the region.
+    #[cfg(target_has_atomic = "64")]
+    pub(crate) fn words(&self) -> Vec<&'static AtomicU64> {
+        (0..self.len)
+            .step_by(8)
+            .map(|offset| {
+                let word = self.at::<u64>(offset);
+                // SAFETY: in bounds and aligned, see `at`; never freed; other threads access it
+                // through atomics, too.
+                unsafe { AtomicU64::from_ptr(word.as_ptr()) }
+            })
+            .collect()
+    }
+
     /// All bytes of the region.
     pub(crate) fn image(&self) -> Vec<u8> {
         (0..self.len)
@@ -126,7 +154,7 @@ impl Memory {
     /// Where word `word` of the slot of `position` lies, in the primary's ring.
     pub(crate) fn slot_word(&self, position: u64, word: usize) -> usize {
         let index = Position::new(position).index(self.layout.count());
-        self.layout.slots(Direction::ToSecondary) + index * LINE + word * 8
+        self.layout.slots(Direction::ToSecondary) + index * self.layout.slot_len() + word * 8
     }
 
     /// The stamp in the slot of `position`, in the primary's ring.
@@ -136,6 +164,15 @@ impl Memory {
 
     pub(crate) fn set_stamp(&self, position: u64, stamp: u64) {
         self.set64(self.slot_word(position, 0), stamp);
+    }
+
+    /// The sequence in the slot of `position` of a format-1 region, in the primary's ring.
+    pub(crate) fn sequence(&self, position: u64) -> u64 {
+        self.get64(self.slot_word(position, 8))
+    }
+
+    pub(crate) fn set_sequence(&self, position: u64, sequence: u64) {
+        self.set64(self.slot_word(position, 8), sequence);
     }
 
     /// What the slot of `position` says of a tombstone: its reason. 0xFE is a tombstone's opcode.

@@ -33,7 +33,9 @@ fn ready_region() {
                     assert!(
                         matches!(
                             error,
-                            AttachError::Format(FormatError::Empty | FormatError::Initialising)
+                            AttachError::Format(
+                                FormatError::Empty | FormatError::Initialising { .. }
+                            )
                         ),
                         "a region that is not ready says so: {error}"
                     );

@@ -11,6 +11,7 @@
 
 mod closing;
 mod exclusive;
+mod format1;
 mod grants;
 mod joining;
 mod shared;

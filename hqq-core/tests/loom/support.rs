@@ -3,8 +3,8 @@
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hqq_core::ring::shared::{Handle, SharedConsumer, SharedProducer};
-use hqq_core::ring::{Consumer, Producer};
+use hqq_core::ring::shared::{SharedConsumer, SharedProducer};
+use hqq_core::ring::{Consumer, Handle, Producer};
 use hqq_core::{
     AttachOptions, ExclusiveReceiver, ExclusiveSender, Fixed, InitOptions, Layout, Link, Member,
     Receiver, Region, Role, Sender, SharedLink, TryRecvError, TrySendError, initialise,
@@ -25,7 +25,7 @@ pub(crate) type ConsumerSide<const SIZE: usize> = Shared<SharedConsumer<Geometry
 
 /// A side that several threads hold. loom's `Arc`, so that the last to drop it has seen, for loom
 /// too, what the others did.
-pub(crate) struct Shared<T>(Arc<T>);
+pub(crate) struct Shared<T>(pub(crate) Arc<T>);
 
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {

@@ -7,13 +7,21 @@ use hqq_core::sync::ordering::NAMES;
 /// An ordering, and the model that fails without it.
 const CAUGHT: &[(&str, &str)] = &[
     ("publish", "exclusive::inline"),
+    ("publish", "format1::one_to_one"),
     ("see_published", "exclusive::inline"),
+    ("see_published", "format1::one_to_one"),
     ("claim_reading", "shared::exclusive_to_shared"),
     ("release_slot", "shared::exclusive_to_shared"),
+    ("release_slot", "format1::one_to_one"),
     ("claim_writing", "shared::shared_to_shared_inline"),
     ("see_free", "shared::exclusive_to_shared"),
+    ("see_free", "format1::one_to_one"),
     ("release_counter", "exclusive::inline"),
     ("see_released", "exclusive::inline"),
+    ("claim_position", "format1::a_sender_behind_the_others"),
+    ("claim_position", "format1::a_receiver_behind_the_others"),
+    ("see_position", "format1::a_sender_behind_the_others"),
+    ("see_position", "format1::a_receiver_behind_the_others"),
     ("store_status", "closing::end_of_file_exclusive"),
     ("see_status", "closing::end_of_file_exclusive"),
 ];
@@ -64,7 +72,7 @@ fn every_ordering_in_the_table_is_needed() {
 #[test]
 fn every_ordering_is_in_a_table() {
     for name in NAMES {
-        let rows = CAUGHT.iter().chain(UNNEEDED);
-        assert_eq!(rows.filter(|(row, _)| row == name).count(), 1, "{name}");
+        let named = |rows: &[(&str, &str)]| rows.iter().any(|(row, _)| row == name);
+        assert!(named(CAUGHT) != named(UNNEEDED), "{name}");
     }
 }
