@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hqq_core::{AttachError, FormatError, Layout, superblock};
 use hqq_std::inspect::Snapshot;
-use hqq_std::{LinkOptions, Mode, OpenError, RecvError, Role, StandardLink};
+use hqq_std::{Format, LinkOptions, Mode, OpenError, RecvError, Role, StandardLink};
 use hqq_tests::{LIMIT, Name, Process, Traffic, eventually, peer};
 
 const SIZE: usize = 128;
@@ -35,7 +35,7 @@ fn epoch(name: &Name, role: Role, consumer: bool) -> u32 {
         .sides
         .iter()
         .find(|side| side.role == role && side.consumer == consumer);
-    side.unwrap().status.epoch()
+    side.unwrap().status.unwrap().epoch()
 }
 
 fn recv(link: &mut StandardLink) -> Vec<u8> {
@@ -231,7 +231,7 @@ fn a_region_whose_creator_died_half_way_is_made_anew() {
     assert!(matches!(
         small().open(&name),
         Err(OpenError::Attach {
-            error: AttachError::Format(FormatError::Initialising),
+            error: AttachError::Format(FormatError::Initialising { format: Format::V2 }),
             ..
         })
     ));

@@ -1,44 +1,126 @@
 //! Sends and receives COUNT messages of SIZE bytes in one thread, for counting instructions:
 //! docs/performance.md, "Instructions".
 
-use std::hint::black_box;
+#[path = "../src/hand_written.rs"]
+mod hand_written;
 
-use hqq_core::{AttachOptions, DynamicLink, InitOptions, Layout, Region, Role, initialise};
+use std::error::Error;
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hqq_core::ring::Handle;
+use hqq_core::{
+    AttachOptions, Direction, Dynamic, DynamicLink, Format, Format1Link, InitOptions, Layout,
+    Receiver, Region, Role, Sender, initialise,
+};
+use hqq_std::LinkOptions;
+
+use hand_written::HandWritten;
 
 /// Bytes in a buffer.
 const SIZE: usize = 4096;
 /// Buffers in each direction.
 const COUNT: usize = 64;
+/// Bytes in a page.
+const PAGE: usize = 4096;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+const USAGE: &str =
+    "usage: send_receive SIZE COUNT [format2|format1|std-format2|std-format1|hand-written]";
+
+fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(size), Some(count)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: send_receive SIZE COUNT".into());
+        return Err(USAGE.into());
     };
     let (size, count): (usize, u64) = (size.parse()?, count.parse()?);
-    let layout = Layout::compact(COUNT, SIZE)?;
+    let message = vec![1; size];
+    let primary = AttachOptions::new(Role::Primary);
+    let secondary = AttachOptions::new(Role::Secondary);
+    match arguments.next().as_deref().unwrap_or("format2") {
+        "format2" => {
+            let (near, far) = regions(&Layout::compact(COUNT, SIZE)?)?;
+            let mut near = DynamicLink::attach(near, &primary)?;
+            let mut far = DynamicLink::attach(far, &secondary)?;
+            let send = |message: &[u8]| near.try_send(message);
+            repeat(message, count, send, |buffer| far.try_recv(buffer))
+        }
+        "format1" => {
+            let (near, far) = regions(&Layout::format_1(COUNT, SIZE, PAGE)?)?;
+            let (producer, _) = Format1Link::<Dynamic>::attach(near, &primary)?.split();
+            let (_, consumer) = Format1Link::<Dynamic>::attach(far, &secondary)?.split();
+            let mut sender = Sender::new(Handle::owned(producer));
+            let mut receiver = Receiver::new(Handle::owned(consumer));
+            let send = |message: &[u8]| sender.try_send(message);
+            repeat(message, count, send, |buffer| receiver.try_recv(buffer))
+        }
+        "std-format2" => repeat_std(Format::V2, message, count),
+        "std-format1" => repeat_std(Format::V1, message, count),
+        "hand-written" => {
+            let layout = Layout::format_1(COUNT, SIZE, PAGE)?;
+            let words = words(&layout);
+            let end = |role| HandWritten::new(words, &layout, role).ok_or(USAGE);
+            let (mut near, mut far) = (end(Role::Primary)?, end(Role::Secondary)?);
+            let send = |message: &[u8]| near.try_send(message);
+            repeat(message, count, send, |buffer| far.try_recv(buffer))
+        }
+        _ => Err(USAGE.into()),
+    }
+}
+
+/// Both ends of a fresh region.
+fn regions(layout: &Layout) -> Result<(Region, Region), Box<dyn Error>> {
     // One line more than needed, to start at a multiple of 64.
     let bytes = vec![0; layout.len() + 64].leak();
     let skip = bytes.as_ptr().align_offset(64);
     let (near, far) = Region::pair_from_static(&mut bytes[skip..])?;
-    initialise(&near, &layout, &InitOptions::new())?;
-    let mut near = DynamicLink::attach(near, &AttachOptions::new(Role::Primary))?;
-    let mut far = DynamicLink::attach(far, &AttachOptions::new(Role::Secondary))?;
-    let mut message = vec![1; size];
+    initialise(&near, layout, &InitOptions::new())?;
+    Ok((near, far))
+}
+
+/// As much of a fresh region of format 1 as the ring written by hand needs.
+fn words(layout: &Layout) -> &'static [AtomicU64] {
+    let words: Vec<_> = (0..layout.len() / 8).map(|_| AtomicU64::new(0)).collect();
+    let slots = layout.slots(Direction::BOTH[0]);
+    for index in 0..layout.count() {
+        let next = slots + (index + 1) * layout.slot_len();
+        // Relaxed: one thread. The sequence is a slot's last word.
+        words[next / 8 - 1].store(index as u64, Ordering::Relaxed);
+    }
+    words.leak()
+}
+
+/// The same over the links of `hqq-std`.
+fn repeat_std(format: Format, message: Vec<u8>, count: u64) -> Result<(), Box<dyn Error>> {
+    let options = LinkOptions::new().format(format).count(COUNT).size(SIZE);
+    let (mut near, mut far) = options.pair()?;
+    let (sender, receiver) = (near.sender(), far.receiver());
+    let send = |message: &[u8]| sender.try_send(message);
+    repeat(message, count, send, |buffer| receiver.try_recv(buffer))
+}
+
+fn repeat<S: Error + 'static, R: Error + 'static>(
+    mut message: Vec<u8>,
+    count: u64,
+    mut send: impl FnMut(&[u8]) -> Result<(), S>,
+    mut receive: impl FnMut(&mut [u8]) -> Result<usize, R>,
+) -> Result<(), Box<dyn Error>> {
     for _ in 0..count {
-        send(&mut near, black_box(&message))?;
-        receive(&mut far, black_box(&mut message))?;
+        sending(&mut send, black_box(&message))?;
+        receiving(&mut receive, black_box(&mut message))?;
     }
     Ok(())
 }
 
 // Not inlined: what a caller pays for the call counts.
 #[inline(never)]
-fn send(link: &mut DynamicLink, message: &[u8]) -> Result<(), hqq_core::TrySendError> {
-    link.try_send(message)
+fn sending<E>(send: &mut impl FnMut(&[u8]) -> Result<(), E>, message: &[u8]) -> Result<(), E> {
+    send(message)
 }
 
 #[inline(never)]
-fn receive(link: &mut DynamicLink, buffer: &mut [u8]) -> Result<usize, hqq_core::TryRecvError> {
-    link.try_recv(buffer)
+fn receiving<E>(
+    receive: &mut impl FnMut(&mut [u8]) -> Result<usize, E>,
+    buffer: &mut [u8],
+) -> Result<usize, E> {
+    receive(buffer)
 }

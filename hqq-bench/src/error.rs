@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use hqq_core::{AttachError, FormatError, LayoutError, RecvError, RegionError, SendError};
 
+use crate::hand_written::Refused;
+
 /// Why there are no figures. A goal that is missed is not an error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +32,10 @@ pub(crate) enum BenchError {
     NoAnswer(Duration),
     #[error("{measure}: what came back is not what was sent")]
     Changed { measure: &'static str },
+    #[error("{measure}: the memory given to it is not laid out as it needs")]
+    NotLaidOut { measure: &'static str },
+    #[error("the ring written by hand: {0}")]
+    HandWritten(#[from] Refused),
     #[error("cannot lay out a region: {0}")]
     Layout(#[from] LayoutError),
     #[error("cannot use the shared memory as a region: {0}")]

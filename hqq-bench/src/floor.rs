@@ -28,7 +28,7 @@ pub(crate) fn suite() -> Suite {
         )
     };
     let (none, spin) = (Hint::None, Hint::SpinLoop);
-    Suite(vec![
+    let rows = vec![
         bare("line-1", "one cache line", 1, none),
         bare("line-1-hint", "one cache line, spin hint", 1, spin),
         bare("line-2", "two cache lines", 2, none),
@@ -37,5 +37,9 @@ pub(crate) fn suite() -> Suite {
         link("link-8-hint", "the same, spin hint", 8, spin, None),
         link("link-64", "exclusive link, 64 bytes", 64, none, Some(1.75)),
         link("link-64-hint", "the same, spin hint", 64, spin, None),
-    ])
+    ];
+    Suite {
+        rows,
+        operations: 2000,
+    }
 }

@@ -3,8 +3,11 @@
 #![deny(unsafe_code)]
 
 mod cache_line;
+mod end;
 mod error;
 mod floor;
+mod format1;
+mod hand_written;
 mod link;
 mod memory;
 mod patience;
@@ -35,6 +38,8 @@ struct Cli {
 enum Command {
     /// Round trips of the exclusive link against those of a bare cache line.
     Floor(Options),
+    /// Links on a region of format 1 against a ring of that format written by hand.
+    Format1(Options),
 }
 
 #[derive(Args)]
@@ -55,6 +60,7 @@ impl Command {
     fn parts(&self) -> (Suite, &'static str, &Options) {
         match self {
             Self::Floor(options) => (floor::suite(), "floor", options),
+            Self::Format1(options) => (format1::suite(), "format1", options),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The memory that both processes share, as cache lines; the only place with `unsafe`.
+//! The memory that both processes share, as cache lines; the only place with `unsafe`
+//! besides the copies of `hand_written`.
 #![allow(
     unsafe_code,
     reason = "turns a mapping into atomics, and these into a region"
@@ -54,6 +55,13 @@ pub(crate) fn map(file: &File, lines: usize) -> Result<Lines, BenchError> {
     // SAFETY: page-aligned, readable and writable for `lines` lines until the process ends; any
     // bytes are a `CacheLine`, which is atomic throughout, so that others may write it.
     Ok(unsafe { std::slice::from_raw_parts(mapping.as_mut_ptr().cast_const().cast(), lines) })
+}
+
+/// The words of the lines.
+pub(crate) fn words(lines: Lines) -> &'static [AtomicU64] {
+    let len = size_of_val(lines) / size_of::<AtomicU64>();
+    // SAFETY: a `CacheLine` is words and nothing else, so that there are as many from its start on.
+    unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), len) }
 }
 
 /// The lines as a region, which alone uses them from now on.

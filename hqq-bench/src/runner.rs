@@ -45,6 +45,22 @@ pub(crate) enum Kind {
     Floor { duplex: bool },
     /// Compared with the floor; the goal is a ratio that must not be exceeded.
     AgainstFloor { goal: Option<f64> },
+    /// Others name it to be compared with it.
+    Reference,
+    /// Compared with the row of this id; the goal as above.
+    Against {
+        reference: &'static str,
+        goal: Option<f64>,
+    },
+}
+
+impl Kind {
+    pub(crate) fn goal(self) -> Option<f64> {
+        match self {
+            Self::Floor { .. } | Self::Reference => None,
+            Self::AgainstFloor { goal } | Self::Against { goal, .. } => goal,
+        }
+    }
 }
 
 /// A measure and how to read it.
@@ -63,10 +79,29 @@ impl Row {
         let kind = Kind::AgainstFloor { goal };
         Self { measure, kind }
     }
+
+    pub(crate) fn reference(measure: Box<dyn Measure>) -> Self {
+        let kind = Kind::Reference;
+        Self { measure, kind }
+    }
+
+    pub(crate) fn against(
+        measure: Box<dyn Measure>,
+        reference: &'static str,
+        goal: Option<f64>,
+    ) -> Self {
+        let kind = Kind::Against { reference, goal };
+        Self { measure, kind }
+    }
 }
 
 /// Rows that are measured together.
-pub(crate) struct Suite(pub(crate) Vec<Row>);
+pub(crate) struct Suite {
+    pub(crate) rows: Vec<Row>,
+    /// How many operations of each row a round times. They take less than a time slice, so that
+    /// what else runs on the machine spoils some turns and leaves others alone.
+    pub(crate) operations: u32,
+}
 
 impl Suite {
     /// Where each row's lines start, and how many lines there are in all. Both processes come to
@@ -74,7 +109,7 @@ impl Suite {
     fn plan_memory(&self) -> Result<(Vec<std::ops::Range<usize>>, usize), BenchError> {
         let mut end = CONTROL_LINES;
         let mut ranges = Vec::new();
-        for row in &self.0 {
+        for row in &self.rows {
             let range = end..end + row.measure.lines()?;
             end = range.end.next_multiple_of(CONTROL_LINES);
             ranges.push(range);
@@ -88,16 +123,13 @@ impl Suite {
 pub(crate) struct Plan {
     rounds: u32,
     warm_up: u32,
-    operations: u32,
 }
 
 impl Plan {
-    /// For a verdict. A turn is shorter than a time slice, so that what else runs on the machine
-    /// spoils some turns and leaves others alone.
+    /// For a verdict.
     pub(crate) const FULL: Self = Self {
         rounds: 501,
         warm_up: 200,
-        operations: 2000,
     };
     /// For a look.
     pub(crate) const QUICK: Self = Self {
@@ -123,7 +155,7 @@ pub(crate) fn measure(
     let file = memory::anonymous(len)?;
     let lines = memory::map(&file, len)?;
     let mut parts = Vec::new();
-    for (row, range) in suite.0.iter().zip(ranges) {
+    for (row, range) in suite.rows.iter().zip(ranges) {
         parts.push(row.measure.first(&lines[range])?);
     }
     let id = std::process::id().to_string();
@@ -135,13 +167,13 @@ pub(crate) fn measure(
     let progress = progress(plan.rounds);
     for _ in 0..plan.rounds {
         for ((index, part), samples) in (0..).zip(&mut parts).zip(&mut samples) {
-            second.order(index, plan.warm_up + plan.operations);
+            second.order(index, plan.warm_up + suite.operations);
             part.run(plan.warm_up, &mut second.patience())?;
             let start = Instant::now();
-            part.run(plan.operations, &mut second.patience())?;
+            part.run(suite.operations, &mut second.patience())?;
             let elapsed = start.elapsed();
             second.await_answer()?;
-            samples.push(elapsed.as_secs_f64() * 1e9 / f64::from(plan.operations));
+            samples.push(elapsed.as_secs_f64() * 1e9 / f64::from(suite.operations));
         }
         progress.inc(1);
     }
@@ -159,7 +191,7 @@ pub(crate) fn serve(suite: &Suite, cores: &Cores, first: u32) -> Result<(), Benc
     let (ranges, len) = suite.plan_memory()?;
     let lines = memory::map(&inherited()?, len)?;
     let mut parts = Vec::new();
-    for (row, range) in suite.0.iter().zip(ranges) {
+    for (row, range) in suite.rows.iter().zip(ranges) {
         parts.push(row.measure.second(&lines[range])?);
     }
     let mut orders = Orders::new(lines, first, cores.is_single());

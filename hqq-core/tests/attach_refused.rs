@@ -338,6 +338,8 @@ fn bytes_must_be_aligned_and_enough() {
 fn an_empty_region_is_claimed_once() {
     let memory = Memory::zeroed(Layout::compact(2, 8).unwrap());
     assert!(hqq_core::try_claim(&memory.region(), Format::V2));
+    // Not 0, which HQQ-Go takes for empty; nor 1 or 2, which mean something to it.
+    assert_eq!(memory.get32(8), 0x0201);
     assert!(!hqq_core::try_claim(&memory.region(), Format::V2));
     assert_eq!(
         Identity::read(&memory.region()),

@@ -178,7 +178,13 @@ fn identify(file: &File, path: &Path, request: &Request) -> Result<(Identity, bo
                 return Err(refused(FormatError::Truncated { needed, found }));
             }
             if error == FormatError::Empty {
-                check_zero(file, path, found)?;
+                if let Err(error) = check_zero(file, path, found) {
+                    return Err(match Identity::read_within(&region, found) {
+                        Err(FormatError::Empty) => error,
+                        // What was found is what an HQQ-Go process that has taken it meanwhile wrote.
+                        _ => refused(FormatError::Initialising { format: Format::V1 }),
+                    });
+                }
                 if !hqq_core::try_claim(&region, layout.format()) {
                     let format = Format::V1;
                     return Err(refused(FormatError::Initialising { format }));

@@ -1,11 +1,13 @@
 //! What the tests of this package share: names of regions, other processes, messages to send.
-//! The other process is `src/bin/peer.rs` or the `hqq` command.
+//! The other process is `src/bin/peer.rs`, the `hqq` command, or `format1/peer.c`.
 
+mod numbered;
 mod process;
 #[path = "../../hqq-std/tests/common/mod.rs"]
 mod support;
 mod traffic;
 
+pub use numbered::{Numbered, STOP, Sums, Tally, parse_sums, receive_numbered, send_numbered};
 pub use process::{Outcome, Process};
 pub use support::{LIMIT, Name, bounded, eventually};
 pub use traffic::Traffic;
@@ -25,6 +27,16 @@ macro_rules! hqq {
 macro_rules! peer {
     ($($argument:expr),* $(,)?) => {{
         let mut command = ::std::process::Command::new(env!("CARGO_BIN_EXE_peer"));
+        $(command.arg(::std::string::ToString::to_string(&*$argument));)*
+        command
+    }};
+}
+
+/// The other implementation of format 1, doing what these arguments say; see `format1/peer.c`.
+#[macro_export]
+macro_rules! c_peer {
+    ($($argument:expr),* $(,)?) => {{
+        let mut command = ::std::process::Command::new(env!("FORMAT1_PEER"));
         $(command.arg(::std::string::ToString::to_string(&*$argument));)*
         command
     }};

@@ -11,7 +11,7 @@ impl Error for SendError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::TimedOut => ErrorKind::TimedOut,
-            Self::TooLong { .. } => ErrorKind::InvalidInput,
+            Self::TooLong { .. } | Self::EmptyMessage => ErrorKind::InvalidInput,
             Self::Disconnected => ErrorKind::BrokenPipe,
             Self::Corrupt(_) => ErrorKind::InvalidData,
         }

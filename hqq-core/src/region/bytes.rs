@@ -31,6 +31,20 @@ unsafe fn word<'a>(base: NonNull<u8>, index: usize) -> &'a DataWord {
     unsafe { at.cast().as_ref() }
 }
 
+/// Asks for the cache line at `at` ahead of its use, on targets where that can be said.
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+#[inline]
+pub(super) fn prefetch(at: NonNull<u8>) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint without an effect that a program sees, whatever the address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.as_ptr().cast_const().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Copies `from` to byte `at` of `buffer`.
 ///
 /// # Safety

@@ -87,6 +87,23 @@ impl<G: Geometry> Format1Memory<G> {
         }
     }
 
+    /// Asks for the packet and the start of the buffer at `position`, which another core wrote.
+    ///
+    /// Where in a buffer a copy ends depends on the packet, so that without this a core waits for
+    /// one line after the other.
+    #[inline]
+    pub(crate) fn prefetch(&self, position: Position) {
+        #[cfg(not(loom))]
+        {
+            let Slot { region, offset } = self.slot(position).0;
+            // SAFETY: a slot inside the region, by the invariant.
+            super::bytes::prefetch(unsafe { region.at(offset) });
+            super::bytes::prefetch(self.buffers.at(position).as_ptr());
+        }
+        #[cfg(loom)]
+        let _ = position;
+    }
+
     /// The slot that `position` falls into.
     #[inline]
     pub(crate) fn slot(&self, position: Position) -> Format1Slot<'_> {

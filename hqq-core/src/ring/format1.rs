@@ -59,13 +59,15 @@ const fn for_reading(sequence: u64, position: u64, count: usize) -> Turn {
     )
 }
 
-/// Claims the next position of `counter` once its slot is `ready`.
+/// Claims the next position of `counter` once its slot is ready; `found` is called with a position
+/// that is about to be claimed.
 #[inline]
 fn try_claim<G: Geometry>(
     memory: &Format1Memory<G>,
     counter: &Counter,
     see: Ordering,
     look: impl Fn(u64, u64, usize) -> Turn,
+    found: impl Fn(Position),
 ) -> Result<Position, Refused> {
     let count = memory.buffers().count();
     // Each step that fails means that another member got on.
@@ -78,6 +80,7 @@ fn try_claim<G: Geometry>(
         let sequence = memory.slot(position).sequence().load(see);
         let turn = look(sequence, next, count);
         if turn == Turn::Ready {
+            found(position);
             // Pairs with the Acquire above. What is claimed was acquired with the sequence.
             if counter.try_claim(next, ordering::claim_position()) {
                 return Ok(position);
@@ -166,6 +169,7 @@ impl<G: Geometry> ConcurrentProducer for Format1Producer<G> {
             self.memory.w(),
             ordering::see_free(),
             for_writing,
+            |_| {},
         )
     }
 
@@ -269,6 +273,7 @@ impl<G: Geometry> ConcurrentConsumer for Format1Consumer<G> {
             self.memory.r(),
             ordering::see_published(),
             for_reading,
+            |position| self.memory.prefetch(position),
         )?;
         Ok(Claimed {
             position,

@@ -18,6 +18,8 @@ pub enum SendError {
         /// Bytes in a buffer.
         max: usize,
     },
+    /// The message has no bytes, and format 1 has no empty messages.
+    EmptyMessage,
     /// The receiver has closed its half.
     Disconnected,
     /// A peer damaged the ring.
@@ -50,6 +52,7 @@ impl From<hqq_core::SendError> for SendError {
         match error {
             hqq_core::SendError::TimedOut => Self::TimedOut,
             hqq_core::SendError::TooLong { len, max } => Self::TooLong { len, max },
+            hqq_core::SendError::EmptyMessage => Self::EmptyMessage,
             hqq_core::SendError::Disconnected => Self::Disconnected,
             hqq_core::SendError::Corrupt(corruption) => Self::Corrupt(corruption),
             other => Self::Other(other),
@@ -78,6 +81,7 @@ impl fmt::Display for SendError {
                 f,
                 "the message has {len} bytes, a buffer {max}: send it in parts with `send_chunked`, or make the region with larger buffers"
             ),
+            Self::EmptyMessage => hqq_core::SendError::EmptyMessage.fmt(f),
             Self::Disconnected => hqq_core::SendError::Disconnected.fmt(f),
             Self::Corrupt(corruption) => hqq_core::SendError::Corrupt(*corruption).fmt(f),
             Self::Other(error) => error.fmt(f),
@@ -107,7 +111,7 @@ impl From<SendError> for io::Error {
     fn from(error: SendError) -> Self {
         let kind = match error {
             SendError::TimedOut => io::ErrorKind::TimedOut,
-            SendError::TooLong { .. } => io::ErrorKind::InvalidInput,
+            SendError::TooLong { .. } | SendError::EmptyMessage => io::ErrorKind::InvalidInput,
             SendError::Disconnected => io::ErrorKind::BrokenPipe,
             SendError::Corrupt(_) => io::ErrorKind::InvalidData,
             SendError::Other(_) => io::ErrorKind::Other,

@@ -19,7 +19,7 @@ use crate::wait::{Backoff, poll};
 pub type Sender<P = AnyProducer> = Half<hqq_core::Sender<P>>;
 
 impl<P: Producer> Sender<P> {
-    /// Sends a message, waiting for a free buffer. Empty messages travel, too.
+    /// Sends a message, waiting for a free buffer. Empty messages travel, too, but not in format 1.
     ///
     /// # Errors
     /// [`SendError`]; nothing was published then.

@@ -5,6 +5,9 @@
 //! interleave NAME ROLE SENDS RECEIVES COUNT both ways on one thread that never waits in a call
 //! produce NAME ROLE MODE STREAM THREADS COUNT   numbered messages, after `go` on its input
 //! consume NAME ROLE MODE THREADS            the numbers, little-endian, to its output
+//! numbered NAME ROLE MODE THREADS ID MESSAGES STOPS UNTIL   in format 1, what `exchange` of
+//!     `format1/peer.c` does: each of so many pairs of threads sends the messages of ID, ID + 1, …
+//!     and STOPS stops, and receives until it has UNTIL stops
 //! send NAME COUNT                           then stays
 //! recv NAME COUNT                           then stays
 //! open NAME ROLE MODE                       then stays
@@ -25,10 +28,10 @@ use std::time::{Duration, Instant};
 
 use hqq_core::ring::{Consumer, Producer};
 use hqq_std::{
-    LinkOptions, Receiver, RecvError, Role, Sender, SharedLink, StandardLink, TryRecvError,
+    Format, LinkOptions, Receiver, RecvError, Role, Sender, SharedLink, StandardLink, TryRecvError,
     TrySendError,
 };
-use hqq_tests::Traffic;
+use hqq_tests::{Traffic, receive_numbered, send_numbered};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -79,6 +82,30 @@ fn run(arguments: &[&str]) -> Result {
         ["consume", name, role, "shared", threads] => {
             let link = open_shared(name, role)?;
             on_threads(number(threads)?, &link, |link, _| consume(link.receiver()))
+        }
+        ["numbered", name, role, mode, threads, ref numbers @ ..] => {
+            let &[id, messages, stops, until] = numbers else {
+                return Err(format!("no such task: {arguments:?}").into());
+            };
+            let numbers = [
+                number(id)?,
+                number(messages)?,
+                number(stops)?,
+                number(until)?,
+            ];
+            let options = options(role)?.format(Format::V1);
+            match (mode, threads) {
+                ("exclusive", "1") => {
+                    let (sender, receiver) = options.open(name)?.split();
+                    numbered(vec![(sender, receiver)], numbers)
+                }
+                ("shared", _) => {
+                    let link = options.shared().open(name)?;
+                    let pairs = (0..number::<u64>(threads)?).map(|_| link.clone().split());
+                    numbered(pairs.collect(), numbers)
+                }
+                _ => Err(format!("no such task: {arguments:?}").into()),
+            }
         }
         ["send", name, count] => {
             let count: u64 = number(count)?;
@@ -331,6 +358,34 @@ fn consume<C: Consumer>(mut receiver: Receiver<C>) -> Result {
         }
     }
     Ok(io::stdout().lock().write_all(&numbers)?)
+}
+
+/// Sends and receives through all pairs at once; prints what each receiver received.
+fn numbered<P, C>(
+    pairs: Vec<(Sender<P>, Receiver<C>)>,
+    [first, messages, stops, until]: [u64; 4],
+) -> Result
+where
+    P: Producer,
+    C: Consumer,
+    Sender<P>: Send,
+    Receiver<C>: Send,
+{
+    std::thread::scope(|scope| {
+        let mut sending = Vec::new();
+        let mut receiving = Vec::new();
+        for (id, (sender, receiver)) in (first..).zip(pairs) {
+            sending.push(scope.spawn(move || send_numbered(sender, id, messages, stops)));
+            receiving.push(scope.spawn(move || receive_numbered(receiver, until)));
+        }
+        for thread in sending {
+            thread.join().map_err(|_| "panicked")??;
+        }
+        for thread in receiving {
+            print!("{}", thread.join().map_err(|_| "panicked")??);
+        }
+        Ok(())
+    })
 }
 
 /// Holds what a process holds that is setting a region up.
