@@ -348,11 +348,11 @@ fn ls_and_inspect_show_a_region_that_is_idle() {
     let (words, row) = listed(&name);
     assert_eq!(
         words,
-        [&*name, "1", "64x4096", "544768", "-", "0", "/", "0"]
+        [&*name, "1", "64x4096", "544768", "?", "0", "/", "0"]
     );
     let expected = json!({
         "name": *name, "format": 1, "count": 64, "size": 4096, "bytes": 544_768,
-        "roles": [], "unread": [0, 0],
+        "roles": [], "roles_known": false, "unread": [0, 0],
     });
     assert_eq!(row, expected);
 
@@ -399,7 +399,7 @@ fn ls_and_inspect_show_who_is_there_and_what_is_unread() {
     let before = std::fs::read(name.path()).unwrap();
 
     let (words, row) = listed(&name);
-    let expected = [&*name, "1", "64x4096", "544768", "primary", "3", "/", "1"];
+    let expected = [&*name, "1", "64x4096", "544768", "primary+?", "3", "/", "1"];
     assert_eq!(words, expected);
     assert_eq!(row["roles"], json!(["primary"]));
     assert_eq!(row["unread"], json!([3, 1]));

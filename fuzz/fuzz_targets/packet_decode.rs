@@ -28,12 +28,12 @@ fuzz_target!(|bytes: [u8; SIZE]| {
         Err(error) => assert!(!error.to_string().is_empty()),
     }
 
-    // The ring hands the link an opcode and operands that word 0 says nothing else about.
-    let [opcode, ..] = bytes;
-    let narrow = standard::decode(opcode, &operands).map(Packet::from);
-    let wide = Opcode::from_byte(opcode).and_then(|op| Packet::decode_parts(op, &operands));
+    // What a ring of format 1 hands to the link: all of word 0 as it lies there. Format 2 has taken
+    // its stamp out.
+    let narrow = standard::decode(header, &operands).map(Packet::from);
+    let wide = Opcode::from_word(header).and_then(|op| Packet::decode_parts(op, &operands));
     match narrow {
-        Err(PacketError::NotStandard(other)) => assert_eq!(other.as_byte(), opcode),
+        Err(PacketError::NotStandard(other)) => assert_eq!(other.as_word(), header),
         narrow => assert_eq!(narrow, wide),
     }
 });

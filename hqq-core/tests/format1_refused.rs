@@ -108,7 +108,7 @@ fn every_field_of_the_superblock_has_its_error() {
 #[test]
 #[cfg(target_pointer_width = "64")]
 fn a_geometry_may_be_too_large_for_the_address_space() {
-    for (count, size) in [(1_usize << 63, 8), (2, usize::MAX - 7), (1 << 40, 1 << 40)] {
+    for (count, size) in [(2, usize::MAX - 7), (1 << 20, 1 << 60)] {
         let error = LayoutError::TooLarge { count, size };
         let fields = [(COUNT, count as u64), (SIZE, size as u64)];
         assert_eq!(with(&fields), Err(FormatError::Layout(error)));

@@ -35,6 +35,7 @@
 mod attach;
 pub mod datagram;
 pub mod error;
+mod identify;
 pub mod inspect;
 mod kept;
 pub mod link;

@@ -5,7 +5,8 @@ use std::mem;
 use std::sync::Arc;
 
 use hqq_core::ring::Consumer;
-use hqq_core::ring::shared::{Handle, SharedConsumer};
+use hqq_core::ring::Handle;
+use hqq_core::ring::shared::SharedConsumer;
 use hqq_core::{Dynamic, ExclusiveReceiver, Fixed, ReadGrant, Receiver, RecvError, TryRecvError};
 
 use crate::input::{FIXED_COUNT, FIXED_SIZE, ReceiveCall, Waits};

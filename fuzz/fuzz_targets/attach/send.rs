@@ -4,8 +4,9 @@ use std::error::Error;
 use std::mem;
 use std::sync::Arc;
 
+use hqq_core::ring::Handle;
 use hqq_core::ring::Producer;
-use hqq_core::ring::shared::{Handle, SharedProducer};
+use hqq_core::ring::shared::SharedProducer;
 use hqq_core::{
     Dynamic, ExclusiveSender, Fixed, GrantError, SendError, Sender, TrySendError, WriteGrant,
 };

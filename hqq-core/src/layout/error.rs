@@ -29,7 +29,7 @@ pub enum LayoutError {
         /// The number asked for.
         members: usize,
     },
-    /// The number of buffers is not a power of two, 2 at least (format 1).
+    /// The number of buffers is not a power of two from 2 to 2^20 (format 1).
     CountOfFormat1 {
         /// The number asked for.
         count: usize,
@@ -74,7 +74,8 @@ impl fmt::Display for LayoutError {
             }
             Self::CountOfFormat1 { count } => write!(
                 f,
-                "{count} buffers: choose a power of two, {MIN_COUNT} at least"
+                "{count} buffers: choose a power of two from {MIN_COUNT} to {}",
+                super::format1::MAX_COUNT
             ),
             Self::SizeOfFormat1 { size } => write!(
                 f,

@@ -9,6 +9,9 @@ pub const SLOT_LEN: usize = 72;
 pub(crate) const SEQUENCE: usize = 64;
 /// The smallest page a region can be made of.
 const MIN_PAGE: usize = 4096;
+/// The most buffers that a ring of format 1 can have here: calls that look at all of a ring end in
+/// time. HQQ-Go sets no limit.
+pub const MAX_COUNT: usize = 1 << 20;
 /// Bytes of the superblock that are used.
 pub(crate) const SUPERBLOCK_LEN: usize = 64;
 
@@ -33,13 +36,13 @@ impl Layout {
     ///
     /// # Errors
     /// One for each argument out of its range, and [`LayoutError::TooLarge`] where the total does
-    /// not fit this target's address space. Unlike in format 2, any power of two is a count.
+    /// not fit this target's address space. A ring may have more buffers than in format 2, [`MAX_COUNT`].
     ///
     /// ```
     /// assert_eq!(hqq_core::Layout::format_1(64, 4096, 4096).map(|layout| layout.len()), Ok(544_768));
     /// ```
     pub const fn format_1(count: usize, size: usize, page: usize) -> Result<Self, LayoutError> {
-        if !count.is_power_of_two() || count < MIN_COUNT {
+        if !count.is_power_of_two() || count < MIN_COUNT || count > MAX_COUNT {
             return Err(LayoutError::CountOfFormat1 { count });
         }
         if size < SIZE_STEP || !size.is_multiple_of(SIZE_STEP) {

@@ -128,7 +128,7 @@ pub enum SendError {
     EmptyMessage,
     /// The receiver has closed its half.
     Disconnected,
-    /// The slot that comes next holds what no rule leads to, and kept doing so.
+    /// The slot that comes next holds what no rule leads to, and in format 2 kept doing so.
     Corrupt(Corruption),
 }
 

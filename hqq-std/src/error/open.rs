@@ -77,6 +77,15 @@ pub enum OpenError {
         /// Bytes needed.
         needed: u64,
     },
+    /// Most of it is holes, which no region that is in use has.
+    Sparse {
+        /// The path.
+        path: PathBuf,
+        /// Bytes that are there.
+        found: u64,
+        /// Bytes that it claims to have.
+        needed: u64,
+    },
     /// It starts like an empty file, but is not.
     NotEmpty {
         /// The path.
@@ -229,6 +238,15 @@ impl fmt::Display for OpenError {
                 "{} has {found} bytes, a region needs {needed}: it was cut short, or is no region; remove it",
                 path.display()
             ),
+            Self::Sparse {
+                path,
+                found,
+                needed,
+            } => write!(
+                f,
+                "{} claims {needed} bytes of which {found} are there: it is no region in use, or a copy with holes; remove it",
+                path.display()
+            ),
             Self::NotEmpty { path, offset } => write!(
                 f,
                 "{} holds data at byte {offset}: give an empty file, or one of zeros",
@@ -292,6 +310,7 @@ impl From<OpenError> for io::Error {
             }
             OpenError::NotAFile { .. }
             | OpenError::NotEmpty { .. }
+            | OpenError::Sparse { .. }
             | OpenError::Truncated { .. } => io::ErrorKind::InvalidData,
             OpenError::NoSpace { .. } => io::ErrorKind::StorageFull,
             OpenError::Busy { .. } => io::ErrorKind::TimedOut,

@@ -29,13 +29,18 @@ impl Image {
 
     pub(super) fn bytes<const N: usize>(&self, offset: usize) -> Result<[u8; N], OpenError> {
         let mut bytes = [0; N];
-        match self.file.read_exact_at(&mut bytes, offset as u64) {
-            Ok(()) => Ok(bytes),
+        self.read(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    pub(super) fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<(), OpenError> {
+        match self.file.read_exact_at(bytes, offset as u64) {
+            Ok(()) => Ok(()),
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 Err(OpenError::Truncated {
                     path: self.path.clone(),
                     found: self.len,
-                    needed: (offset + N) as u64,
+                    needed: (offset + bytes.len()) as u64,
                 })
             }
             Err(error) => Err(OpenError::of_io(self.path.clone(), "read", error)),

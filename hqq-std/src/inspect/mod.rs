@@ -86,7 +86,7 @@ pub struct Ring {
     pub consumer_counter: Position,
     /// How far an exclusive consumer has released, the low 32 bits; `None` in format 1.
     pub released: Option<u32>,
-    /// Slots that are not free.
+    /// Slots that are not free, the first 16,384 of them.
     pub slots: Vec<Slot>,
     /// Messages that no consumer has finished with.
     pub unread: usize,
@@ -136,16 +136,25 @@ pub enum Kind {
 /// What kind of file `path` is; `Other` for one that cannot be read.
 #[must_use]
 pub fn kind(path: &Path) -> Kind {
-    let mut start = [0; 8];
+    let mut start = [0; 16];
     let read = crate::sys::view(path).and_then(|file| {
         if !file.metadata()?.is_file() {
             return Err(std::io::ErrorKind::InvalidInput.into());
         }
         file.read_exact_at(&mut start, 0)
     });
-    match (read, u64::from_le_bytes(start)) {
-        (Ok(()), hqq_core::superblock::MAGIC) => Kind::Format2,
-        (Ok(()), format1::MAGIC) => Kind::Format1,
+    let word = |at: usize| {
+        let bytes = start
+            .get(at..at + 8)
+            .and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(0, u64::from_le_bytes)
+    };
+    match (read, word(0), word(8)) {
+        (Ok(()), hqq_core::superblock::MAGIC, _) => Kind::Format2,
+        (Ok(()), format1::MAGIC, _) => Kind::Format1,
+        // Being initialised, or its initialiser died: the magic comes late.
+        (Ok(()), 0, 1) => Kind::Format1,
+        (Ok(()), 0, 0x0201) => Kind::Format2,
         _ => Kind::Other,
     }
 }
@@ -255,17 +264,18 @@ impl Snapshot {
         })
     }
 
-    /// Whether a role is in use: both where it can be told and where only the records speak.
+    /// Whether a role is in use, where that can be told or the records speak; `None` in format 1 where
+    /// only processes of HQQ-Go could be using it.
     #[must_use]
-    pub fn is_in_use(&self, role: Role) -> bool {
-        self.sides
-            .iter()
-            .filter(|side| side.role == role)
-            .any(|side| {
-                let recorded = side
-                    .status
-                    .is_some_and(|status| status.state() == hqq_core::side::SideState::Open);
-                side.alive.unwrap_or(recorded)
-            })
+    pub fn is_in_use(&self, role: Role) -> Option<bool> {
+        let of_role = || self.sides.iter().filter(|side| side.role == role);
+        let used = of_role().any(|side| {
+            let recorded = side
+                .status
+                .is_some_and(|status| status.state() == hqq_core::side::SideState::Open);
+            side.alive.unwrap_or(recorded)
+        });
+        let told = of_role().all(|side| side.alive.is_some() || side.status.is_some());
+        (used || told).then_some(used)
     }
 }

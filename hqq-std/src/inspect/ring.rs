@@ -9,6 +9,11 @@ use super::image::Image;
 use super::{Ring, Slot, SlotState};
 use crate::error::OpenError;
 
+/// Slots that are read at a time.
+const BLOCK: usize = 512;
+/// Slots that are kept at most: a damaged region may have many that are not free.
+const MOST: usize = 1 << 14;
+
 /// A ring's counters, which its slots are judged by.
 struct Counters {
     count: usize,
@@ -46,16 +51,24 @@ impl Ring {
             Format::V1 => Counters::judge_sequence,
             Format::V2 => Counters::judge_stamp,
         };
+        let slot_len = layout.slot_len();
+        let mut block = vec![0; BLOCK.min(counters.count) * slot_len];
         for index in 0..counters.count {
-            let at = layout.slots(direction) + index * layout.slot_len();
-            let bytes: [u8; 64] = image.bytes(at)?;
-            let (chunks, _) = bytes.as_chunks::<8>();
-            let mut words = [0; 8];
+            let within = index % BLOCK;
+            if within == 0 {
+                let len = (counters.count - index).min(BLOCK) * slot_len;
+                block.truncate(len);
+                image.read(layout.slots(direction) + index * slot_len, &mut block)?;
+            }
+            let slot = block.get(within * slot_len..).unwrap_or_default();
+            let (chunks, _) = slot.as_chunks::<8>();
+            let mut words = [0; 9];
             for (word, chunk) in words.iter_mut().zip(chunks) {
                 *word = u64::from_le_bytes(*chunk);
             }
+            let [mut words @ .., sequence] = words;
             let stamp = match layout.format() {
-                Format::V1 => image.word64(at + 64)?,
+                Format::V1 => sequence,
                 Format::V2 => words[0],
             };
             if layout.format() == Format::V2 {
@@ -68,6 +81,9 @@ impl Ring {
                 SlotState::Published(_) | SlotState::Reading(..) => Some(Packet::decode(words)),
                 SlotState::Writing(..) | SlotState::Unknown => None,
             };
+            if ring.slots.len() == MOST {
+                continue;
+            }
             ring.slots.push(Slot {
                 index,
                 stamp,

@@ -15,9 +15,10 @@ use hqq_core::{Delivery, Format, InitOptions, Layout, Role};
 
 use crate::attach::Endpoint;
 use crate::error::OpenError;
+use crate::identify::no_space;
 use crate::link::StandardLink;
 use crate::name::RegionName;
-use crate::prepare::{Ready, Request, no_space, prepare};
+use crate::prepare::{Ready, Request, prepare};
 use crate::sys;
 use crate::trace::event;
 
@@ -140,7 +141,7 @@ impl<A> LinkOptions<A> {
         self
     }
 
-    /// Buffers in each direction, a power of two from 2 to 16384 (any, in format 1). Opening a region that has
+    /// Buffers in each direction, a power of two from 2 to 16384 (2^20 in format 1). Opening a region that has
     /// another number is an error; without this any is accepted.
     #[must_use]
     pub const fn count(mut self, buffers: usize) -> Self {
@@ -228,6 +229,7 @@ impl<A> LinkOptions<A> {
             format: self.format,
             count: self.count,
             size: self.size,
+            created: false,
             initialise: initialise.map(|layout| (layout, options)),
             prefault: self.prefault,
             huge_pages: self.huge_pages,
@@ -242,7 +244,8 @@ impl<A> LinkOptions<A> {
         place: &Place,
         then: impl FnOnce(Ready) -> Result<T, OpenError>,
     ) -> Result<T, OpenError> {
-        let request = self.request(Some(self.layout()?));
+        let mut request = self.request(Some(self.layout()?));
+        request.created = true;
         let path = place.path();
         let of_io = |error| OpenError::of_io(path.clone(), "create", error);
         if path.symlink_metadata().is_ok() {
@@ -313,7 +316,9 @@ impl<A: Access> LinkOptions<A> {
         self.finish(self.open_in(&place, None)?)
     }
 
-    /// Opens a named region, or creates it where there is none.
+    /// Opens a named region, or creates it where there is none. A file of that name which is empty, or
+    /// all zero and long enough, becomes the region, once it has been so for a fifth of a second: it may
+    /// be one that an HQQ-Go process is making.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -341,7 +346,7 @@ impl<A: Access> LinkOptions<A> {
     }
 
     /// Opens a region in a file, or creates it where there is none; a file that is empty, or all
-    /// zero and long enough, is initialised in place.
+    /// zero and long enough, is initialised in place, once it has been so for a fifth of a second.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -360,7 +365,9 @@ impl<A: Access> LinkOptions<A> {
         let path = PathBuf::from("(anonymous)");
         let needed = layout.len() as u64;
         let file = sys::anonymous(needed).map_err(|error| no_space(&path, needed, error))?;
-        self.finish(prepare(file, path, &self.request(Some(layout)))?)
+        let mut request = self.request(Some(layout));
+        request.created = true;
+        self.finish(prepare(file, path, &request)?)
     }
 
     /// Opens the region that a descriptor refers to, such as one received over a Unix socket or

@@ -97,7 +97,22 @@ pub(crate) fn reopen(file: impl AsFd) -> io::Result<File> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
-/// Sets the length and takes the space now, so that a full file system fails here and not later.
+/// Whether a file's blocks say how much of it is there.
+pub(crate) const TELLS_BLOCKS: bool = true;
+
+/// Where the file has data next, from `at` on; `None` where it has none.
+pub(crate) fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
+    match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
+        Ok(data) => Ok(Some(data)),
+        Err(Errno::NXIO) => Ok(None),
+        // A file system that does not tell: all of it may be.
+        Err(Errno::INVAL) => Ok(Some(at)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes the space for `len` bytes now, so that a full file system fails here and not later. A file
+/// that is longer stays so: somebody else may have given it its length.
 pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
     // Asked for more memory than there is, the kernel does not refuse but kills processes until it
     // finds it; and no file system bounds a memfd.
@@ -105,7 +120,6 @@ pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
     if in_memory && available_memory().is_some_and(|available| len > available) {
         return Err(Errno::NOSPC.into());
     }
-    rustix::fs::ftruncate(file, len)?;
     rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len)?;
     Ok(())
 }

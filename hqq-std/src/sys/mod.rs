@@ -8,13 +8,13 @@ mod unix;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use linux::{
-    ByteLocks, allocate, anonymous, create_named, create_unnamed, give_name, named_path, names,
-    open_named, reopen, unlink_named,
+    ByteLocks, TELLS_BLOCKS, allocate, anonymous, create_named, create_unnamed, give_name,
+    named_path, names, next_data, open_named, reopen, unlink_named,
 };
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use portable::{
-    ByteLocks, allocate, anonymous, create_named, create_unnamed, give_name, named_path, names,
-    open_named, reopen, unlink_named,
+    ByteLocks, TELLS_BLOCKS, allocate, anonymous, create_named, create_unnamed, give_name,
+    named_path, names, next_data, open_named, reopen, unlink_named,
 };
 pub(crate) use unix::{advise_huge_pages, create_path, effective_user, open_path, view};
 

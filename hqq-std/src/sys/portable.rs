@@ -66,9 +66,20 @@ pub(crate) fn reopen(file: impl AsFd) -> io::Result<File> {
     Ok(file.as_fd().try_clone_to_owned()?.into())
 }
 
-/// Sets the length; space is taken when it is touched.
+/// Whether a file's blocks say how much of it is there.
+pub(crate) const TELLS_BLOCKS: bool = false;
+
+/// Where the file has data next, from `at` on: these systems do not tell.
+pub(crate) fn next_data(_: &File, at: u64) -> io::Result<Option<u64>> {
+    Ok(Some(at))
+}
+
+/// Gives a file its length where it is shorter; space is taken when it is touched.
 pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
-    Ok(rustix::fs::ftruncate(file, len)?)
+    if file.metadata()?.len() < len {
+        rustix::fs::ftruncate(file, len)?;
+    }
+    Ok(())
 }
 
 /// Stands in for locks on single bytes: only the first, ATTACH, is real.

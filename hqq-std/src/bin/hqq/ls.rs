@@ -76,15 +76,20 @@ fn print(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
     Ok(())
 }
 
-/// The roles that are in use, or a dash.
+/// The roles that are in use, a dash, or that nobody can tell: processes of HQQ-Go leave no mark.
 fn roles(snapshot: &Snapshot) -> Vec<&'static str> {
     let mut roles = Vec::new();
     for (role, name) in [(Role::Primary, "primary"), (Role::Secondary, "secondary")] {
-        if snapshot.is_in_use(role) {
+        if snapshot.is_in_use(role) == Some(true) {
             roles.push(name);
         }
     }
-    if roles.is_empty() {
+    if Role::BOTH
+        .iter()
+        .any(|role| snapshot.is_in_use(*role).is_none())
+    {
+        roles.push("?");
+    } else if roles.is_empty() {
         roles.push("-");
     }
     roles
@@ -118,9 +123,12 @@ impl Row {
                 "bytes": snapshot.len,
                 "roles": Role::BOTH
                     .into_iter()
-                    .filter(|role| snapshot.is_in_use(*role))
+                    .filter(|role| snapshot.is_in_use(*role) == Some(true))
                     .map(|role| role.to_string())
                     .collect::<Vec<_>>(),
+                "roles_known": Role::BOTH
+                    .into_iter()
+                    .all(|role| snapshot.is_in_use(role).is_some()),
                 "unread": snapshot.rings.iter().map(|ring| ring.unread).collect::<Vec<_>>(),
             }),
             Err(error) => json!({

@@ -16,7 +16,8 @@ pub const RETRY: Duration = Duration::from_millis(20);
 /// The buffers of a region that is created.
 #[derive(clap::Args, Clone, Copy)]
 pub struct Buffers {
-    /// Buffers in each direction, a power of two from 2 to 16384 [default when creating: 64]
+    /// Buffers in each direction, a power of two from 2 to 16384 (2^20 in format 1) [default when
+    /// creating: 64]
     #[arg(long, visible_alias = "buffers", value_name = "BUFFERS")]
     pub count: Option<usize>,
     /// Bytes in a buffer, a multiple of 8 [default when creating: 16384]

@@ -33,7 +33,8 @@ pub struct Args {
     /// Write a newline after each message
     #[arg(long)]
     lines: bool,
-    /// Buffers in each direction, a power of two from 2 to 16384 [default when creating: 64]
+    /// Buffers in each direction, a power of two from 2 to 16384 (2^20 in format 1) [default when
+    /// creating: 64]
     #[arg(long)]
     buffers: Option<usize>,
     /// Bytes in a buffer, a multiple of 8 [default when creating: 16384]
@@ -197,7 +198,9 @@ impl Patience {
                 Err(Failure::Failed(format!("no message came for {timeout:?}")))
             }
             _ if !self.has_sender && now >= self.waited_for => {
-                let also = if self.receivers.is_met() {
+                let also = if self.ends_unseen {
+                    " (is the other end in the other role, see --role?)"
+                } else if self.receivers.is_met() {
                     ", only another receiver"
                 } else {
                     ""
