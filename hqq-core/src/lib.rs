@@ -8,7 +8,8 @@
 //! # The layers
 //!
 //! ```text
-//! bytes ─► region ─► ring ─► packet ─► link
+//! bytes ─► region ─► ring ─► packet ─► link ─► advanced
+//!            │                          │         └ messages of any length, calls, streams
 //!            │                          └ Sender, Receiver, grants
 //!            └ the only place with raw pointers
 //! ```
@@ -22,6 +23,7 @@
 //! | [`position`], [`ring`] | positions, slots, and who may move them |
 //! | [`packet`] | the 64-byte packets, pure bytes |
 //! | [`link`] | messages: [`Link`], [`SharedLink`], [`Sender`], [`Receiver`] |
+//! | [`advanced`] | the Advanced protocol, polled |
 //! | [`wait`] | what waiting means where this runs |
 //!
 //! # Start here
@@ -41,6 +43,7 @@
 #[cfg(not(any(test, loom, hqq_count)))]
 extern crate core;
 
+pub mod advanced;
 mod counters;
 pub mod layout;
 pub mod link;

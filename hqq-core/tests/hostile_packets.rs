@@ -73,7 +73,7 @@ fn unknown_opcodes_are_refused() {
 
 #[test]
 fn packets_of_the_advanced_protocol_are_refused() {
-    for opcode in 1..=6 {
+    for opcode in 1..=7 {
         let error = malformed(SIZE, opcode, [1, 0, 0, 0, 0, 0, 0]);
         assert_eq!(
             error,

@@ -12,6 +12,7 @@ mod error;
 mod format1;
 #[cfg(not(loom))]
 mod grant;
+mod packets;
 mod received;
 mod receiver;
 mod sender;
@@ -23,6 +24,8 @@ pub use error::{AttachError, GrantError, RecvError, SendError, TryRecvError, Try
 pub use format1::Format1Link;
 #[cfg(not(loom))]
 pub use grant::{Trusted, TrustedReadGrant, TrustedWriteGrant};
+pub(crate) use packets::ClaimedPacket;
+pub use packets::PacketGrant;
 pub use received::{ReadGrant, TryIter};
 pub use receiver::Receiver;
 pub use sender::{REASON_DROPPED, REASON_EMPTY, REASON_TOO_LONG, Sender, WriteGrant};

@@ -263,6 +263,16 @@ impl<C: Consumer> Receiver<C> {
     /// The next message in the ring.
     #[inline]
     fn claim(&mut self, first: bool) -> Result<Current, TryRecvError> {
+        self.claim_as(first, Self::open)
+    }
+
+    /// The next packet in the ring that `open` makes something of.
+    #[inline]
+    pub(super) fn claim_as<T>(
+        &mut self,
+        first: bool,
+        open: impl Fn(&Self, Claimed) -> Result<Option<T>, TryRecvError>,
+    ) -> Result<T, TryRecvError> {
         for _ in 0..SKIPPED {
             let claimed = match self.side.try_claim() {
                 Ok(claimed) => claimed,
@@ -276,7 +286,7 @@ impl<C: Consumer> Receiver<C> {
                     return Err(refused.into());
                 }
             };
-            match self.open(claimed) {
+            match open(self, claimed) {
                 Ok(Some(current)) => return Ok(current),
                 Ok(None) => self.discard(claimed.position, Event::Tombstone),
                 Err(error) => {

@@ -82,7 +82,7 @@ impl<B: AsRef<[u8]>> Payload for Pieces<'_, B> {
 /// Copying calls are safe against any peer. Dropping the sender of an exclusive side closes its
 /// direction; what was sent stays readable. `P` is the side: exclusive, or a handle to a shared one.
 pub struct Sender<P: Producer> {
-    side: P,
+    pub(super) side: P,
 }
 
 impl<P: Producer> Sender<P> {
@@ -229,7 +229,7 @@ impl<P: Producer> Sender<P> {
     }
 
     #[inline]
-    fn claim(&mut self, first: bool) -> Result<Position, TrySendError> {
+    pub(super) fn claim(&mut self, first: bool) -> Result<Position, TrySendError> {
         if self.side.is_peer_closed() {
             return Err(TrySendError::Disconnected);
         }
@@ -392,6 +392,14 @@ impl<'a, P: Producer> WriteGrant<'a, P> {
         let opcode = Opcode::StandardInline.as_byte();
         self.sender.side.publish(self.position, opcode, &operands);
         self.sender.side.count(Event::Message(message.len()));
+    }
+
+    /// Sends `len` bytes of the buffer under another packet.
+    pub(super) fn commit_as(mut self, opcode: Opcode, operands: &[u64; 7], len: usize) {
+        self.finished = true;
+        let side = &mut self.sender.side;
+        side.publish(self.position, opcode.as_byte(), operands);
+        side.count(Event::Message(len));
     }
 
     /// Sends a tombstone with this reason instead of a message; 0 becomes 6.

@@ -113,6 +113,9 @@ packet_layout!(
     }
 );
 
+/// The total size of a message that was begun before its size was known.
+pub const UNKNOWN_SIZE: u64 = u64::MAX;
+
 /// The fields of a [`ConnectionCopy`], not yet checked against its rules.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -121,7 +124,7 @@ pub struct Chunk {
     pub connection_id: u64,
     /// The message. Ids count up from 1 per sender; a response carries its request's id.
     pub message_id: u64,
-    /// Size of the whole message, in bytes.
+    /// Size of the whole message, in bytes; [`UNKNOWN_SIZE`] where it was begun without one.
     pub total_size: u64,
     /// Where the chunk begins in the message, in bytes.
     pub chunk_offset: u64,
@@ -144,6 +147,8 @@ pub struct Chunk {
 ///   overflow. It is empty only if the message is.
 /// - `BEGIN` is set exactly at offset 0, `END` exactly where the chunk reaches `total_size`. The
 ///   one chunk of an empty message therefore has both.
+/// - In a message of [`UNKNOWN_SIZE`], which only peers that agreed on it may send, `END` is set on
+///   the last chunk, and only that may be empty.
 /// - `aux` is 0 except on the `BEGIN` chunk of a request or response.
 ///
 /// What takes more than one packet to know (that chunks come in order, the largest message) is
@@ -277,6 +282,10 @@ fn check_range(chunk: &Chunk) -> Result<(), PacketError> {
     } = *chunk;
     let inside = match chunk_offset.checked_add(chunk_size) {
         _ if flags.contains(CopyFlags::ABORT) => total_size | chunk_offset | chunk_size == 0,
+        // The end of such a message never reaches its size.
+        Some(end) if total_size == UNKNOWN_SIZE => {
+            end < UNKNOWN_SIZE && (chunk_size != 0 || flags.contains(CopyFlags::END))
+        }
         Some(end) => end <= total_size && (chunk_size != 0 || total_size == 0),
         None => false,
     };
@@ -292,7 +301,11 @@ fn check_range(chunk: &Chunk) -> Result<(), PacketError> {
     }
     // No overflow: the chunk is inside, so the difference is what follows it.
     let begins = chunk_offset == 0;
-    let ends = total_size - chunk_offset == chunk_size;
+    let ends = if total_size == UNKNOWN_SIZE {
+        flags.contains(CopyFlags::END)
+    } else {
+        total_size - chunk_offset == chunk_size
+    };
     if begins != flags.contains(CopyFlags::BEGIN) || ends != flags.contains(CopyFlags::END) {
         return Err(PacketError::ChunkEdges {
             flags,

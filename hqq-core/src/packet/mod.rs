@@ -31,6 +31,7 @@
 
 pub mod connection;
 pub mod connection_copy;
+pub mod credit;
 pub mod error;
 pub mod error_code;
 pub mod error_packet;
@@ -49,7 +50,8 @@ use zerocopy::little_endian::U64;
 use zerocopy::transmute;
 
 pub use connection::{ConnectionAccept, ConnectionClose, ConnectionCreate};
-pub use connection_copy::{Chunk, ConnectionCopy, CopyFlags, MessageKind};
+pub use connection_copy::{Chunk, ConnectionCopy, CopyFlags, MessageKind, UNKNOWN_SIZE};
+pub use credit::ConnectionCredit;
 pub use error::PacketError;
 pub use error_code::{ErrorCode, Reason};
 pub use error_packet::ErrorPacket;
@@ -88,6 +90,8 @@ pub enum Packet {
     Negotiate(Negotiate),
     /// Accepts a version and features.
     NegotiateAck(NegotiateAck),
+    /// Room for more of a stream.
+    ConnectionCredit(ConnectionCredit),
     /// A datagram in the packet.
     StandardInline(StandardInline),
     /// A slot without a datagram.
@@ -123,6 +127,7 @@ impl Packet {
             Opcode::ConnectionCopy => ConnectionCopy::from_operands(operands)?.into(),
             Opcode::Negotiate => Negotiate::from_operands(operands)?.into(),
             Opcode::NegotiateAck => NegotiateAck::from_operands(operands)?.into(),
+            Opcode::ConnectionCredit => ConnectionCredit::from_operands(operands)?.into(),
             Opcode::Error
             | Opcode::StandardInline
             | Opcode::StandardTombstone
@@ -168,6 +173,7 @@ impl Packet {
             Self::ConnectionCopy(_) => ConnectionCopy::OPCODE,
             Self::Negotiate(_) => Negotiate::OPCODE,
             Self::NegotiateAck(_) => NegotiateAck::OPCODE,
+            Self::ConnectionCredit(_) => ConnectionCredit::OPCODE,
             Self::StandardInline(_) => StandardInline::OPCODE,
             Self::StandardTombstone(_) => StandardTombstone::OPCODE,
             Self::StandardCopy(_) => StandardCopy::OPCODE,
@@ -186,6 +192,7 @@ impl Packet {
             Self::ConnectionCopy(packet) => packet.operands(),
             Self::Negotiate(packet) => packet.operands(),
             Self::NegotiateAck(packet) => packet.operands(),
+            Self::ConnectionCredit(packet) => packet.operands(),
             Self::StandardInline(packet) => packet.operands(),
             Self::StandardTombstone(packet) => packet.operands(),
             Self::StandardCopy(packet) => packet.operands(),
@@ -212,6 +219,7 @@ packet_from!(
     ConnectionCopy(ConnectionCopy),
     Negotiate(Negotiate),
     NegotiateAck(NegotiateAck),
+    ConnectionCredit(ConnectionCredit),
     StandardInline(StandardInline),
     StandardTombstone(StandardTombstone),
     StandardCopy(StandardCopy),

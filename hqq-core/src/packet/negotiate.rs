@@ -55,6 +55,11 @@ bit_set! {
         LARGE_COPY = 1,
         /// Requests and responses.
         REQUEST_RESPONSE = 2,
+        /// [`ConnectionCredit`](super::ConnectionCredit): a stream that nobody reads stops alone
+        /// (format 2 only).
+        CREDIT = 4,
+        /// Messages that are begun before their size is known (format 2 only).
+        UNKNOWN_SIZE = 8,
     }
 }
 
@@ -71,6 +76,9 @@ bit_set! {
 }
 
 impl Features {
+    /// What HQQ-Go 1.0 has, and all that a region of format 1 can have.
+    pub const FORMAT_1: Self = Self(Self::LARGE_COPY.0 | Self::REQUEST_RESPONSE.0);
+
     /// The set with these bits, known or not.
     #[inline]
     #[must_use]
@@ -131,7 +139,7 @@ packet_layout!(
 ///
 /// let offer = Negotiate {
 ///     version: ProtocolVersion::CURRENT,
-///     features: Features::KNOWN,
+///     features: Features::FORMAT_1,
 ///     capabilities: Capabilities::LOW_LATENCY,
 /// };
 /// assert_eq!(Packet::from(offer).encode(), [5, 0x0100, 3, 4, 0, 0, 0, 0]);

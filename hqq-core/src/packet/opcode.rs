@@ -30,6 +30,8 @@ pub enum Opcode {
     Negotiate = 0x05,
     /// [`NegotiateAck`](super::NegotiateAck): which of them the answering side accepts.
     NegotiateAck = 0x06,
+    /// [`ConnectionCredit`](super::ConnectionCredit): room for more of a stream (format 2 only).
+    ConnectionCredit = 0x07,
     /// [`StandardInline`](super::StandardInline): a datagram inside the packet (format 2 only).
     StandardInline = 0xFD,
     /// [`StandardTombstone`](super::StandardTombstone): a slot without a message.
@@ -40,7 +42,7 @@ pub enum Opcode {
 
 impl Opcode {
     /// Every opcode, in the order of their bytes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Error,
         Self::ConnectionCreate,
         Self::ConnectionAccept,
@@ -48,6 +50,7 @@ impl Opcode {
         Self::ConnectionCopy,
         Self::Negotiate,
         Self::NegotiateAck,
+        Self::ConnectionCredit,
         Self::StandardInline,
         Self::StandardTombstone,
         Self::StandardCopy,
@@ -78,6 +81,7 @@ impl Opcode {
             0x04 => Self::ConnectionCopy,
             0x05 => Self::Negotiate,
             0x06 => Self::NegotiateAck,
+            0x07 => Self::ConnectionCredit,
             0xFD => Self::StandardInline,
             0xFE => Self::StandardTombstone,
             0xFF => Self::StandardCopy,

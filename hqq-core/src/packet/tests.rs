@@ -137,6 +137,13 @@ fn control_packets_have_their_operands_in_place() {
         },
     );
     assert_same(
+        bytes(&[7, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0x10]),
+        ConnectionCredit {
+            connection_id: 7,
+            bytes: 4096,
+        },
+    );
+    assert_same(
         bytes(&[3, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 9, 1]),
         ConnectionClose {
             connection_id: 7,
@@ -147,7 +154,7 @@ fn control_packets_have_their_operands_in_place() {
     let unknown_bit = 1 << 8;
     assert_same(
         bytes(&[
-            5, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 3, 1, 0, 0, 0, 0, 0, 0, 7,
+            5, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 15, 1, 0, 0, 0, 0, 0, 0, 7,
         ]),
         Negotiate {
             version,
@@ -169,7 +176,7 @@ fn control_packets_have_their_operands_in_place() {
 
 #[test]
 fn each_byte_is_a_listed_opcode_or_unknown() {
-    let listed = [0, 1, 2, 3, 4, 5, 6, 0xFD, 0xFE, 0xFF];
+    let listed = [0, 1, 2, 3, 4, 5, 6, 7, 0xFD, 0xFE, 0xFF];
     for byte in 0..=u8::MAX {
         if listed.contains(&byte) {
             assert_eq!(Opcode::from_byte(byte).map(Opcode::as_byte), Ok(byte));
@@ -232,6 +239,7 @@ fn every_unused_bit_must_be_zero() {
         ([3, 1, 1, 0, 0, 0, 0, 0], 3),
         ([5, 0x0100, 3, 7, 0, 0, 0, 0], 4),
         ([6, 0x0100, 3, 7, 0, 0, 0, 0], 4),
+        ([7, 1, 1, 0, 0, 0, 0, 0], 3),
         ([0xFD, 1, 0, 0, 0, 0, 0, 0], 3),
         ([0xFE, 1, 1, 1, 0, 0, 0, 0], 4),
         ([0xFF, 1, 1, 1, 0, 0, 0, 0], 4),

@@ -59,8 +59,55 @@ fn a_chunk_lies_in_its_message() {
             );
         }
     }
-    let longest = [4, 7, 1, u64::MAX, 0, u64::MAX, 3, 0];
+    let longest = [4, 7, 1, u64::MAX - 1, 0, u64::MAX - 1, 3, 0];
     assert!(Packet::decode(longest).is_ok());
+}
+
+#[test]
+fn a_message_of_unknown_size_ends_where_a_chunk_says_so() {
+    const UNKNOWN: u64 = u64::MAX;
+    for ([offset, size], flags) in [
+        ([0, 8], 1),
+        ([0, 8], 3),
+        ([0, 0], 3),
+        ([8, 8], 0),
+        ([8, 8], 2),
+        ([8, 0], 2),
+        ([UNKNOWN - 2, 1], 2),
+    ] {
+        let decoded = Packet::decode([4, 7, 1, UNKNOWN, offset, size, flags, 0]);
+        assert!(decoded.is_ok(), "{offset} {size} {flags}: {decoded:?}");
+    }
+    // An empty chunk that is not the last, and ends that no count of bytes reaches.
+    for ([chunk_offset, chunk_size], flags) in [
+        ([0, 0], 1),
+        ([8, 0], 0),
+        ([UNKNOWN - 1, 1], 2),
+        ([0, UNKNOWN], 3),
+        ([UNKNOWN, 1], 2),
+    ] {
+        assert_refused(
+            [4, 7, 1, UNKNOWN, chunk_offset, chunk_size, flags, 0],
+            PacketError::ChunkRange {
+                total_size: UNKNOWN,
+                chunk_offset,
+                chunk_size,
+            },
+        );
+    }
+    // It begins at its first byte, as any other.
+    for ([chunk_offset, chunk_size], flags) in [([0, 8], 0), ([0, 8], 2), ([8, 8], 1), ([8, 8], 3)]
+    {
+        assert_refused(
+            [4, 7, 1, UNKNOWN, chunk_offset, chunk_size, flags, 0],
+            PacketError::ChunkEdges {
+                flags: CopyFlags::from_bits(flags).unwrap(),
+                total_size: UNKNOWN,
+                chunk_offset,
+                chunk_size,
+            },
+        );
+    }
 }
 
 #[test]

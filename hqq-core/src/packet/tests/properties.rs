@@ -34,30 +34,42 @@ fn connection_copy() -> impl Strategy<Value = ConnectionCopy> {
     ]);
     // Before the chunk, in it, and after it: any three sizes that fit.
     let part = || prop_oneof![Just(0), 1..=100_u64, 0..=u64::MAX / 3];
-    (any::<[u64; 3]>(), part(), part(), part(), kind).prop_map(
-        |([connection_id, message_id, aux], before, size, after, kind)| {
-            // An empty chunk is one of an empty message.
-            let [before, after] = if size == 0 { [0, 0] } else { [before, after] };
-            let mut flags = kind;
-            if before == 0 {
-                flags = flags | CopyFlags::BEGIN;
-            }
-            if after == 0 {
-                flags = flags | CopyFlags::END;
-            }
-            let takes_aux = before == 0 && !kind.is_empty();
-            ConnectionCopy::new(Chunk {
-                connection_id,
-                message_id,
-                total_size: before + size + after,
-                chunk_offset: before,
-                chunk_size: size,
-                flags,
-                aux: if takes_aux { aux } else { 0 },
-            })
-            .unwrap()
-        },
+    (
+        any::<[u64; 3]>(),
+        part(),
+        part(),
+        part(),
+        kind,
+        any::<bool>(),
     )
+        .prop_map(
+            |([connection_id, message_id, aux], before, size, after, kind, is_sized)| {
+                // An empty chunk is one of an empty message.
+                let [before, after] = if size == 0 { [0, 0] } else { [before, after] };
+                let mut flags = kind;
+                if before == 0 {
+                    flags = flags | CopyFlags::BEGIN;
+                }
+                if after == 0 {
+                    flags = flags | CopyFlags::END;
+                }
+                let takes_aux = before == 0 && !kind.is_empty();
+                ConnectionCopy::new(Chunk {
+                    connection_id,
+                    message_id,
+                    total_size: if is_sized {
+                        before + size + after
+                    } else {
+                        UNKNOWN_SIZE
+                    },
+                    chunk_offset: before,
+                    chunk_size: size,
+                    flags,
+                    aux: if takes_aux { aux } else { 0 },
+                })
+                .unwrap()
+            },
+        )
 }
 
 /// Any valid packet of any kind.
@@ -80,6 +92,13 @@ fn packet() -> impl Strategy<Value = Packet> {
             ConnectionClose {
                 connection_id,
                 reason,
+            }
+            .into()
+        }),
+        any::<[u64; 2]>().prop_map(|[connection_id, bytes]| {
+            ConnectionCredit {
+                connection_id,
+                bytes,
             }
             .into()
         }),

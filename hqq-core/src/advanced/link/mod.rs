@@ -1,0 +1,319 @@
+//! A session over the two halves of a link.
+
+mod error;
+mod send;
+
+use heapless::Vec;
+
+pub use error::{AdvanceError, PollError, Progress};
+pub use send::ChunkGrant;
+
+use error::unsent;
+
+use super::event::{Body, Bytes, Event};
+use super::inbound::Arrival;
+use super::session::{Session, SessionOptions, Step};
+use super::{MessageKey, NegotiateError, Notice, Transfer};
+use crate::layout::Format;
+use crate::link::{ClaimedPacket, Receiver, Sender, TryRecvError};
+use crate::member::Role;
+use crate::packet::Reason;
+use crate::ring::{Consumer, Producer};
+
+/// Packets that one poll takes in without an event.
+const STEPS: usize = 64;
+
+/// What becomes of messages that arrive in several chunks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Reception {
+    /// They are assembled, up to `MESSAGE` bytes each.
+    #[default]
+    Assemble,
+    /// Each chunk is an event of its own; a message has no limit.
+    Stream,
+}
+
+/// One end of the Advanced protocol: at most `ASSEMBLIES` messages of up to `MESSAGE` bytes that
+/// arrive in several chunks at a time, `PENDING` calls and `CONNECTIONS` streams (both powers of two).
+///
+/// Everything happens in [`AdvancedLink::poll`], which never waits; `now` is the caller's clock, in
+/// ticks of any length. A message that is sent is a [`Transfer`], moved on in between; several of them
+/// moved on in turn share the ring fairly.
+///
+/// ```
+/// use hqq_core::StaticRegion;
+/// use hqq_core::advanced::{AdvancedLink, Event, Progress, SessionOptions};
+/// use hqq_core::{Format, Role};
+/// static REGION: StaticRegion<8, 64> = StaticRegion::new();
+/// let (near, far) = REGION.take().ok_or("taken only once")?;
+/// let end = |halves, role| {
+///     AdvancedLink::<_, _, 4, 256, 4, 2>::new(halves, role, Format::V2, SessionOptions::new())
+/// };
+/// let mut near = end(near.split(), Role::Primary);
+/// let mut far = end(far.split(), Role::Secondary);
+/// near.negotiate(1000)?;
+/// for now in 0..4 {
+///     near.poll(now)?;
+///     far.poll(now)?;
+/// }
+/// let question = [7; 200];
+/// let mut request = near.begin_request(0, 42, 200)?;
+/// assert_eq!(near.advance(&mut request, &question, 10)?, Progress::Finished);
+/// let mut answer = None;
+/// while let Some(event) = far.poll(4)? {
+///     if let Event::Message { key, aux: 42, body, .. } = event {
+///         answer = Some((key, body.len()));
+///     }
+/// }
+/// let (request, len) = answer.ok_or("no request came")?;
+/// let mut response = far.begin_response(&request, 0, false, 3)?;
+/// far.advance(&mut response, len.to_string().as_bytes(), 10)?;
+/// if let Some(Event::Message { key, body, .. }) = near.poll(5)? {
+///     let mut text = [0; 3];
+///     assert_eq!((key.id, body.copy_to(0, &mut text)), (request.id, 3));
+///     assert_eq!(&text, b"200");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct AdvancedLink<
+    P: Producer,
+    C: Consumer,
+    const ASSEMBLIES: usize,
+    const MESSAGE: usize,
+    const PENDING: usize,
+    const CONNECTIONS: usize,
+> {
+    sender: Sender<P>,
+    receiver: Receiver<C>,
+    session: Session<ASSEMBLIES, PENDING, CONNECTIONS>,
+    assemblies: [Vec<u8, MESSAGE>; ASSEMBLIES],
+    reception: Reception,
+}
+
+impl<
+    P: Producer,
+    C: Consumer,
+    const ASSEMBLIES: usize,
+    const MESSAGE: usize,
+    const PENDING: usize,
+    const CONNECTIONS: usize,
+> AdvancedLink<P, C, ASSEMBLIES, MESSAGE, PENDING, CONNECTIONS>
+{
+    /// The end that has `role` in a region of `format`, over the halves of its link. Messages have at
+    /// most the bytes that `options` say; those that arrive in several chunks at most `MESSAGE`.
+    #[must_use]
+    pub fn new(
+        (sender, receiver): (Sender<P>, Receiver<C>),
+        role: Role,
+        format: Format,
+        options: SessionOptions,
+    ) -> Self {
+        let (count, size) = (sender.capacity(), sender.max_message_size());
+        let mut session = Session::new(role, format, count, size, options);
+        session.set_assembled(Some(MESSAGE as u64));
+        Self {
+            sender,
+            receiver,
+            session,
+            assemblies: [const { Vec::new() }; ASSEMBLIES],
+            reception: Reception::Assemble,
+        }
+    }
+
+    /// What becomes of messages that arrive in several chunks; before the first of them.
+    #[must_use]
+    pub const fn with_reception(mut self, reception: Reception) -> Self {
+        self.session.set_assembled(match reception {
+            Reception::Assemble => Some(MESSAGE as u64),
+            Reception::Stream => None,
+        });
+        self.reception = reception;
+        self
+    }
+
+    /// The state of this end.
+    #[must_use]
+    pub const fn session(&self) -> &Session<ASSEMBLIES, PENDING, CONNECTIONS> {
+        &self.session
+    }
+
+    /// As [`Session::negotiate`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn negotiate(&mut self, deadline: u64) -> Result<(), NegotiateError> {
+        self.session.negotiate(deadline)
+    }
+
+    /// Sends what there is to send besides messages, takes in what came, and gives the next event;
+    /// `None` where there is none for now, or 64 packets led to none.
+    ///
+    /// # Errors
+    /// [`PollError`]; nothing more will come.
+    pub fn poll(&mut self, now: u64) -> Result<Option<Event<'_, C>>, PollError> {
+        self.flush_if_connected()?;
+        if let Some(notice) = self.session.next_notice(now) {
+            return Ok(Some(Event::Notice(notice)));
+        }
+        for _ in 0..STEPS {
+            let claimed = match self.receiver.claim_packet() {
+                Ok(claimed) => claimed,
+                Err(TryRecvError::Malformed(error)) => return Ok(Some(Event::Malformed(error))),
+                Err(TryRecvError::Disconnected) => return Err(PollError::Disconnected),
+                Err(TryRecvError::Corrupt(found)) => return Err(PollError::Corrupt(found)),
+                // Only now: what the peer had sent before it left was received first.
+                Err(_) => return self.flush().map(|()| None),
+            };
+            let len = claimed.len();
+            match self.session.accept(&claimed.packet, len, now) {
+                Step::Nothing => self.receiver.release_packet(&claimed),
+                Step::Notice(notice) => {
+                    self.receiver.release_packet(&claimed);
+                    return Ok(Some(Event::Notice(notice)));
+                }
+                Step::Chunk(arrival) => match (self.reception, arrival.slot) {
+                    (Reception::Stream, _) => {
+                        let body = self.lend(&claimed);
+                        return Ok(Some(Event::Chunk { arrival, body }));
+                    }
+                    (Reception::Assemble, None) => {
+                        let body = self.lend(&claimed);
+                        return Ok(Some(message(&arrival, body)));
+                    }
+                    (Reception::Assemble, Some(slot)) => {
+                        let fits = self.assemble(slot, arrival.offset, &claimed);
+                        self.receiver.release_packet(&claimed);
+                        if !fits {
+                            if let Some(notice) = self.session.discard(&arrival.key) {
+                                return Ok(Some(Event::Notice(notice)));
+                            }
+                        } else if arrival.last {
+                            let bytes = self.assemblies.get(slot);
+                            let bytes = bytes.map_or(&[][..], |bytes| bytes);
+                            let body = Body(Bytes::Assembled(bytes));
+                            return Ok(Some(message(&arrival, body)));
+                        }
+                    }
+                },
+            }
+            // What the packet led to besides: it is reported before anything that came later.
+            if let Some(notice) = self.session.next_notice(now) {
+                return Ok(Some(Event::Notice(notice)));
+            }
+            if self.session.is_crowded() {
+                self.flush_if_connected()?;
+            }
+        }
+        self.flush_if_connected()?;
+        Ok(None)
+    }
+
+    fn lend(&mut self, packet: &ClaimedPacket) -> Body<'_, C> {
+        self.receiver.hold_packet(packet);
+        Body(Bytes::Slot {
+            receiver: &mut self.receiver,
+            packet: *packet,
+        })
+    }
+
+    /// Adds a chunk to the message in `slot`; `false` where that is full.
+    fn assemble(&mut self, slot: usize, offset: u64, claimed: &ClaimedPacket) -> bool {
+        let Some(assembly) = self.assemblies.get_mut(slot) else {
+            return false;
+        };
+        if offset == 0 {
+            assembly.clear();
+        }
+        let start = assembly.len();
+        if assembly.resize_default(start + claimed.len()).is_err() {
+            return false;
+        }
+        let to = assembly.get_mut(start..).unwrap_or_default();
+        self.receiver.copy_packet(claimed, 0, to) == claimed.len()
+    }
+
+    /// Sends what the session has to tell, as far as there is room.
+    fn flush(&mut self) -> Result<(), PollError> {
+        while let Some((control, packet)) = self.session.control() {
+            match self.sender.try_send_packet(&packet) {
+                Ok(()) => self.session.control_sent(control),
+                Err(error) => return unsent(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Self::flush`]; that nobody will hear of it is no reason not to listen.
+    fn flush_if_connected(&mut self) -> Result<(), PollError> {
+        match self.flush() {
+            Err(PollError::Disconnected) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Sends some of what waits before more is added that would be dropped.
+    fn make_room(&mut self) {
+        if self.session.is_crowded() {
+            // Why it failed, the next poll finds, too.
+            let _ = self.flush();
+        }
+    }
+
+    /// As [`Session::abort`].
+    pub fn abort(&mut self, transfer: &mut Transfer) {
+        self.make_room();
+        self.session.abort(transfer);
+    }
+
+    /// As [`Session::discard`].
+    pub fn discard(&mut self, key: &MessageKey) -> Option<Notice> {
+        self.session.discard(key)
+    }
+
+    /// As [`Session::cancel_call`].
+    pub fn cancel_call(&mut self, connection: u64, id: u64) -> bool {
+        self.make_room();
+        self.session.cancel_call(connection, id)
+    }
+
+    /// As [`Session::listen`].
+    pub const fn listen(&mut self, listening: bool) {
+        self.session.listen(listening);
+    }
+
+    /// As [`Session::dial`].
+    pub fn dial(&mut self) -> Option<u64> {
+        self.session.dial()
+    }
+
+    /// As [`Session::accept_stream`].
+    pub fn accept_stream(&mut self, connection: u64) -> bool {
+        self.session.accept_stream(connection)
+    }
+
+    /// As [`Session::refuse_stream`].
+    pub fn refuse_stream(&mut self, connection: u64) -> bool {
+        self.session.refuse_stream(connection)
+    }
+
+    /// As [`Session::close_stream`].
+    pub fn close_stream(&mut self, connection: u64, reason: Reason) -> bool {
+        self.session.close_stream(connection, reason)
+    }
+
+    /// As [`Session::set_paused`].
+    pub fn set_paused(&mut self, connection: u64, paused: bool) {
+        self.session.set_paused(connection, paused);
+    }
+}
+
+/// The event of a message that is there.
+const fn message<'a, C: Consumer>(arrival: &Arrival, body: Body<'a, C>) -> Event<'a, C> {
+    Event::Message {
+        key: arrival.key,
+        aux: arrival.aux,
+        error: arrival.error,
+        body,
+    }
+}

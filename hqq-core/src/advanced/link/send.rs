@@ -1,0 +1,221 @@
+//! Messages that leave through a link.
+
+use super::AdvancedLink;
+use super::error::{AdvanceError, Progress, refused, unsent};
+use crate::advanced::inbound::MessageKey;
+use crate::advanced::session::Session;
+use crate::advanced::transfer::{BeginError, Transfer};
+use crate::link::{GrantError, WriteGrant};
+use crate::region::Buffer;
+use crate::ring::{Consumer, Producer};
+
+impl<
+    P: Producer,
+    C: Consumer,
+    const ASSEMBLIES: usize,
+    const MESSAGE: usize,
+    const PENDING: usize,
+    const CONNECTIONS: usize,
+> AdvancedLink<P, C, ASSEMBLIES, MESSAGE, PENDING, CONNECTIONS>
+{
+    /// Begins a message of `total` bytes on a stream, or on the link itself (0).
+    ///
+    /// # Errors
+    /// [`BeginError`].
+    pub fn begin_message(&mut self, connection: u64, total: u64) -> Result<Transfer, BeginError> {
+        self.session.begin_message(connection, Some(total))
+    }
+
+    /// Begins a request of `total` bytes; the message that answers it has the same id.
+    ///
+    /// # Errors
+    /// [`BeginError`].
+    pub fn begin_request(
+        &mut self,
+        connection: u64,
+        method: u64,
+        total: u64,
+    ) -> Result<Transfer, BeginError> {
+        self.session.begin_request(connection, method, Some(total))
+    }
+
+    /// Begins a response of `total` bytes; `error` where it reports a failure.
+    ///
+    /// # Errors
+    /// [`BeginError`].
+    pub fn begin_response(
+        &mut self,
+        request: &MessageKey,
+        status: u64,
+        error: bool,
+        total: u64,
+    ) -> Result<Transfer, BeginError> {
+        let total = Some(total);
+        self.session.begin_response(request, status, error, total)
+    }
+
+    /// Begins a message whose size is not known yet, which both sides must have agreed to.
+    ///
+    /// # Errors
+    /// [`BeginError`].
+    pub fn begin_unsized(&mut self, connection: u64) -> Result<Transfer, BeginError> {
+        self.session.begin_message(connection, None)
+    }
+
+    /// Sends up to `chunks` chunks of a message whose bytes are `body`, all of them each time; what the
+    /// session has to tell goes first. Fewer bytes than were announced leave it unfinished.
+    ///
+    /// # Errors
+    /// [`AdvanceError`].
+    pub fn advance(
+        &mut self,
+        transfer: &mut Transfer,
+        body: &[u8],
+        chunks: usize,
+    ) -> Result<Progress, AdvanceError> {
+        self.advance_pieces(transfer, core::iter::once(body), chunks)
+    }
+
+    /// As [`AdvancedLink::advance`], for a body in several pieces.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn advance_pieces<'b>(
+        &mut self,
+        transfer: &mut Transfer,
+        pieces: impl Iterator<Item = &'b [u8]> + Clone,
+        chunks: usize,
+    ) -> Result<Progress, AdvanceError> {
+        self.flush()?;
+        let whole: u64 = pieces.clone().map(|piece| piece.len() as u64).sum();
+        for _ in 0..chunks {
+            let offset = transfer.offset();
+            let at_hand = whole.saturating_sub(offset);
+            let available = transfer
+                .remaining()
+                .map_or(at_hand, |left| left.min(at_hand));
+            let packet = match self.session.next_chunk(transfer, available, true) {
+                Ok(packet) => packet,
+                Err(refusal) => return refused(refusal),
+            };
+            let len = usize::try_from(packet.chunk().chunk_size).unwrap_or(usize::MAX);
+            let sent = self.sender.try_send_chunk_with(packet, |buffer| {
+                copy_pieces(buffer, pieces.clone(), offset, len);
+            });
+            match sent {
+                Ok(()) => self.session.chunk_sent(transfer, &packet),
+                Err(error) => {
+                    unsent(error)?;
+                    return Ok(Progress::Blocked);
+                }
+            }
+        }
+        Ok(if transfer.is_finished() {
+            Progress::Finished
+        } else {
+            Progress::More
+        })
+    }
+
+    /// A buffer for the next chunk, to be filled in place; `None` where there is none for now.
+    ///
+    /// # Errors
+    /// [`AdvanceError`].
+    pub fn try_reserve_chunk<'a>(
+        &'a mut self,
+        transfer: &'a mut Transfer,
+    ) -> Result<Option<ChunkGrant<'a, P, ASSEMBLIES, PENDING, CONNECTIONS>>, AdvanceError> {
+        self.flush()?;
+        let available = self.session.room(transfer);
+        // Where there is no room for more, there is for the end.
+        let ends = available == 0;
+        let room = match self.session.next_chunk(transfer, available, ends) {
+            Ok(packet) => usize::try_from(packet.chunk().chunk_size).unwrap_or(usize::MAX),
+            Err(refusal) => return refused(refusal).map(|_| None),
+        };
+        match self.sender.try_reserve() {
+            Ok(grant) => Ok(Some(ChunkGrant {
+                grant,
+                session: &mut self.session,
+                transfer,
+                room,
+            })),
+            Err(error) => {
+                unsent(error)?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Copies `len` bytes of what the pieces are together, from `offset` on.
+fn copy_pieces<'b>(
+    buffer: Buffer<'_>,
+    pieces: impl Iterator<Item = &'b [u8]>,
+    offset: u64,
+    len: usize,
+) {
+    let mut skip = usize::try_from(offset).unwrap_or(usize::MAX);
+    let mut at = 0;
+    for piece in pieces {
+        let rest = piece.get(skip.min(piece.len())..).unwrap_or_default();
+        skip = skip.saturating_sub(piece.len());
+        let part = rest.get(..(len - at).min(rest.len())).unwrap_or_default();
+        at += buffer.copy_in(at, part);
+        if at == len {
+            break;
+        }
+    }
+}
+
+/// A buffer for the next chunk of a message. Dropping it sends nothing.
+pub struct ChunkGrant<
+    'a,
+    P: Producer,
+    const ASSEMBLIES: usize,
+    const PENDING: usize,
+    const CONNECTIONS: usize,
+> {
+    grant: WriteGrant<'a, P>,
+    session: &'a mut Session<ASSEMBLIES, PENDING, CONNECTIONS>,
+    transfer: &'a mut Transfer,
+    room: usize,
+}
+
+impl<P: Producer, const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
+    ChunkGrant<'_, P, ASSEMBLIES, PENDING, CONNECTIONS>
+{
+    /// The most bytes that this chunk can have: a buffer, or what is left of the message.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.room
+    }
+
+    /// As [`WriteGrant::copy_from`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn copy_from(&mut self, at: usize, bytes: &[u8]) -> Result<(), GrantError> {
+        self.grant.copy_from(at, bytes)
+    }
+
+    /// Sends the first `len` bytes of the buffer as the next chunk. Of a message whose size was not
+    /// known, `ends` says that it is the last; only that may be empty.
+    ///
+    /// # Errors
+    /// [`GrantError::TooLong`] for more than the capacity, [`GrantError::EmptyMessage`] for none;
+    /// nothing was sent then.
+    pub fn commit(self, len: usize, ends: bool) -> Result<(), GrantError> {
+        let max = self.room;
+        if len > max {
+            return Err(GrantError::TooLong { len, max });
+        }
+        let packet = self
+            .transfer
+            .chunk(len as u64, ends)
+            .ok_or(GrantError::EmptyMessage)?;
+        self.grant.commit_chunk(packet)?;
+        self.session.chunk_sent(self.transfer, &packet);
+        Ok(())
+    }
+}

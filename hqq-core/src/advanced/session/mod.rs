@@ -1,0 +1,293 @@
+//! The state of the Advanced protocol at one end, without any I/O: packets in, what they mean and
+//! what to send out.
+//!
+//! [`AdvancedLink`](super::AdvancedLink) drives one over a link's two halves; a program with
+//! threads drives one under a lock. Either calls, in a loop:
+//!
+//! 1. [`Session::control`] and [`Session::control_sent`], until there is no more or no room;
+//! 2. [`Session::next_notice`], until there is none;
+//! 3. [`Session::accept`] with the next packet.
+
+mod notice;
+mod options;
+mod receive;
+mod send;
+
+use heapless::Deque;
+
+pub use notice::{Notice, SessionCounters, Step};
+pub use options::SessionOptions;
+
+use super::calls::Calls;
+use super::inbound::{Inbound, MessageKey};
+use super::negotiate::{Agreement, NegotiateError, Negotiation, NegotiationState};
+use super::streams::{StreamState, Streams, Telling};
+use crate::layout::{Format, Layout};
+use crate::member::Role;
+use crate::packet::{
+    Capabilities, ConnectionCopy, ErrorCode, ErrorPacket, Features, Packet, Reason,
+};
+
+/// Packets that wait for room besides those that are derived from the state; what does not fit is
+/// dropped and counted.
+const OUTBOX: usize = 16;
+/// The bytes that the shortest chunk counts for in a stream's credit.
+const LEAST_COST: u64 = 64;
+
+/// What [`Session::control`] gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Control(Source);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Negotiation,
+    Streams(Telling),
+    Outbox,
+}
+
+/// One end of the Advanced protocol: at most `ASSEMBLIES` messages that arrive in chunks, `PENDING`
+/// calls and `CONNECTIONS` streams, the last two powers of two.
+#[derive(Debug)]
+pub struct Session<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize> {
+    format: Format,
+    options: SessionOptions,
+    /// Bytes in a buffer.
+    buffer_size: u64,
+    /// The first credit of a stream: what the ring holds.
+    window: u64,
+    /// The most bytes of a message in several chunks, where they are put together.
+    assembled: Option<u64>,
+    negotiation: Negotiation,
+    inbound: Inbound<ASSEMBLIES>,
+    calls: Calls<PENDING>,
+    streams: Streams<CONNECTIONS>,
+    outbox: Deque<Packet, OUTBOX>,
+    /// A message that had to make room, and was not reported yet: until it is, no other has to.
+    displaced: Option<MessageKey>,
+    next_message: u64,
+    counters: SessionCounters,
+}
+
+impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
+    Session<ASSEMBLIES, PENDING, CONNECTIONS>
+{
+    /// A session at the end that has `role` in a region of `format` with `count` buffers of `size`
+    /// bytes.
+    #[must_use]
+    pub fn new(
+        role: Role,
+        format: Format,
+        count: usize,
+        size: usize,
+        options: SessionOptions,
+    ) -> Self {
+        let features = match format {
+            Format::V1 => options.features & Features::FORMAT_1,
+            Format::V2 => options.features & Features::KNOWN,
+        };
+        // So that both can dial at once; HQQ-Go counts every id.
+        let (first_id, id_step) = match (format, role) {
+            (Format::V1, _) => (1, 1),
+            (Format::V2, Role::Primary) => (1, 2),
+            (Format::V2, Role::Secondary) => (2, 2),
+        };
+        Self {
+            format,
+            options,
+            buffer_size: size as u64,
+            window: (count as u64).saturating_mul(size as u64),
+            assembled: None,
+            negotiation: Negotiation::new(features, options.capabilities & Capabilities::KNOWN),
+            inbound: Inbound::new(),
+            calls: Calls::new(),
+            streams: Streams::new(first_id, id_step),
+            outbox: Deque::new(),
+            displaced: None,
+            next_message: 1,
+            counters: SessionCounters::default(),
+        }
+    }
+
+    /// As [`Session::new`], for a region laid out like this.
+    #[must_use]
+    pub fn with_layout(role: Role, layout: &Layout, options: SessionOptions) -> Self {
+        Self::new(
+            role,
+            layout.format(),
+            layout.count(),
+            layout.size(),
+            options,
+        )
+    }
+
+    /// Messages in several chunks are put together, up to so many bytes; `None` where they are not.
+    pub(super) const fn set_assembled(&mut self, max: Option<u64>) {
+        self.assembled = max;
+    }
+
+    /// Where negotiation stands.
+    #[must_use]
+    pub const fn negotiation(&self) -> NegotiationState {
+        self.negotiation.state
+    }
+
+    /// What was agreed on.
+    #[must_use]
+    pub const fn agreement(&self) -> Option<Agreement> {
+        self.negotiation.agreement()
+    }
+
+    /// Whether these features were agreed on.
+    fn has(&self, features: Features) -> bool {
+        self.agreement()
+            .is_some_and(|agreement| agreement.features.contains(features))
+    }
+
+    /// Asks the peer to negotiate; it has until `deadline` (in ticks) to answer.
+    ///
+    /// # Errors
+    /// [`NegotiateError::Repeated`].
+    pub fn negotiate(&mut self, deadline: u64) -> Result<(), NegotiateError> {
+        self.negotiation.ask(deadline)
+    }
+
+    /// The number that the next message of this side's gets.
+    #[must_use]
+    pub const fn next_message_id(&self) -> u64 {
+        self.next_message
+    }
+
+    /// Numbers messages from `id` on, as after those of an earlier session of this side's: what still
+    /// refers to them is not taken for one of these. At least 1.
+    pub const fn number_from(&mut self, id: u64) {
+        self.next_message = if id == 0 { 1 } else { id };
+    }
+
+    /// What was dropped so far.
+    #[must_use]
+    pub const fn counters(&self) -> SessionCounters {
+        self.counters
+    }
+
+    /// Messages of which not all chunks have come.
+    #[must_use]
+    pub fn arriving(&self) -> usize {
+        self.inbound.len()
+    }
+
+    /// Calls that wait for their answers.
+    #[must_use]
+    pub fn pending_calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Streams that are not closed.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// The state of a stream, if there is one.
+    #[must_use]
+    pub fn stream(&self, connection: u64) -> Option<StreamState> {
+        self.streams.state(connection)
+    }
+
+    /// The packet to send next, if there is one; say so once it is sent.
+    #[must_use]
+    pub fn control(&self) -> Option<(Control, Packet)> {
+        if let Some(packet) = self.negotiation.reply {
+            return Some((Control(Source::Negotiation), packet));
+        }
+        // Answers first: where both ends give the same ids, a dial must not come before the refusal
+        // of the peer's, nor the end of a stream before what was given up on it.
+        if let Some(packet) = self.outbox.front() {
+            return Some((Control(Source::Outbox), *packet));
+        }
+        let (telling, packet) = self.streams.telling()?;
+        Some((Control(Source::Streams(telling)), packet))
+    }
+
+    /// Notes that what [`Session::control`] gave was sent.
+    pub fn control_sent(&mut self, control: Control) {
+        match control.0 {
+            Source::Negotiation => self.negotiation.reply = None,
+            Source::Streams(telling) => self.streams.told(telling),
+            Source::Outbox => {
+                let _ = self.outbox.pop_front();
+            }
+        }
+    }
+
+    /// Whether packets will soon be dropped unless some are sent.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.outbox.len() >= OUTBOX / 2
+    }
+
+    /// Queues a packet; `false` where there is no room.
+    fn post(&mut self, packet: impl Into<Packet>) -> bool {
+        let posted = self.outbox.push_back(packet.into()).is_ok();
+        self.counters.unsent += u64::from(!posted);
+        posted
+    }
+
+    fn post_refusal(&mut self, connection: u64) {
+        let _ = self.post(ErrorPacket {
+            context_id: connection,
+            code: ErrorCode::ConnectionNotFound,
+        });
+    }
+
+    fn post_abort(&mut self, key: &MessageKey) {
+        let _ = self.post(ConnectionCopy::abort(key.connection, key.id, key.kind));
+    }
+
+    /// What a chunk of `len` bytes counts for in its stream's credit.
+    fn cost(&self, len: usize) -> u64 {
+        (len as u64).max(LEAST_COST.min(self.buffer_size))
+    }
+
+    /// Whether streams that the peer wants are offered to this side, or refused.
+    pub const fn listen(&mut self, listening: bool) {
+        self.streams.listening = listening;
+    }
+
+    /// Asks the peer for a stream: [`Notice::Opened`] or [`Notice::Refused`] follows. `None` where
+    /// there is no room for one, or nothing was agreed on.
+    pub fn dial(&mut self) -> Option<u64> {
+        self.agreement()?;
+        self.streams.dial()
+    }
+
+    /// Accepts a stream that was offered; `false` where it was not.
+    pub fn accept_stream(&mut self, connection: u64) -> bool {
+        self.streams.accept(connection)
+    }
+
+    /// Refuses a stream that was offered; `false` where it was not.
+    pub fn refuse_stream(&mut self, connection: u64) -> bool {
+        self.streams.state(connection) == Some(StreamState::Offered)
+            && self.streams.close(connection, Reason::NORMAL)
+    }
+
+    /// Closes a stream: its calls fail, and what arrives on it is dropped. One that was offered and
+    /// not accepted is refused. `false` where there is none.
+    pub fn close_stream(&mut self, connection: u64, reason: Reason) -> bool {
+        let known = self.streams.close(connection, reason);
+        if known {
+            self.end_stream(connection);
+        }
+        known
+    }
+
+    fn end_stream(&mut self, connection: u64) {
+        self.inbound.discard_connection(connection);
+        self.calls.fail_connection(connection);
+    }
+
+    /// Stops telling the peer that bytes were taken off a stream, or goes on: with credits it will
+    /// stop sending there, and there alone. 0 is the link itself.
+    pub fn set_paused(&mut self, connection: u64, paused: bool) {
+        self.streams.set_paused(connection, paused);
+    }
+}
