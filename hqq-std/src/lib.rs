@@ -26,12 +26,14 @@
 //! | [`options`] | which region, how made, which role: [`LinkOptions`] |
 //! | [`name`] | names of regions, listing and removing them |
 //! | [`link`] | [`StandardLink`], [`SharedLink`], [`Sender`], [`Receiver`] |
+//! | [`advanced`] | messages of any length, calls, streams: [`AdvancedLink`] |
 //! | [`datagram`] | addresses: `send_to`, `recv_from` |
 //! | [`wait`] | spinning, yielding, sleeping, until a deadline |
 //! | [`inspect`] | looking at a region without taking part |
 //! | [`error`] | what can go wrong |
 #![deny(unsafe_code)]
 
+pub mod advanced;
 mod attach;
 pub mod datagram;
 pub mod error;
@@ -47,6 +49,10 @@ mod sys;
 mod trace;
 pub mod wait;
 
+pub use advanced::{
+    AdvancedLink, AdvancedOptions, AdvancedStats, BodyReader, Call, Incoming, Message, Refusal,
+    Request, Server, Stream,
+};
 pub use datagram::LinkAddr;
 pub use error::{DrainError, Error, OpenError, RecvError, SendError};
 pub use hqq_core::{

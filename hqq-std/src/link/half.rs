@@ -25,7 +25,12 @@ impl<T> Half<T> {
         }
     }
 
-    pub(super) fn attachment(&self) -> &Attachment {
+    /// The half itself, for the Advanced protocol.
+    pub(crate) fn core(&mut self) -> &mut T {
+        &mut self.core
+    }
+
+    pub(crate) fn attachment(&self) -> &Attachment {
         self.core.attachment()
     }
 

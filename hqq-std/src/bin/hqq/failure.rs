@@ -73,5 +73,10 @@ failed!(
     hqq_std::DrainError,
     hqq_std::TrySendError,
     hqq_std::TryRecvError,
-    hqq_std::Error
+    hqq_std::Error,
+    hqq_std::advanced::error::LinkFailure,
+    hqq_std::advanced::error::NegotiationError,
+    hqq_std::advanced::error::TransferError,
+    hqq_std::advanced::error::ReceiveError,
+    hqq_std::advanced::error::CallError
 );

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod call;
 mod create;
 mod demo;
 mod echo;
 mod failure;
 mod input;
 mod inspect;
+mod large;
 mod ls;
 mod open;
 mod output;
@@ -21,6 +23,7 @@ mod recv;
 mod rm;
 mod rtt;
 mod send;
+mod serve;
 mod signals;
 
 /// Message passing through shared memory: make regions, look into them, move data through them.
@@ -41,6 +44,8 @@ enum Command {
     Recv(recv::Args),
     Echo(echo::Args),
     Ping(ping::Args),
+    Serve(serve::Args),
+    Call(call::Args),
     Rm(rm::Args),
     #[command(name = "demo-peer", hide = true)]
     DemoPeer(demo::peer::Args),
@@ -57,6 +62,8 @@ fn main() -> ExitCode {
         Command::Recv(args) => recv::run(args),
         Command::Echo(args) => echo::run(args),
         Command::Ping(args) => ping::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Call(args) => call::run(args),
         Command::Rm(args) => rm::run(args),
         Command::DemoPeer(args) => demo::peer::run(args),
     });

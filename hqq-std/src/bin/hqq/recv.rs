@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use hqq_std::{Format, LinkOptions, Receiver, RecvError, TryRecvError};
 
 use crate::failure::Failure;
+use crate::large;
 use crate::open::{Buffers, Create, Kind, Opened, RETRY, SameKind, Target, seconds};
 use crate::progress::Progress;
 use crate::signals::{self, SLICE};
@@ -30,6 +31,9 @@ pub struct Args {
     /// then none]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
+    /// Messages of any length, as `hqq send --large` sends them; one, unless --count says more
+    #[arg(long, conflicts_with_all = ["lines", "timeout"])]
+    large: bool,
     /// Write a newline after each message
     #[arg(long)]
     lines: bool,
@@ -58,6 +62,11 @@ impl Args {
 pub fn run(args: Args) -> Result<(), Failure> {
     let deadline = args.target.deadline();
     let Opened { link, created } = args.target.open(args.options(), args.create, deadline)?;
+    if args.large {
+        large::recv(link, deadline, args.count.unwrap_or(1))?;
+        drop(created);
+        return Ok(());
+    }
     // Closing the other direction tells a peer that receives, too, that nobody sends here.
     let (_, receiver) = link.split();
     let mut output = Output::new(receiver.max_message_size(), args.lines)?;

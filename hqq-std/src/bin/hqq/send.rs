@@ -8,6 +8,7 @@ use hqq_std::{DrainError, Format, SendError, Sender};
 
 use crate::failure::Failure;
 use crate::input::{self, Input};
+use crate::large;
 use crate::open::{Create, Geometry, Opened, RETRY, SameKind, Target};
 use crate::progress::Progress;
 use crate::signals::{self, SLICE};
@@ -26,6 +27,9 @@ pub struct Args {
     /// One message for each line, empty ones included (which a region of format 1 refuses)
     #[arg(long)]
     lines: bool,
+    /// All of the input as one message, of any length, for `hqq recv --large`
+    #[arg(long, conflicts_with = "lines")]
+    large: bool,
     #[command(flatten)]
     geometry: Geometry,
 }
@@ -34,6 +38,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let deadline = args.target.deadline();
     let options = args.geometry.options();
     let Opened { link, created } = args.target.open(options, args.create, deadline)?;
+    if args.large {
+        large::send(link, deadline)?;
+        drop(created);
+        return Ok(());
+    }
     // Closing the other direction tells a peer that sends, too, that nobody listens here.
     let (sender, _) = link.split();
     let input = Input::new()?;

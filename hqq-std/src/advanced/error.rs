@@ -1,0 +1,280 @@
+//! What can go wrong on an Advanced link, one enum per operation.
+
+use std::fmt;
+use std::io;
+
+use hqq_core::advanced::{BeginError, CallFailure, DiscardReason, NegotiateError, PollError};
+use hqq_core::packet::ErrorCode;
+
+/// Why a link is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkFailure {
+    /// The peer has closed its end.
+    Disconnected,
+    /// The peer's process died.
+    PeerDead,
+    /// A ring holds what no rule leads to.
+    Corrupt(PollError),
+    /// This end was closed by [`AdvancedLink::close`](super::AdvancedLink::close).
+    Closed,
+}
+
+impl fmt::Display for LinkFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disconnected => f.write_str("the peer has closed its end: open a new link"),
+            Self::PeerDead => f.write_str("the peer's process died: open a new link"),
+            Self::Corrupt(error) => error.fmt(f),
+            Self::Closed => f.write_str("this link was closed"),
+        }
+    }
+}
+
+impl std::error::Error for LinkFailure {}
+
+impl LinkFailure {
+    const fn kind(self) -> io::ErrorKind {
+        match self {
+            Self::Corrupt(_) => io::ErrorKind::InvalidData,
+            _ => io::ErrorKind::ConnectionAborted,
+        }
+    }
+}
+
+impl From<LinkFailure> for io::Error {
+    fn from(failure: LinkFailure) -> Self {
+        Self::new(failure.kind(), failure)
+    }
+}
+
+/// Why there is no agreement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NegotiationError {
+    /// The two sides do not fit, or negotiated before.
+    Negotiate(NegotiateError),
+    /// The peer did not ask in time.
+    TimedOut,
+    /// The link is over.
+    Link(LinkFailure),
+}
+
+/// Why a message was not sent. Where part of it was, the peer was told to forget it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// It could not be begun.
+    Begin(BeginError),
+    /// There was no room for all of it in time.
+    TimedOut,
+    /// Its stream was closed.
+    StreamClosed,
+    /// Its reader failed, or ended early.
+    Input(io::Error),
+    /// The link is over.
+    Link(LinkFailure),
+}
+
+/// Why no message was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// None came in time.
+    TimedOut,
+    /// The link is over, and everything that had come was received.
+    Link(LinkFailure),
+}
+
+/// Why a call has no answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The request could not be begun: it was not executed.
+    Begin(BeginError),
+    /// The callee answered with an error.
+    Response {
+        /// The status it gave.
+        status: u64,
+        /// What it says.
+        body: Vec<u8>,
+    },
+    /// No answer came in time; the callee was told that nobody waits for it any more.
+    TimedOut,
+    /// It was cancelled.
+    Cancelled,
+    /// Its stream was closed.
+    StreamClosed,
+    /// The answer was given up by the callee, or died on its way.
+    Failed(CallFailure),
+    /// The request's reader failed, or ended early.
+    Input(io::Error),
+    /// The link is over. Whether the request was executed is unknown.
+    Link(LinkFailure),
+}
+
+/// Why a stream could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DialError {
+    /// Nothing was negotiated, or there are too many streams.
+    NoRoom,
+    /// The peer does not listen, or refused.
+    Refused(ErrorCode),
+    /// It did not answer in time.
+    TimedOut,
+    /// The link is over.
+    Link(LinkFailure),
+}
+
+const TIMED_OUT: &str = "the peer did not go on in time: wait longer, or see whether it is there";
+
+impl fmt::Display for NegotiationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Negotiate(error) => error.fmt(f),
+            Self::TimedOut => f.write_str("the peer did not negotiate in time"),
+            Self::Link(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for TransferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Begin(error) => error.fmt(f),
+            Self::TimedOut => f.write_str(TIMED_OUT),
+            Self::StreamClosed => f.write_str("the stream was closed"),
+            Self::Input(error) => write!(f, "cannot read what is to be sent: {error}"),
+            Self::Link(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ReceiveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("no message came in time"),
+            Self::Link(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Begin(error) => error.fmt(f),
+            Self::Response { status, body } => {
+                write!(f, "the callee answered with status {status}")?;
+                if body.is_empty() {
+                    return Ok(());
+                }
+                write!(f, ": {}", body.escape_ascii())
+            }
+            Self::TimedOut => f.write_str("no answer came in time"),
+            Self::Cancelled => f.write_str("the call was cancelled"),
+            Self::StreamClosed => f.write_str("the stream was closed"),
+            Self::Failed(CallFailure::Discarded(reason)) => write!(f, "the answer died: {reason}"),
+            Self::Failed(CallFailure::Aborted) => f.write_str("the callee gave its answer up"),
+            Self::Failed(_) => f.write_str("the call failed"),
+            Self::Input(error) => write!(f, "cannot read what is to be sent: {error}"),
+            Self::Link(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for DialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoom => f.write_str(
+                "no stream can be opened: negotiate first, or close some of those that are open",
+            ),
+            Self::Refused(code) => write!(f, "the peer refused the stream ({code:?})"),
+            Self::TimedOut => f.write_str("the peer did not accept the stream in time"),
+            Self::Link(failure) => failure.fmt(f),
+        }
+    }
+}
+
+/// The errors that hold others, and what they are as errors of `std::io`.
+macro_rules! errors {
+    ($($error:ty: $($variant:ident),*;)*) => {$(
+        impl std::error::Error for $error {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                match self {
+                    $(Self::$variant(error) => Some(error),)*
+                    _ => None,
+                }
+            }
+        }
+
+        impl From<LinkFailure> for $error {
+            fn from(failure: LinkFailure) -> Self {
+                Self::Link(failure)
+            }
+        }
+
+        impl From<$error> for io::Error {
+            fn from(error: $error) -> Self {
+                type Error = $error;
+                let kind = match &error {
+                    Error::TimedOut => io::ErrorKind::TimedOut,
+                    Error::Link(failure) => failure.kind(),
+                    #[allow(unreachable_patterns, reason = "not all have others")]
+                    _ => io::ErrorKind::Other,
+                };
+                Self::new(kind, error)
+            }
+        }
+    )*};
+}
+
+errors! {
+    NegotiationError: Negotiate, Link;
+    TransferError: Begin, Input, Link;
+    ReceiveError: Link;
+    CallError: Begin, Input, Link;
+    DialError: Link;
+}
+
+impl From<TransferError> for CallError {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::Begin(error) => Self::Begin(error),
+            TransferError::TimedOut => Self::TimedOut,
+            TransferError::StreamClosed => Self::StreamClosed,
+            TransferError::Input(error) => Self::Input(error),
+            TransferError::Link(failure) => Self::Link(failure),
+        }
+    }
+}
+
+/// Why a message that is read as it comes ends before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BodyFailure {
+    /// Its sender gave it up.
+    Aborted,
+    /// It died on its way.
+    Discarded(DiscardReason),
+    /// Its stream was closed.
+    StreamClosed,
+    /// It is an answer, and its request could not be sent to its end.
+    Request,
+    /// The link is over.
+    Link(LinkFailure),
+}
+
+impl fmt::Display for BodyFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Aborted => f.write_str("its sender gave the message up"),
+            Self::Discarded(reason) => write!(f, "the message died: {reason}"),
+            Self::StreamClosed => f.write_str("the stream was closed"),
+            Self::Request => f.write_str("the request could not be sent to its end"),
+            Self::Link(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for BodyFailure {}

@@ -1,0 +1,248 @@
+//! What a link receives.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use hqq_core::advanced::MessageKey;
+use hqq_core::packet::MessageKind;
+
+use super::arriving::Arriving;
+use super::error::{BodyFailure, LinkFailure, ReceiveError};
+use super::link::AdvancedLink;
+use super::waiters::Interest;
+
+/// A request to be answered with [`AdvancedLink::respond`] or [`AdvancedLink::respond_error`].
+/// Dropping it answers nothing: its caller waits until it gives up.
+#[derive(Debug)]
+pub struct Request {
+    pub(super) key: MessageKey,
+    pub(super) method: u64,
+    pub(super) body: Vec<u8>,
+    pub(super) cancelled: Arc<AtomicBool>,
+}
+
+impl Request {
+    /// What is asked for.
+    #[must_use]
+    pub const fn method(&self) -> u64 {
+        self.method
+    }
+
+    /// The stream it came on; 0 is the link itself.
+    #[must_use]
+    pub const fn connection(&self) -> u64 {
+        self.key.connection
+    }
+
+    /// Its bytes; none where it is streamed.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn into_body(self) -> Vec<u8> {
+        self.body
+    }
+
+    /// Whether its caller has given up: no answer is needed any more.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        // Relaxed: a hint.
+        self.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// A message, all of it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Message {
+    /// One that needs no answer.
+    Plain {
+        /// The stream it came on; 0 is the link itself.
+        connection: u64,
+        /// Its number, counted by its sender.
+        id: u64,
+        /// Its bytes.
+        body: Vec<u8>,
+    },
+    /// One that needs one.
+    Request(Request),
+}
+
+impl Message {
+    pub(super) fn new(mut arriving: Arriving, cancelled: impl FnOnce() -> Arc<AtomicBool>) -> Self {
+        let body = arriving.take();
+        match arriving.key.kind {
+            MessageKind::Request => Self::Request(Request {
+                key: arriving.key,
+                method: arriving.aux,
+                body,
+                cancelled: cancelled(),
+            }),
+            _ => Self::Plain {
+                connection: arriving.key.connection,
+                id: arriving.key.id,
+                body,
+            },
+        }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        match self {
+            Self::Plain { body, .. } => body,
+            Self::Request(request) => request.body(),
+        }
+    }
+}
+
+/// Where a streamed body comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    /// Of the peer of this generation, as the next one gives the same names.
+    Message(MessageKey, u64),
+    Answer(u64),
+}
+
+impl Source {
+    pub(super) const fn connection(self) -> u64 {
+        match self {
+            Self::Message(key, _) => key.connection,
+            Self::Answer(_) => 0,
+        }
+    }
+}
+
+/// The bytes of a message, read as they come; of any length. [`Read`] ends at its end, and fails
+/// where it dies before. Dropping it drops the rest.
+pub struct BodyReader {
+    link: AdvancedLink,
+    source: Source,
+    len: Option<u64>,
+    timeout: Option<Duration>,
+}
+
+impl BodyReader {
+    pub(super) const fn new(link: AdvancedLink, source: Source, len: Option<u64>) -> Self {
+        Self {
+            link,
+            source,
+            len,
+            timeout: None,
+        }
+    }
+
+    /// Bytes in the whole message; `None` where its sender did not know.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty, reason = "not of what is left")]
+    pub const fn len(&self) -> Option<u64> {
+        self.len
+    }
+
+    /// How long a read waits for more; `None` is for ever.
+    pub const fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+    }
+}
+
+impl Read for BodyReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let deadline = self
+            .timeout
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let source = self.source;
+        let read = self.link.shared().wait(deadline, |engine| {
+            let (read, over, failed, interest) = match source {
+                Source::Message(key, generation) => {
+                    if engine.generation != generation {
+                        return Ok(Err(BodyFailure::Link(LinkFailure::Disconnected)));
+                    }
+                    let Some(arriving) = engine.arriving.get_mut(&key) else {
+                        return Ok(Err(gone(engine.failure)));
+                    };
+                    let read = arriving.read(buffer);
+                    let end = (arriving.complete, arriving.failed);
+                    engine.taken(&key);
+                    (read, end.0, end.1, Interest::Any)
+                }
+                Source::Answer(id) => {
+                    let read = engine.read_answer(id, buffer);
+                    let Some(call) = engine.calls.get(&id) else {
+                        return Ok(Err(gone(engine.failure)));
+                    };
+                    let answer = call.answer.as_ref();
+                    let complete = answer.is_some_and(|answer| answer.complete);
+                    let unsent = call.unsent.is_some().then_some(BodyFailure::Request);
+                    let failed = answer.and_then(|answer| answer.failed).or(unsent);
+                    (read, complete, failed, Interest::Call(id))
+                }
+            };
+            match (read, failed, engine.failure) {
+                (1.., ..) => Ok(Ok(read)),
+                (0, ..) if over => Ok(Ok(0)),
+                (_, Some(failure), _) => Ok(Err(failure)),
+                (_, None, Some(failure)) => Ok(Err(BodyFailure::Link(failure))),
+                _ => Err(interest),
+            }
+        });
+        match read {
+            Some(Ok(read)) => Ok(read),
+            Some(Err(failure)) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, failure)),
+            None => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+fn gone(failure: Option<LinkFailure>) -> BodyFailure {
+    failure.map_or(BodyFailure::Aborted, BodyFailure::Link)
+}
+
+impl Drop for BodyReader {
+    fn drop(&mut self) {
+        let mut engine = self.link.shared().lock();
+        match self.source {
+            Source::Message(key, generation) if engine.generation == generation => {
+                engine.drop_body(&key);
+            }
+            Source::Message(..) => {}
+            Source::Answer(id) => engine.end_call(id),
+        }
+        let is_left = engine.has_control();
+        drop(engine);
+        if is_left {
+            self.link.settle();
+        }
+    }
+}
+
+/// A message whose bytes are read as they come.
+#[non_exhaustive]
+pub enum Incoming {
+    /// One that needs no answer.
+    Plain {
+        /// The stream it came on; 0 is the link itself.
+        connection: u64,
+        /// Its bytes.
+        body: BodyReader,
+    },
+    /// One that needs one; its own body is empty.
+    Request {
+        /// What is to be answered.
+        request: Request,
+        /// Its bytes.
+        body: BodyReader,
+    },
+}
+
+/// Why nothing came.
+pub(super) fn nothing(failure: Option<LinkFailure>) -> ReceiveError {
+    failure.map_or(ReceiveError::TimedOut, ReceiveError::Link)
+}

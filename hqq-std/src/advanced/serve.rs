@@ -1,0 +1,153 @@
+//! Answering requests on a pool of threads.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use hqq_core::advanced::BeginError;
+use hqq_core::packet::ErrorCode;
+
+use super::error::{LinkFailure, ReceiveError, TransferError};
+use super::link::AdvancedLink;
+use super::message::Request;
+
+/// How often a worker looks whether it is to stop.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Why a handler does not answer as it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status of the error response.
+    pub status: u64,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+type Handler<'a> = Box<dyn Fn(&Request) -> Result<Vec<u8>, Refusal> + Send + Sync + 'a>;
+
+/// Handlers by method, and the threads that run them.
+///
+/// ```
+/// use hqq_std::{AdvancedLink, AdvancedOptions, Server};
+/// let (near, far) = hqq_std::pair()?;
+/// let options = AdvancedOptions::new();
+/// let (near, far) = (AdvancedLink::new(near, options), AdvancedLink::new(far, options));
+/// let server = std::thread::spawn(move || {
+///     far.wait_for_negotiation(None)?;
+///     Server::new()
+///         .threads(2)
+///         .method(1, |request| Ok(request.body().len().to_string().into_bytes()))
+///         .serve(&far)?;
+///     Ok::<(), std::io::Error>(())
+/// });
+/// near.negotiate(None)?;
+/// assert_eq!(near.call(1, b"four")?, b"4");
+/// assert!(near.call(2, b"no such method").is_err());
+/// drop(near);
+/// server.join().unwrap()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Default)]
+pub struct Server<'a> {
+    handlers: HashMap<u64, Handler<'a>>,
+    threads: usize,
+}
+
+impl<'a> Server<'a> {
+    /// A server without methods, on one thread.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            handlers: HashMap::new(),
+            threads: 1,
+        }
+    }
+
+    /// How many requests are handled at a time; at least one.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// What answers requests for a method. A handler that panics answers with status 6 and the
+    /// server goes on; a method without a handler is answered with status 6. An answer that is too
+    /// long to be sent is replaced by status 7.
+    #[must_use]
+    pub fn method(
+        mut self,
+        method: u64,
+        handler: impl Fn(&Request) -> Result<Vec<u8>, Refusal> + Send + Sync + 'a,
+    ) -> Self {
+        self.handlers.insert(method, Box::new(handler));
+        self
+    }
+
+    /// Answers requests until the peer has closed its end.
+    ///
+    /// # Errors
+    /// [`LinkFailure`], where the link ends otherwise.
+    pub fn serve(&self, link: &AdvancedLink) -> Result<(), LinkFailure> {
+        self.serve_until(link, &AtomicBool::new(false))
+    }
+
+    /// Answers requests until the peer has closed its end or `stop` is set.
+    ///
+    /// # Errors
+    /// [`LinkFailure`], where the link ends otherwise.
+    pub fn serve_until(&self, link: &AdvancedLink, stop: &AtomicBool) -> Result<(), LinkFailure> {
+        let failure = std::thread::scope(|scope| {
+            let workers: Vec<_> = (1..self.threads)
+                .map(|_| scope.spawn(|| self.work(link, stop)))
+                .collect();
+            let failure = self.work(link, stop);
+            workers
+                .into_iter()
+                .filter_map(|worker| worker.join().ok().flatten())
+                .fold(failure, |_, failure| Some(failure))
+        });
+        match failure {
+            None | Some(LinkFailure::Disconnected) => Ok(()),
+            Some(failure) => Err(failure),
+        }
+    }
+
+    fn work(&self, link: &AdvancedLink, stop: &AtomicBool) -> Option<LinkFailure> {
+        // Relaxed: nothing hangs on when exactly it is seen.
+        while !stop.load(Ordering::Relaxed) {
+            match link.receive_request(Instant::now().checked_add(SLICE)) {
+                Ok(request) => {
+                    if let Err(TransferError::Link(failure)) = self.answer(link, &request) {
+                        return Some(failure);
+                    }
+                }
+                Err(ReceiveError::TimedOut) => {}
+                Err(ReceiveError::Link(failure)) => return Some(failure),
+            }
+        }
+        None
+    }
+
+    fn answer(&self, link: &AdvancedLink, request: &Request) -> Result<(), TransferError> {
+        let Some(handler) = self.handlers.get(&request.method()) else {
+            return link.respond_error(request, ErrorCode::InvalidOperation.as_code(), b"");
+        };
+        // What a handler broke when it panicked is its own: the request is dropped.
+        match catch_unwind(AssertUnwindSafe(|| handler(request))) {
+            Ok(Ok(body)) => match link.respond(request, &body) {
+                // Its caller is not to wait for ever.
+                Err(TransferError::Begin(BeginError::TooLong { .. })) => {
+                    let status = ErrorCode::BufferOverflow.as_code();
+                    link.respond_error(request, status, b"the answer is too long")
+                }
+                result => result,
+            },
+            Ok(Err(Refusal { status, body })) => link.respond_error(request, status, &body),
+            Err(_) => {
+                let status = ErrorCode::InvalidOperation.as_code();
+                link.respond_error(request, status, b"the handler panicked")
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Who drives the ring of a link, and how the others wait.
+//!
+//! One thread at a time drives: it moves the ring on, and spins, yields and sleeps between looks. Who
+//! waits alone drives for itself, with no thread hop; further threads park until something for them
+//! came, and when the driver has what it waited for it wakes another to drive. Tasks (futures) cannot
+//! drive: while any waits and no thread does, a background thread drives, started with the first task.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::engine::Engine;
+use super::error::LinkFailure;
+use super::waiters::{Interest, this_thread};
+use crate::wait::Backoff;
+
+/// What the handles of one link share.
+pub(super) struct Shared {
+    engine: Mutex<Engine>,
+    background: Condvar,
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock()
+    }
+
+    /// Repeats `check` until it gives a value, driving the ring or letting another thread do so;
+    /// `None` after `deadline`. Until then `check` says what it waits for.
+    pub(super) fn wait<T>(
+        &self,
+        deadline: Option<Instant>,
+        mut check: impl FnMut(&mut Engine) -> Result<T, Interest>,
+    ) -> Option<T> {
+        let mut engine = self.lock();
+        let mut was_woken = false;
+        loop {
+            let interest = match check(&mut engine) {
+                Ok(value) => {
+                    // It may have been woken to drive.
+                    if was_woken && !engine.driven {
+                        self.hand_over(&mut engine);
+                    }
+                    return Some(value);
+                }
+                Err(interest) => interest,
+            };
+            if !engine.driven {
+                engine.driven = true;
+                let result = self.drive(&mut engine, deadline, |engine| check(engine).ok());
+                engine.driven = false;
+                self.hand_over(&mut engine);
+                return result;
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return None;
+            }
+            let token = engine.waiters.add(interest, this_thread(), true);
+            MutexGuard::unlocked(&mut engine, || match deadline {
+                None => std::thread::park(),
+                Some(deadline) => {
+                    std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
+                }
+            });
+            engine.waiters.remove(token);
+            was_woken = true;
+        }
+    }
+
+    /// Drives the ring until `check` gives a value or the deadline has passed.
+    fn drive<T>(
+        &self,
+        engine: &mut MutexGuard<'_, Engine>,
+        deadline: Option<Instant>,
+        mut check: impl FnMut(&mut Engine) -> Option<T>,
+    ) -> Option<T> {
+        let backoff = Backoff::until(deadline);
+        let mut round = 0_u32;
+        loop {
+            let progress = engine.poll();
+            if let Some(value) = check(engine) {
+                return Some(value);
+            }
+            if progress {
+                round = 0;
+                // Senders wait for the lock, and get it.
+                MutexGuard::bump(engine);
+            }
+            round = round.saturating_add(1);
+            let paused = MutexGuard::unlocked(engine, || backoff.pause(round));
+            if let ControlFlow::Break(()) = paused {
+                engine.poll();
+                engine.look_for_death();
+                return check(engine);
+            }
+            if round.is_multiple_of(512) {
+                engine.look_for_death();
+            }
+        }
+    }
+
+    /// The driver leaves: another goes on, if anybody waits.
+    fn hand_over(&self, engine: &mut Engine) {
+        if engine.waiters.needs_driver() || !engine.waiters.wake_driver() {
+            self.background.notify_one();
+        }
+    }
+
+    /// The background thread is to look whether it has to drive.
+    pub(super) fn notify_background(&self) {
+        self.background.notify_one();
+    }
+
+    /// As [`Shared::wait`], for a task.
+    pub(super) fn poll_wait<T>(
+        &self,
+        context: &mut Context<'_>,
+        token: &mut Option<u64>,
+        check: impl FnOnce(&mut Engine) -> Result<T, Interest>,
+    ) -> Poll<T> {
+        let mut engine = self.lock();
+        if let Some(token) = token.take() {
+            engine.waiters.remove(token);
+        }
+        match check(&mut engine) {
+            Ok(value) => Poll::Ready(value),
+            Err(interest) => {
+                let waker = context.waker().clone();
+                *token = Some(engine.waiters.add(interest, waker, false));
+                self.background.notify_one();
+                Poll::Pending
+            }
+        }
+    }
+
+    /// What the background thread does until the link is closed.
+    fn drive_for_tasks(&self) {
+        let mut engine = self.lock();
+        while !engine.closed {
+            if engine.driven || !needs_driver(&engine) {
+                if !engine.driven {
+                    // It was notified in place of a thread, for tasks that do not wait any more.
+                    engine.waiters.wake_driver();
+                }
+                // A driver that leaves, a task that begins to wait, and closing notify.
+                self.background.wait(&mut engine);
+                continue;
+            }
+            engine.driven = true;
+            self.drive(&mut engine, None, |engine| {
+                (engine.closed || !needs_driver(engine)).then_some(())
+            });
+            engine.driven = false;
+            engine.waiters.wake_driver();
+        }
+    }
+}
+
+/// Whether the background thread has to drive where no other does: for tasks that wait, and for what
+/// was left to be said by a thread that has gone on.
+fn needs_driver(engine: &Engine) -> bool {
+    engine.waiters.needs_driver() || engine.has_control()
+}
+
+/// What keeps a link open: its last handle closes it.
+pub(super) struct Owner {
+    pub(super) shared: Arc<Shared>,
+    background: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Owner {
+    pub(super) fn new(engine: Engine) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                engine: Mutex::new(engine),
+                background: Condvar::new(),
+            }),
+            background: Mutex::new(None),
+        }
+    }
+
+    /// Starts the background thread, unless it runs.
+    pub(super) fn start_background(&self) -> std::io::Result<()> {
+        let mut background = self.background.lock();
+        if background.is_none() {
+            let shared = Arc::clone(&self.shared);
+            let thread = std::thread::Builder::new().name("hqq-advanced".to_owned());
+            *background = Some(thread.spawn(move || shared.drive_for_tasks())?);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let mut engine = self.shared.lock();
+        engine.closed = true;
+        engine.fail(LinkFailure::Closed);
+        drop(engine);
+        self.shared.background.notify_all();
+        if let Some(thread) = self.background.lock().take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // It has nothing to say.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What an Advanced link has done.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use hqq_core::advanced::SessionCounters;
+
+/// The longest time that is told apart, in nanoseconds: longer ones count as this.
+const LONGEST: u64 = 60_000_000_000;
+
+/// What an Advanced link has done since it was made.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct AdvancedStats {
+    /// Messages sent, without requests and responses.
+    pub messages_sent: u64,
+    /// Messages received, without requests and responses.
+    pub messages_received: u64,
+    /// Requests sent.
+    pub requests_sent: u64,
+    /// Requests received.
+    pub requests_received: u64,
+    /// Responses sent.
+    pub responses_sent: u64,
+    /// Responses received.
+    pub responses_received: u64,
+    /// Bytes in what was sent.
+    pub bytes_sent: u64,
+    /// Bytes in what was received.
+    pub bytes_received: u64,
+    /// What was dropped.
+    pub dropped: SessionCounters,
+    /// Calls that wait for their answers now.
+    pub pending_calls: usize,
+    /// Messages of which not all parts have come.
+    pub arriving: usize,
+    /// Bytes of these, and of messages that wait to be received.
+    pub buffered_bytes: usize,
+    /// Streams that are open.
+    pub streams: usize,
+    /// Nanoseconds from the beginning of a call to the last part of its answer; `None` where there was
+    /// no memory for it.
+    pub call_latency: Option<Histogram<u64>>,
+}
+
+/// Counted as it happens.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    pub(super) messages_sent: u64,
+    pub(super) messages_received: u64,
+    pub(super) requests_sent: u64,
+    pub(super) requests_received: u64,
+    pub(super) responses_sent: u64,
+    pub(super) responses_received: u64,
+    pub(super) bytes_sent: u64,
+    pub(super) bytes_received: u64,
+    call_latency: Option<Histogram<u64>>,
+}
+
+impl Recorder {
+    pub(super) fn new() -> Self {
+        Self {
+            messages_sent: 0,
+            messages_received: 0,
+            requests_sent: 0,
+            requests_received: 0,
+            responses_sent: 0,
+            responses_received: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
+            call_latency: Histogram::new_with_bounds(1, LONGEST, 3).ok(),
+        }
+    }
+
+    pub(super) fn answered(&mut self, after: Duration) {
+        self.responses_received += 1;
+        if let Some(histogram) = &mut self.call_latency {
+            let nanoseconds = u64::try_from(after.as_nanos()).unwrap_or(LONGEST);
+            histogram.saturating_record(nanoseconds.clamp(1, LONGEST));
+        }
+    }
+
+    pub(super) const fn latency(&self) -> Option<&Histogram<u64>> {
+        self.call_latency.as_ref()
+    }
+}

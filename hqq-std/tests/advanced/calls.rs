@@ -1,0 +1,198 @@
+//! Many calls at once, answered in any order: none is lost, answered twice or with another's answer.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hqq_std::advanced::error::{CallError, ReceiveError};
+use hqq_std::{AdvancedLink, Request};
+
+use super::common::eventually;
+use super::support::{FORMATS, Random, assert_idle, body, limit, look, pair};
+
+const THREADS: u64 = 8;
+
+/// Calls of a run: `HQQ_CALLS`, or few where the program is not optimised.
+fn calls() -> u64 {
+    let default = if cfg!(debug_assertions) {
+        2_000
+    } else {
+        50_000
+    };
+    std::env::var("HQQ_CALLS").map_or(default, |text| text.parse().unwrap())
+}
+
+/// Requests that wait, and what became of others.
+#[derive(Default)]
+struct Desk {
+    waiting: Vec<Request>,
+    seen: HashSet<u64>,
+    answers: u64,
+    /// Answers after one to a younger request.
+    inversions: u64,
+    youngest: u64,
+}
+
+impl Desk {
+    fn take_in(&mut self, request: Request) {
+        assert!(self.seen.insert(request.method()), "a request came twice");
+        self.waiting.push(request);
+    }
+
+    /// Any request, once a few wait or nothing else is to come.
+    fn choose(&mut self, random: &mut Random, over: bool) -> Option<Request> {
+        if self.waiting.is_empty() || self.waiting.len() <= 3 && !over && random.below(4) > 0 {
+            return None;
+        }
+        let index = random.below(self.waiting.len());
+        let request = self.waiting.swap_remove(index);
+        self.answers += 1;
+        self.inversions += u64::from(request.method() < self.youngest);
+        self.youngest = self.youngest.max(request.method());
+        Some(request)
+    }
+}
+
+/// Answers each request with its method and its body, in another order than they came, until
+/// `stop` is set and nothing comes any more.
+fn shuffle(far: &AdvancedLink, desk: &Mutex<Desk>, seed: u64, stop: &AtomicBool) {
+    let mut random = Random::new(seed);
+    loop {
+        // Relaxed: pairs with nothing but the store; what is checked at the end is behind joins.
+        let stopping = stop.load(Ordering::Relaxed);
+        let over = match far.receive_request(Instant::now().checked_add(Duration::from_millis(2))) {
+            Ok(request) => {
+                desk.lock().unwrap().take_in(request);
+                false
+            }
+            Err(ReceiveError::TimedOut) => stopping,
+            Err(error) => panic!("{error}"),
+        };
+        let chosen = desk.lock().unwrap().choose(&mut random, over);
+        match chosen {
+            Some(request) => {
+                let mut answer = request.method().to_le_bytes().to_vec();
+                answer.extend_from_slice(request.body());
+                far.respond(&request, &answer).unwrap();
+            }
+            None if over => return,
+            None => {}
+        }
+    }
+}
+
+/// Makes calls until the last number was taken; says how many were given up.
+fn call(near: &AdvancedLink, next: &AtomicU64, last: u64, seed: u64) -> u64 {
+    let mut random = Random::new(seed);
+    let mut given_up = 0;
+    loop {
+        // Relaxed: only makes the numbers differ.
+        let method = next.fetch_add(1, Ordering::Relaxed);
+        if method > last {
+            return given_up;
+        }
+        let request = body(method, random.size(16));
+        let answer = match random.below(200) {
+            // After all of the request was sent.
+            0 => {
+                near.start_call(method, &request).unwrap().cancel();
+                given_up += 1;
+                continue;
+            }
+            // At any time, also while the request is being sent.
+            1 => {
+                let short = Duration::from_micros(random.next() % 300);
+                match near.call_timeout(method, &request, short) {
+                    Err(CallError::TimedOut) => {
+                        given_up += 1;
+                        continue;
+                    }
+                    other => other,
+                }
+            }
+            _ => near.call_on(0, method, &request, limit()),
+        };
+        let answer = answer.unwrap();
+        assert_eq!(answer[..8], method.to_le_bytes(), "another call's answer");
+        assert!(answer[8..] == request, "other bytes than were sent");
+    }
+}
+
+#[test]
+fn calls_from_eight_threads_are_answered_in_any_order() {
+    let calls = calls();
+    for format in FORMATS {
+        let (near, far) = pair(format, 64, 4096);
+        let (desk, stop, next) = (Mutex::default(), AtomicBool::new(false), AtomicU64::new(1));
+        let given_up: u64 = std::thread::scope(|scope| {
+            for seed in 0..3 {
+                let (far, desk, stop) = (&far, &desk, &stop);
+                scope.spawn(move || shuffle(far, desk, seed, stop));
+            }
+            let callers: Vec<_> = (0..THREADS)
+                .map(|thread| {
+                    let (near, next) = (&near, &next);
+                    scope.spawn(move || call(near, next, calls, thread + 100))
+                })
+                .collect();
+            let given_up = callers.into_iter().map(|caller| caller.join());
+            let given_up: Result<Vec<u64>, _> = given_up.collect();
+            let drained = near.wait_drained(limit());
+            stop.store(true, Ordering::Relaxed);
+            assert!(drained);
+            given_up.unwrap().into_iter().sum()
+        });
+        for end in [&near, &far] {
+            eventually("the last to be taken in", || {
+                look(end);
+                (end.stats().arriving == 0).then_some(())
+            });
+            assert_idle(end);
+        }
+        let desk: Desk = desk.into_inner().unwrap();
+        let late = near.stats().dropped.late;
+        let percent = desk.inversions * 100 / desk.answers.max(1);
+        println!(
+            "format {format}: {} answers, {percent} % after one to a younger request, {given_up} \
+             calls given up, {late} late chunks",
+            desk.answers
+        );
+        assert!(desk.seen.len() as u64 >= calls - given_up);
+        assert!(percent > 30, "the order was hardly another");
+        assert!(given_up > 0);
+    }
+}
+
+/// A thread that drives the ring for others leaves that to one of them, whoever takes the packets in.
+#[test]
+fn nobody_is_left_waiting_without_a_driver() {
+    let (near, far) = pair(hqq_std::Format::V2, 16, 256);
+    for round in 0..300 {
+        std::thread::scope(|scope| {
+            let last = scope.spawn({
+                let call = near.start_call(3, b"").unwrap();
+                move || call.wait_until(limit())
+            });
+            for method in [1, 2] {
+                let call = near.start_call(method, b"").unwrap();
+                scope.spawn(move || call.wait_until(limit()).unwrap());
+            }
+            let mut watched = near.start_call(4, b"").unwrap();
+            let mut requests: Vec<Request> = (0..4)
+                .map(|_| far.receive_request(limit()).unwrap())
+                .collect();
+            // In the order of the methods: 4 is answered to whoever looks on without waiting.
+            requests.sort_by_key(Request::method);
+            if round % 2 == 0 {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            for request in [&requests[0], &requests[1], &requests[3]] {
+                far.respond(request, b"").unwrap();
+            }
+            eventually("an answer", || watched.try_take()).unwrap();
+            far.respond(&requests[2], b"").unwrap();
+            assert_eq!(last.join().unwrap().unwrap(), b"");
+        });
+    }
+}

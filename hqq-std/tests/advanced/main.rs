@@ -1,0 +1,22 @@
+//! The Advanced protocol of `hqq-std`: calls, messages, streams, futures, servers; two ends in one
+//! program, or in two.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails the test"
+)]
+
+mod calls;
+#[path = "../common/mod.rs"]
+mod common;
+mod flow;
+mod futures;
+mod limits;
+mod messages;
+mod processes;
+mod renewal;
+mod servers;
+mod streams;
+mod support;
+mod timeouts;

@@ -1,0 +1,159 @@
+//! Calls that are given up: by a timeout, a deadline, or because nobody wants the answer; and what is
+//! counted.
+
+use std::time::{Duration, Instant};
+
+use hqq_std::Format;
+use hqq_std::advanced::error::{CallError, ReceiveError, TransferError};
+
+use super::common::eventually;
+use super::support::{FORMATS, assert_idle, body, limit, look, pair};
+
+const SHORT: Duration = Duration::from_millis(30);
+
+#[test]
+fn a_call_that_times_out_is_given_up_at_both_ends() {
+    for format in FORMATS {
+        let (near, far) = pair(format, 8, 64);
+        let began = Instant::now();
+        let (error, request) = std::thread::scope(|scope| {
+            let receiving = scope.spawn(|| far.receive_request(limit()).unwrap());
+            let error = near.call_timeout(1, &[1; 200], SHORT).unwrap_err();
+            (error, receiving.join().unwrap())
+        });
+        assert!(matches!(error, CallError::TimedOut), "{error}");
+        assert!(began.elapsed() >= SHORT);
+        assert_idle(&near);
+
+        eventually("the news", || {
+            look(&far);
+            request.is_cancelled().then_some(())
+        });
+        // Then there is nothing to answer.
+        far.respond(&request, b"late").unwrap();
+        assert_eq!(far.stats().responses_sent, 0);
+        assert_idle(&far);
+        // Others are, as ever.
+        let again = near.start_call(2, b"").unwrap();
+        let request = far.receive_request(limit()).unwrap();
+        assert!(!request.is_cancelled());
+        far.respond(&request, b"in time").unwrap();
+        assert_eq!(again.wait_until(limit()).unwrap(), b"in time");
+    }
+}
+
+#[test]
+fn an_answer_that_comes_late_is_dropped_and_counted() {
+    for format in FORMATS {
+        let (near, far) = pair(format, 8, 64);
+        let call = near.start_call(1, b"").unwrap();
+        let request = far.receive_request(limit()).unwrap();
+        // Before the other end has looked, so that it does answer: in three chunks.
+        call.cancel();
+        far.respond(&request, &[3; 150]).unwrap();
+        eventually("the chunks", || {
+            look(&near);
+            (near.stats().dropped.late == 3).then_some(())
+        });
+        assert_eq!(near.stats().responses_received, 0);
+        assert_idle(&near);
+        assert_idle(&far);
+    }
+}
+
+#[test]
+fn deadlines_hold_where_the_ring_is_full() {
+    for format in FORMATS {
+        let (near, far) = pair(format, 4, 64);
+        let long = body(1, 10_000);
+        let soon = || Instant::now().checked_add(SHORT);
+        let error = near.send_large_on(0, &long, soon()).unwrap_err();
+        assert!(matches!(error, TransferError::TimedOut), "{error}");
+        let error = near.call_on(0, 1, &long, soon()).unwrap_err();
+        assert!(matches!(error, CallError::TimedOut), "{error}");
+        assert!(!near.wait_drained(soon()), "nobody has received anything");
+        assert_idle(&near);
+        // The other end learns of it: nothing of either is kept.
+        eventually("the news", || {
+            look(&near);
+            look(&far);
+            (near.stats().dropped.unsent == 0 && far.stats().arriving == 0).then_some(())
+        });
+        assert_idle(&far);
+        std::thread::scope(|scope| {
+            scope.spawn(|| near.send_large(&long).unwrap());
+            assert!(far.receive_until(limit()).unwrap().body() == long);
+        });
+    }
+}
+
+#[test]
+fn receiving_ends_in_time() {
+    let (near, _far) = pair(Format::V2, 4, 64);
+    let began = Instant::now();
+    let nothing = near.receive_timeout(SHORT);
+    assert!(matches!(nothing, Err(ReceiveError::TimedOut)));
+    let soon = Instant::now().checked_add(SHORT);
+    assert!(matches!(
+        near.receive_request(soon),
+        Err(ReceiveError::TimedOut)
+    ));
+    let soon = Instant::now().checked_add(SHORT);
+    assert!(near.receive_stream(soon).is_err());
+    let soon = Instant::now().checked_add(SHORT);
+    assert!(near.accept(soon).is_err());
+    assert!(began.elapsed() >= 4 * SHORT);
+}
+
+#[test]
+fn a_dropped_call_is_given_up() {
+    let (near, far) = pair(Format::V2, 8, 64);
+    let first = near.start_call(1, b"").unwrap();
+    let second = near.start_call(2, b"").unwrap();
+    let requests = [(); 2].map(|()| far.receive_request(limit()).unwrap());
+    drop(first);
+    eventually("the news", || {
+        look(&far);
+        requests[0].is_cancelled().then_some(())
+    });
+    assert!(!requests[1].is_cancelled());
+    far.respond(&requests[1], b"2").unwrap();
+    assert_eq!(second.wait_until(limit()).unwrap(), b"2");
+}
+
+#[test]
+fn what_was_done_is_counted() {
+    for format in FORMATS {
+        let (near, far) = pair(format, 8, 64);
+        for index in 0..10 {
+            near.send_large(&[0; 10]).unwrap();
+            let call = near.start_call(index, &[0; 100]).unwrap();
+            let _ = far.receive_until(limit()).unwrap();
+            let request = far.receive_request(limit()).unwrap();
+            assert_eq!(near.stats().pending_calls, 1);
+            if index % 2 == 0 {
+                far.respond(&request, &[0; 3]).unwrap();
+                let _ = call.wait_until(limit()).unwrap();
+            } else {
+                far.respond_error(&request, 3, b"").unwrap();
+                let error = call.wait_until(limit()).unwrap_err();
+                assert!(matches!(error, CallError::Response { status: 3, .. }));
+            }
+        }
+        let (near, far) = (near.stats(), far.stats());
+        for (sender, receiver) in [(&near, &far), (&far, &near)] {
+            assert_eq!(sender.messages_sent, receiver.messages_received);
+            assert_eq!(sender.requests_sent, receiver.requests_received);
+            assert_eq!(sender.responses_sent, receiver.responses_received);
+            assert_eq!(sender.bytes_sent, receiver.bytes_received);
+            assert_eq!(
+                sender.dropped,
+                hqq_core::advanced::SessionCounters::default()
+            );
+        }
+        assert_eq!((near.messages_sent, near.requests_sent), (10, 10));
+        assert_eq!((near.bytes_sent, near.bytes_received), (1100, 15));
+        assert_eq!(near.call_latency.unwrap().len(), 10);
+        assert_eq!(far.call_latency.unwrap().len(), 0);
+    }
+}
