@@ -153,6 +153,24 @@ demo() {
     run cargo hqq demo target/ci/demo.txt
 }
 
+examples() {
+    local built=$TARGET/debug/examples server
+    run cargo build --examples -p hqq-core -p hqq-std
+    run "$built/poll_loop"
+    run timeout 60 "$built/rpc_server" "hqq-ci-rpc-$$" &
+    server=$!
+    # The server creates the region first.
+    until [[ -e /dev/shm/hqq-ci-rpc-$$ ]]; do kill -0 "$server"; sleep 0.1; done
+    run timeout 60 "$built/rpc_client" "hqq-ci-rpc-$$" "hello there"
+    wait "$server"
+    run timeout 60 "$built/stream_file" receive "hqq-ci-file-$$" target/ci/stream_file.out &
+    server=$!
+    until [[ -e /dev/shm/hqq-ci-file-$$ ]]; do kill -0 "$server"; sleep 0.1; done
+    run timeout 60 "$built/stream_file" send "hqq-ci-file-$$" Cargo.lock
+    wait "$server"
+    run cmp Cargo.lock target/ci/stream_file.out
+}
+
 bench() {
     local printed
     printed=$(cargo run --release --quiet -p hqq-bench -- floor --quick)
@@ -188,6 +206,10 @@ fuzz() { # TARGET
 
 fuzz_packet_decode() {
     fuzz packet_decode
+}
+
+fuzz_advanced_poll() {
+    fuzz advanced_poll
 }
 
 fuzz_attach() {
