@@ -16,7 +16,7 @@ pub enum LinkFailure {
     PeerDead,
     /// A ring holds what no rule leads to.
     Corrupt(PollError),
-    /// This end was closed by [`AdvancedLink::close`](super::AdvancedLink::close).
+    /// The last handle of this end was dropped.
     Closed,
 }
 
