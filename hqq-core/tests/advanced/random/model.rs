@@ -156,6 +156,9 @@ impl<R: Rings> Model<R> {
                     self.answer(at, index, len, error);
                 }
             }
+            // In format 1 both count the same ids, and which of two streams of one id a refusal or a
+            // close is about no rule tells: only one side dials there.
+            Op::Dial if R::FORMAT == Format::V1 && at == 1 => {}
             Op::Dial => {
                 let (party, side) = self.split(at);
                 side.streams.extend(party.link.dial());
