@@ -169,6 +169,11 @@ examples() {
     run timeout 60 "$built/stream_file" send "hqq-ci-file-$$" Cargo.lock
     wait "$server"
     run cmp Cargo.lock target/ci/stream_file.out
+    run timeout 60 "$built/handoff" serve "$TARGET/ci/handoff-$$" &
+    server=$!
+    until [[ -e $TARGET/ci/handoff-$$ ]]; do kill -0 "$server"; sleep 0.1; done
+    run timeout 60 "$built/handoff" ask "$TARGET/ci/handoff-$$" "hello there"
+    wait "$server"
 }
 
 bench() {

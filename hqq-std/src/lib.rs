@@ -28,6 +28,7 @@
 //! | [`link`] | [`StandardLink`], [`SharedLink`], [`Sender`], [`Receiver`] |
 //! | [`advanced`] | messages of any length, calls, streams: [`AdvancedLink`] |
 //! | [`datagram`] | addresses: `send_to`, `recv_from` |
+//! | `handoff` | an anonymous region, handed to an authorised peer over a Unix socket (Linux) |
 //! | [`wait`] | spinning, yielding, sleeping, until a deadline |
 //! | [`inspect`] | looking at a region without taking part |
 //! | [`error`] | what can go wrong |
@@ -37,6 +38,8 @@ pub mod advanced;
 mod attach;
 pub mod datagram;
 pub mod error;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub mod handoff;
 mod identify;
 pub mod inspect;
 mod kept;

@@ -1,5 +1,5 @@
 //! What the tests of this package share: names of regions, other processes, messages to send.
-//! The other process is `src/bin/peer.rs`, the `hqq` command, or `format1/peer.c`.
+//! The other process is `src/bin/peer.rs`, `src/bin/rogue.rs`, the `hqq` command, or `format1/peer.c`.
 
 mod numbered;
 mod process;
@@ -27,6 +27,16 @@ macro_rules! hqq {
 macro_rules! peer {
     ($($argument:expr),* $(,)?) => {{
         let mut command = ::std::process::Command::new(env!("CARGO_BIN_EXE_peer"));
+        $(command.arg(::std::string::ToString::to_string(&*$argument));)*
+        command
+    }};
+}
+
+/// A stranger or a peer that means harm, doing what these arguments say; see `src/bin/rogue.rs`.
+#[macro_export]
+macro_rules! rogue {
+    ($($argument:expr),* $(,)?) => {{
+        let mut command = ::std::process::Command::new(env!("CARGO_BIN_EXE_rogue"));
         $(command.arg(::std::string::ToString::to_string(&*$argument));)*
         command
     }};
