@@ -177,10 +177,12 @@ examples() {
 }
 
 bench() {
-    local printed
-    printed=$(cargo run --release --quiet -p hqq-bench -- floor --quick)
-    [[ -n $printed ]]
-    echo "note: ci: ${printed//$'\n'/$'\n'note: ci: }"
+    local printed suite
+    for suite in floor advanced; do
+        printed=$(cargo run --release --quiet -p hqq-bench -- "$suite" --quick)
+        [[ -n $printed ]]
+        echo "note: ci: ${printed//$'\n'/$'\n'note: ci: }"
+    done
 }
 
 no_std() { # TARGET

@@ -4,7 +4,13 @@ use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use hqq_core::advanced::{AdvanceError, BeginError, NegotiateError, PollError};
 use hqq_core::{AttachError, FormatError, LayoutError, RecvError, RegionError, SendError};
+
+use hqq_std::OpenError;
+use hqq_std::advanced::error::{
+    CallError, LinkFailure, NegotiationError, ReceiveError, TransferError,
+};
 
 use crate::hand_written::Refused;
 
@@ -48,6 +54,32 @@ pub(crate) enum BenchError {
     Send(#[from] SendError),
     #[error("receiving failed: {0}")]
     Receive(#[from] RecvError),
+    #[error("cannot hand a region to the second process: {0}")]
+    Lend(#[source] io::Error),
+    #[error("cannot open a region: {0}")]
+    Open(#[from] OpenError),
+    #[error("sending over hqq-std failed: {0}")]
+    StdSend(#[from] hqq_std::SendError),
+    #[error("receiving over hqq-std failed: {0}")]
+    StdReceive(#[from] hqq_std::RecvError),
+    #[error("cannot negotiate: {0}")]
+    Negotiate(#[from] NegotiateError),
+    #[error("cannot negotiate: {0}")]
+    Negotiation(#[from] NegotiationError),
+    #[error("the link cannot be polled: {0}")]
+    Poll(#[from] PollError),
+    #[error("cannot begin a message: {0}")]
+    Begin(#[from] BeginError),
+    #[error("cannot send a message: {0}")]
+    Advance(#[from] AdvanceError),
+    #[error("a call failed: {0}")]
+    Call(#[from] CallError),
+    #[error("no request came: {0}")]
+    Request(#[from] ReceiveError),
+    #[error("cannot answer a request: {0}")]
+    Transfer(#[from] TransferError),
+    #[error("the server ended: {0}")]
+    Serve(#[from] LinkFailure),
     #[error("cannot write JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("cannot print the report: {0}")]

@@ -2,6 +2,7 @@
 //! limits. docs/performance.md says how to read the numbers.
 #![deny(unsafe_code)]
 
+mod advanced;
 mod cache_line;
 mod end;
 mod error;
@@ -40,6 +41,8 @@ enum Command {
     Floor(Options),
     /// Links on a region of format 1 against a ring of that format written by hand.
     Format1(Options),
+    /// Calls of the Advanced protocol against the Standard link's round trip.
+    Advanced(Options),
 }
 
 #[derive(Args)]
@@ -61,6 +64,7 @@ impl Command {
         match self {
             Self::Floor(options) => (floor::suite(), "floor", options),
             Self::Format1(options) => (format1::suite(), "format1", options),
+            Self::Advanced(options) => (advanced::suite(), "advanced", options),
         }
     }
 }

@@ -166,7 +166,7 @@ impl Report {
                 floor.name
             ),
             Some(_) => format!(
-                "ratio: median over the rounds of one row by the nearest \"by hand\" above it {spread}"
+                "ratio: median over the rounds of one row by the nearest above it whose ratio is 1 {spread}"
             ),
         }
     }

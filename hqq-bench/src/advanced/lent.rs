@@ -1,0 +1,50 @@
+//! How the second process gets at a region of the first one's that is not in the memory they share.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::parent_id;
+use std::sync::atomic::Ordering;
+
+use hqq_std::{LinkOptions, Role, StandardLink};
+
+use super::{BUFFER, COUNT};
+use crate::error::BenchError;
+use crate::memory::{CacheLine, Lines};
+
+/// Lines in which the descriptor is told.
+pub(super) const LINES: usize = 1;
+
+fn options(role: Role) -> LinkOptions {
+    LinkOptions::new().count(COUNT).size(BUFFER).role(role)
+}
+
+/// A link in a region without a name, and the descriptor that the second process finds it by.
+///
+/// # Errors
+/// [`BenchError`].
+pub(super) fn create(lines: Lines) -> Result<(StandardLink, OwnedFd), BenchError> {
+    let link = options(Role::Primary).anonymous()?;
+    let file = link.region_fd().map_err(BenchError::Lend)?;
+    let CacheLine([number, ..]) = &lines[0];
+    let descriptor = u64::from(file.as_raw_fd().unsigned_abs());
+    // Relaxed: the second process is started after this.
+    number.store(descriptor, Ordering::Relaxed);
+    Ok((link, file))
+}
+
+/// The other end of it, in the second process.
+///
+/// # Errors
+/// [`BenchError`].
+pub(super) fn open(lines: Lines) -> Result<StandardLink, BenchError> {
+    let CacheLine([number, ..]) = &lines[0];
+    // Relaxed: stored before this process was started.
+    let descriptor = number.load(Ordering::Relaxed);
+    let path = format!("/proc/{}/fd/{descriptor}", parent_id());
+    let file: File = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(BenchError::Lend)?;
+    Ok(options(Role::Secondary).from_fd(file.into())?)
+}

@@ -1,0 +1,86 @@
+//! The suite `advanced`: what a call of the Advanced protocol costs, next to a message that is sent
+//! there and back over the Standard link.
+
+mod lent;
+mod polled;
+mod system;
+
+use crate::error::BenchError;
+use crate::link::LinkRoundTrip;
+use crate::patience::Hint;
+use crate::runner::{Row, Suite};
+use polled::PolledCalls;
+use system::{Calls, StandardRoundTrip};
+
+/// Bytes in a request, in its answer and in a message.
+const SIZE: usize = 64;
+/// Buffers in each direction.
+const COUNT: usize = 64;
+/// Bytes in a buffer.
+const BUFFER: usize = 256;
+/// What is asked for.
+const METHOD: u64 = 7;
+/// What a call may cost, as a multiple of the Standard link's round trip.
+const GOAL: f64 = 1.35;
+/// The rows that calls are compared with, of `hqq-core` and of `hqq-std`.
+const CORE: &str = "standard-64";
+const SYSTEM: &str = "standard-std-64";
+
+/// The Standard link's round trip, then calls, all of 64 bytes both ways.
+pub(crate) fn suite() -> Suite {
+    let standard = LinkRoundTrip {
+        id: CORE,
+        name: "hqq-core, link, 64 bytes there and back",
+        size: SIZE,
+        hint: Hint::SpinLoop,
+    };
+    let rows = vec![
+        Row::reference(Box::new(standard)),
+        Row::against(Box::new(PolledCalls), CORE, Some(GOAL)),
+        Row::reference(Box::new(StandardRoundTrip)),
+        Row::against(Box::new(Calls::RESPOND), SYSTEM, Some(GOAL)),
+        Row::against(Box::new(Calls::SERVER), SYSTEM, None),
+    ];
+    Suite {
+        rows,
+        operations: 300,
+    }
+}
+
+/// The requests of one end, and what is compared with them.
+struct Bodies {
+    measure: &'static str,
+    number: u64,
+    body: [u8; SIZE],
+}
+
+impl Bodies {
+    const fn new(measure: &'static str) -> Self {
+        Self {
+            measure,
+            number: 0,
+            body: [0; SIZE],
+        }
+    }
+
+    /// The next one, which differs from the last in every word.
+    fn next(&mut self) -> &[u8; SIZE] {
+        self.number += 1;
+        let (words, _) = self.body.as_chunks_mut();
+        for (word, number) in words.iter_mut().zip(self.number..) {
+            *word = number.to_ne_bytes();
+        }
+        &self.body
+    }
+
+    /// That an answer is the last request again.
+    fn check(&self, answer: &[u8]) -> Result<(), BenchError> {
+        if answer == self.body {
+            Ok(())
+        } else {
+            Err(BenchError::Changed {
+                measure: self.measure,
+            })
+        }
+    }
+}
