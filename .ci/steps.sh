@@ -123,6 +123,8 @@ dependencies() {
 }
 
 test_workspace() {
+    # A step of its own has it longer, and shows its figures.
+    export HQQ_HOSTILE_SECONDS=2
     run cargo test --workspace --no-fail-fast
 }
 
@@ -132,6 +134,15 @@ test_features() {
 
 test_narrow() {
     with_cfg hqq_narrow test -p hqq-core --lib --tests --no-fail-fast
+}
+
+test_count() {
+    with_cfg hqq_count test -p hqq-core --test count
+}
+
+test_hostile() {
+    HQQ_HOSTILE_SECONDS=20 run cargo test -p hqq-tests --test hostile -- --show-output |
+        sed --unbuffered -E 's/^(Writes .*|[0-9]+ [0-9]+|messages moved.*|late: .*|memory: .*| +[0-9]+ [A-Z].*)$/note: ci: \1/'
 }
 
 test_loom() {

@@ -1,7 +1,9 @@
-//! Counts accesses to shared words, in builds with `--cfg hqq_count`: tests read the totals to
-//! show how often an operation touches what a peer may write.
+//! Counts accesses to shared words, in builds with `--cfg hqq_count`: tests read the totals, and how
+//! often a single word was read, to show how often an operation touches what a peer may write.
 
 use core::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What was accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +19,21 @@ pub enum Kind {
 }
 
 static TOTALS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+/// How often the word at an address was read.
+static READS: Mutex<BTreeMap<usize, u32>> = Mutex::new(BTreeMap::new());
+
+fn reads() -> MutexGuard<'static, BTreeMap<usize, u32>> {
+    READS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 pub(crate) fn note(kind: Kind) {
     // Relaxed: a statistic, nothing is ordered by it.
     TOTALS[kind as usize].fetch_add(1, Ordering::Relaxed);
+}
+
+pub(crate) fn note_read<T>(kind: Kind, word: &T) {
+    note(kind);
+    *reads().entry(core::ptr::from_ref(word).addr()).or_default() += 1;
 }
 
 /// How many accesses of this kind the whole program has made so far.
@@ -28,4 +41,11 @@ pub(crate) fn note(kind: Kind) {
 pub fn total(kind: Kind) -> u64 {
     // Relaxed: a statistic, nothing is ordered by it.
     TOTALS[kind as usize].load(Ordering::Relaxed)
+}
+
+/// How often the word that starts at `address` was read since it was last asked; compare-and-swaps
+/// count as reads, too.
+#[must_use]
+pub fn take_reads(address: usize) -> u32 {
+    reads().remove(&address).unwrap_or(0)
 }

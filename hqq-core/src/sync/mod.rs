@@ -46,9 +46,13 @@ pub(crate) const fn visible(word: u64) -> Visible {
     word as Visible
 }
 
-/// Counts one access in a build with `--cfg hqq_count`; nothing in any other.
+/// Counts one access in a build with `--cfg hqq_count`, and of a read whose; nothing in any other.
 #[cfg(not(loom))]
 macro_rules! counted {
+    ($kind:ident, read $word:expr) => {
+        #[cfg(hqq_count)]
+        $crate::sync::count::note_read($crate::sync::count::Kind::$kind, $word);
+    };
     ($kind:ident) => {
         #[cfg(hqq_count)]
         $crate::sync::count::note($crate::sync::count::Kind::$kind);
@@ -68,7 +72,7 @@ mod word {
     impl SharedU32 {
         #[inline]
         pub(crate) fn load(&self, order: Ordering) -> u32 {
-            super::counted!(Word32);
+            super::counted!(Word32, read self);
             u32::from_le(self.0.load(order))
         }
 
@@ -88,7 +92,7 @@ mod word {
             success: Ordering,
             failure: Ordering,
         ) -> Result<u32, u32> {
-            super::counted!(Word32);
+            super::counted!(Word32, read self);
             self.0
                 .compare_exchange(expected.to_le(), new.to_le(), success, failure)
                 .map(u32::from_le)

@@ -56,7 +56,7 @@ impl Stamp {
     /// The whole stamp; only for joining and inspecting, where nobody on this side writes.
     #[inline]
     pub(crate) fn load(&self, order: Ordering) -> u64 {
-        counted!(Stamp);
+        counted!(Stamp, read self);
         self.0.load(order)
     }
 
@@ -81,7 +81,7 @@ pub(crate) struct Counter(Halves);
 impl Counter {
     #[inline]
     pub(crate) fn load(&self, order: Ordering) -> u64 {
-        counted!(Counter);
+        counted!(Counter, read self);
         self.0.load(order)
     }
 
@@ -100,7 +100,7 @@ impl DataWord {
     /// The bytes of the word in memory order, as a native-endian integer.
     #[inline]
     pub(crate) fn load(&self) -> u64 {
-        counted!(Data);
+        counted!(Data, read self);
         // Relaxed: ordered by the Acquire load of the stamp that came before.
         let [first, second] = &self.0;
         let [a, b, c, d] = first.load(Ordering::Relaxed).to_ne_bytes();

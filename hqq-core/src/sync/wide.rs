@@ -15,7 +15,7 @@ impl Stamp {
     /// The whole stamp.
     #[inline]
     pub(crate) fn load(&self, order: Ordering) -> u64 {
-        counted!(Stamp);
+        counted!(Stamp, read self);
         u64::from_le(self.0.load(order))
     }
 
@@ -39,7 +39,7 @@ impl Stamp {
         success: Ordering,
         failure: Ordering,
     ) -> Result<u64, u64> {
-        counted!(Stamp);
+        counted!(Stamp, read self);
         self.0
             .compare_exchange(expected.to_le(), new.to_le(), success, failure)
             .map(u64::from_le)
@@ -54,7 +54,7 @@ pub(crate) struct Counter(AtomicU64);
 impl Counter {
     #[inline]
     pub(crate) fn load(&self, order: Ordering) -> u64 {
-        counted!(Counter);
+        counted!(Counter, read self);
         u64::from_le(self.0.load(order))
     }
 
@@ -67,7 +67,7 @@ impl Counter {
     /// Moves the counter from `expected` to `new`; somebody else having done it is as good.
     #[inline]
     pub(crate) fn help(&self, expected: u64, new: u64) {
-        counted!(Counter);
+        counted!(Counter, read self);
         // Relaxed: the counters are hints, the slots carry the synchronisation (PROTOCOL.md T2).
         let _ = self.0.compare_exchange(
             expected.to_le(),
@@ -81,7 +81,7 @@ impl Counter {
     /// has.
     #[inline]
     pub(crate) fn try_claim(&self, expected: u64, order: Ordering) -> bool {
-        counted!(Counter);
+        counted!(Counter, read self);
         self.0
             .compare_exchange(
                 expected.to_le(),
@@ -101,7 +101,7 @@ impl DataWord {
     /// The bytes of the word in memory order, as a native-endian integer.
     #[inline]
     pub(crate) fn load(&self) -> u64 {
-        counted!(Data);
+        counted!(Data, read self);
         // Relaxed: ordered by the Acquire load of the stamp that came before.
         self.0.load(Ordering::Relaxed)
     }

@@ -99,6 +99,11 @@ impl Memory {
         unsafe { Region::from_raw(self.base, len) }.unwrap()
     }
 
+    /// Where the region starts.
+    pub(crate) fn address(&self) -> usize {
+        self.base.as_ptr().addr()
+    }
+
     fn at<T>(&self, offset: usize) -> NonNull<T> {
         assert!(offset + size_of::<T>() <= self.len && offset.is_multiple_of(size_of::<T>()));
         // SAFETY: inside the bytes, just checked.

@@ -1,0 +1,160 @@
+//! How often words that a peer may write are read: built with `--cfg hqq_count` only.
+#![cfg(hqq_count)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests; it prints its figures"
+)]
+
+mod common;
+
+use common::{Memory, in_every_pairing};
+use hqq_core::ring::{Consumer, Producer};
+use hqq_core::sync::count::take_reads;
+use hqq_core::{Direction, Receiver, Role, Sender, TryRecvError};
+
+const COUNT: usize = 4;
+const SIZE: usize = 64;
+/// Times that a call may look at a stamp: it decides by the last look, and looks again where a shared
+/// claim helps the counter along.
+const LOOKS: u32 = 8;
+
+/// How often each word of the slot of `position` was read, since this was asked last.
+fn slot_reads(memory: &Memory, position: u64) -> Vec<u32> {
+    (0..memory.layout.slot_len() / 8)
+        .map(|word| take_reads(memory.address() + memory.slot_word(position, word)))
+        .collect()
+}
+
+fn buffer_reads(memory: &Memory, position: u64) -> Vec<u32> {
+    let size = memory.layout.size();
+    let index = usize::try_from(position).unwrap() % memory.layout.count();
+    let buffer = memory.layout.buffers(Direction::ToSecondary) + index * size;
+    (0..size / 8)
+        .map(|word| take_reads(memory.address() + buffer + 8 * word))
+        .collect()
+}
+
+/// One way to receive a message of `len` bytes.
+type Way<C> = (&'static str, fn(&mut Receiver<C>, usize));
+
+fn ways<C: Consumer>() -> [Way<C>; 6] {
+    [
+        ("try_recv", |receiver, len| {
+            assert_eq!(receiver.try_recv(&mut [0; SIZE]), Ok(len));
+        }),
+        ("try_next", |receiver, len| {
+            let grant = receiver.try_next().unwrap();
+            assert_eq!((grant.len(), grant.copy_to(0, &mut [0; SIZE])), (len, len));
+        }),
+        ("try_read", |receiver, len| {
+            assert_eq!(receiver.try_read(&mut [0; SIZE]), Ok(len));
+        }),
+        ("try_recv_batch", |receiver, len| {
+            let got = receiver.try_recv_batch(1, |grant| {
+                assert_eq!(grant.copy_to(0, &mut [0; SIZE]), len);
+            });
+            assert_eq!(got, Ok(1));
+        }),
+        ("dropped unread", |receiver, _| {
+            drop(receiver.try_next().unwrap())
+        }),
+        ("too long for the caller at first", |receiver, len| {
+            if len > 0 {
+                let needed = len;
+                let error = TryRecvError::BufferTooSmall {
+                    needed,
+                    capacity: 0,
+                };
+                assert_eq!(receiver.try_recv(&mut []), Err(error));
+            }
+            assert_eq!(receiver.try_recv(&mut [0; SIZE]), Ok(len));
+        }),
+    ]
+}
+
+fn check<P: Producer, C: Consumer>(
+    sender: &mut Sender<P>,
+    receiver: &mut Receiver<C>,
+    memory: &Memory,
+    lengths: &[usize],
+) {
+    let stamp = memory.layout.slot_len() / 8 % 8;
+    // In format 2 the stamp is word 0; in format 1 a word of its own, behind the packet.
+    let stamp = if stamp == 0 { 0 } else { 8 };
+    let mut position = 0;
+    for &len in lengths {
+        for (name, way) in ways() {
+            if (name, len) == ("try_read", 0) {
+                // A stream passes over messages without bytes.
+                continue;
+            }
+            sender.try_send(&vec![7; len]).unwrap();
+            let before = slot_reads(memory, position);
+            assert!(before[1..8].iter().all(|reads| *reads == 0), "{before:?}");
+            let _ = buffer_reads(memory, position);
+            way(receiver, len);
+            let reads = slot_reads(memory, position);
+            let payload = buffer_reads(memory, position);
+            println!("{name}, {len} bytes: packet and stamp {reads:?}, buffer {payload:?}");
+            for (word, reads) in reads.iter().enumerate() {
+                if word == stamp {
+                    assert!((1..=LOOKS).contains(reads), "{name}: stamp, {reads} times");
+                } else {
+                    assert!(*reads <= 1, "{name}: word {word}, {reads} times");
+                }
+            }
+            // What it says was read from it.
+            assert!(reads[1..8].contains(&1), "{name}: {reads:?}");
+            assert!(
+                payload.iter().all(|reads| *reads <= 1),
+                "{name}: {payload:?}"
+            );
+            position += 1;
+        }
+    }
+}
+
+/// Memory whose address is known to the test that gives it away.
+fn check_there<P: Producer, C: Consumer>(
+    sender: &mut Sender<P>,
+    receiver: &mut Receiver<C>,
+    memory: Memory,
+) {
+    check(sender, receiver, &memory, &[0, 1, 8, 9, 40, 41, 63, 64]);
+}
+
+#[test]
+fn each_word_of_a_packet_is_read_once() {
+    let memories: [Memory; 4] = std::array::from_fn(|_| Memory::new(COUNT, SIZE, 0));
+    let mut left = memories.iter();
+    let mut used = memories.iter();
+    in_every_pairing!(*left.next().unwrap(), check_there, *used.next().unwrap());
+    assert!(left.next().is_none() && used.next().is_none());
+}
+
+#[test]
+fn and_in_format_1() {
+    let memory = Memory::format_1(COUNT, SIZE);
+    let near = memory.format_1_link(Role::Primary);
+    let far = memory.format_1_link(Role::Secondary);
+    check(
+        &mut near.sender(),
+        &mut far.receiver(),
+        &memory,
+        &[1, 8, 9, 40, 41, 63, 64],
+    );
+}
+
+#[test]
+fn an_empty_ring_is_looked_at_without_its_packets() {
+    let memory = Memory::new(COUNT, SIZE, 0);
+    let (_near, (_, mut receiver)) = memory.one_way();
+    for _ in 0..3 {
+        assert_eq!(receiver.try_recv(&mut [0; SIZE]), Err(TryRecvError::Empty));
+    }
+    for position in 0..4 {
+        let reads = slot_reads(&memory, position);
+        assert!(reads[1..].iter().all(|reads| *reads == 0), "{reads:?}");
+    }
+}
