@@ -3,6 +3,7 @@
 
 mod numbered;
 mod process;
+pub mod scribble;
 #[path = "../../hqq-std/tests/common/mod.rs"]
 mod support;
 mod traffic;

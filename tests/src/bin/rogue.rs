@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `connect SOCKET USER` | gets a region from a listener of this user, and echoes in it until its peer leaves |
 //! | `listen SOCKET USER` | hands a region to one process of this user, and echoes in it |
+//! | `scribble SEED VICTIM…` | writes into these regions until its input ends, and says how much |
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -13,11 +14,14 @@
 
 use std::error::Error;
 use std::fs::File;
+use std::io::Read as _;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hqq_std::handoff::{Allow, Connector, Listener};
 use hqq_std::{LinkOptions, RecvError, StandardLink};
+use hqq_tests::scribble::Victim;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -49,6 +53,7 @@ fn run(arguments: &[&str]) -> Result {
             println!("{}", guest.credentials());
             echo(guest.make_region(&LinkOptions::new().count(4).size(64), PATIENCE)?)
         }
+        ["scribble", seed, ref victims @ ..] => scribble(seed.parse()?, victims),
         _ => Err(format!("no such task: {arguments:?}").into()),
     }
 }
@@ -70,4 +75,26 @@ fn echo(mut link: StandardLink) -> Result {
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+fn scribble(seed: u64, victims: &[&str]) -> Result {
+    let victims: Option<Vec<_>> = victims
+        .iter()
+        .map(|victim| Victim::of_argument(victim))
+        .collect();
+    let victims = victims.ok_or("no such victim")?;
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| hqq_tests::scribble::scribble(&victims, seed, &stop));
+        println!("writing");
+        let ended = std::io::stdin().lock().read_to_end(&mut Vec::new());
+        // Relaxed: only ends the writing.
+        stop.store(true, Ordering::Relaxed);
+        let writes = writing.join().map_err(|_| "panicked")?;
+        let rate = writes.total() as f64 / writes.took.as_secs_f64();
+        println!("{} {rate:.0}", writes.total());
+        println!("{writes:?}");
+        ended?;
+        Ok(())
+    })
 }

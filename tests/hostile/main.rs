@@ -1,0 +1,115 @@
+//! Everything at once beside a process that writes into all of it: no signal, no panic, no call that
+//! does not end, no memory without bound.
+//!
+//! `HQQ_HOSTILE_SECONDS` says how long, 20 without it.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a helper that fails fails the test; it prints its figures"
+)]
+
+mod advanced;
+mod keeper;
+mod outside;
+mod standard;
+mod tally;
+
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use hqq_std::Format;
+use hqq_tests::{Process, rogue};
+
+use keeper::Keeper;
+use tally::Tally;
+
+/// Bytes that the process may grow by once all is under way.
+const GROWTH: u64 = 128 << 20;
+
+fn seconds() -> u64 {
+    let seconds = std::env::var("HQQ_HOSTILE_SECONDS").ok();
+    seconds.map_or(20, |seconds| seconds.parse().unwrap())
+}
+
+/// Bytes of this process that are in memory, those of the regions not counted.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let anonymous = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"))
+        .unwrap();
+    let kibibytes: u64 = anonymous
+        .trim()
+        .strip_suffix("kB")
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    kibibytes * 1024
+}
+
+#[test]
+fn a_process_that_writes_into_everything() {
+    let keepers = [
+        Keeper::new(Format::V2, 256, 512),
+        Keeper::new(Format::V2, 256, 512),
+        Keeper::new(Format::V2, 64, 4096),
+        Keeper::new(Format::V1, 256, 512),
+    ];
+    let [exclusive, shared, advanced, format_1] = &keepers;
+    let tally = Tally::default();
+    let stop = AtomicBool::new(false);
+    let mut command = rogue!["scribble", "1"];
+    command.args(keepers.iter().map(|keeper| keeper.victim().to_argument()));
+    let mut scribbler = Process::start_with(&mut command, Stdio::piped());
+    scribbler.wait_for_output("writing");
+    let length = Duration::from_secs(seconds());
+    let (early, late) = std::thread::scope(|scope| {
+        let (tally, stop) = (&tally, &stop);
+        let mut threads = Vec::new();
+        for keeper in [exclusive, format_1] {
+            threads.push(scope.spawn(move || standard::ends(keeper, tally, stop)));
+        }
+        threads.push(scope.spawn(move || standard::sharing(shared, tally, stop)));
+        threads.push(scope.spawn(move || advanced::calls(advanced, tally, stop)));
+        threads.push(scope.spawn(|| outside::inspect(&keepers, tally, stop)));
+        threads.push(scope.spawn(|| outside::commands(&keepers, tally, stop)));
+        threads.push(scope.spawn(move || tally.control(stop)));
+        let started = Instant::now();
+        let mut early = 0;
+        while started.elapsed() < length && threads.iter().all(|thread| !thread.is_finished()) {
+            std::thread::sleep(Duration::from_millis(50));
+            if started.elapsed() < length / 4 {
+                early = resident();
+            }
+        }
+        let late = resident();
+        // Relaxed: only ends the threads.
+        stop.store(true, Ordering::Relaxed);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        (early, late)
+    });
+    assert!(scribbler.is_running(), "{}", scribbler.stderr());
+    scribbler.end_input();
+    let written = scribbler.wait().text();
+    println!("{written}");
+    tally.print();
+    for keeper in &keepers {
+        println!(
+            "{}: made anew {} times",
+            keeper.victim().to_argument(),
+            keeper.times()
+        );
+    }
+    println!(
+        "memory: {} KiB early, {} KiB at the end",
+        early >> 10,
+        late >> 10
+    );
+    assert!(late < early + GROWTH, "{early} bytes became {late}");
+    tally.check();
+}
