@@ -1,0 +1,222 @@
+//! What an actor does next.
+
+use crate::world::Side;
+
+/// What follows once a tombstone is in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Then {
+    /// A2 goes on with the next slot.
+    Claims { smallest: i32, last: i32 },
+    /// A further producer goes on with its id's next slot.
+    Tidy,
+    /// A repairer goes on with the next slot.
+    Repair(Side, u8),
+}
+
+/// What an actor does next. One step is one access to shared memory, and what follows from it
+/// until the next access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Step {
+    Away,
+    Dead,
+    /// Left; `informed`: a consumer that knew that nothing more would come.
+    Gone {
+        informed: bool,
+    },
+    Idle,
+
+    // Attaching. Joined: ATTACH, the side's and the id's bytes are had.
+    Joined,
+    /// A2, step 1.
+    Smallest {
+        index: u8,
+        smallest: i32,
+    },
+    /// A2, steps 2 to 5.
+    Claims {
+        index: u8,
+        smallest: i32,
+        last: i32,
+    },
+    Mend {
+        index: u8,
+        smallest: i32,
+        last: i32,
+        word: u64,
+        whole: u64,
+    },
+    /// A2, step 6.
+    Check {
+        ahead: u8,
+        next: u8,
+    },
+    StoreW {
+        next: u8,
+    },
+    Tidy {
+        index: u8,
+    },
+    /// T6 in two steps: the tombstone's operands, then the exchange.
+    Bury {
+        word: u64,
+        stored: bool,
+        then: Then,
+    },
+    /// A3, step 1.
+    LoadR,
+    Nearby {
+        r: u64,
+    },
+    /// A3, step 2.
+    Advance {
+        next: u8,
+        tried: u8,
+    },
+    Explained {
+        next: u8,
+    },
+    LoadReleased {
+        next: u8,
+    },
+    /// A3, step 4.
+    Walk {
+        next: u8,
+        back: u8,
+        start: u8,
+        released: u32,
+    },
+    Settle {
+        next: u8,
+        back: u8,
+        start: u8,
+        released: u32,
+        word: u64,
+        new: u64,
+    },
+    /// A3, steps 5 and 6.
+    StoreNext {
+        next: u8,
+        start: u8,
+    },
+    StoreStart {
+        next: u8,
+        start: u8,
+    },
+    /// What a further consumer's id left behind.
+    Reclaim {
+        index: u8,
+    },
+    ReclaimSlot {
+        index: u8,
+        word: u64,
+    },
+
+    // Producers.
+    LookToWrite {
+        position: u8,
+    },
+    LookAtReleased {
+        position: u8,
+        word: u64,
+    },
+    ClaimToWrite {
+        position: u8,
+        word: u64,
+    },
+    LookForFree,
+    HelpW {
+        position: u8,
+        claimed: bool,
+    },
+    Fill {
+        position: u8,
+    },
+    /// The first half of a 32-bit store.
+    PublishHigh {
+        position: u8,
+    },
+    Publish {
+        position: u8,
+    },
+
+    // Consumers.
+    LookToRead {
+        position: u8,
+    },
+    ClaimToRead {
+        position: u8,
+        word: u64,
+    },
+    HelpR {
+        position: u8,
+        /// The opcode where this consumer claimed the position itself.
+        claimed: Option<u8>,
+    },
+    StoreRHigh {
+        position: u8,
+        opcode: u8,
+    },
+    StoreR {
+        position: u8,
+        opcode: u8,
+    },
+    Read {
+        position: u8,
+        opcode: u8,
+        doubt: bool,
+    },
+    MoveReleased {
+        position: u8,
+        doubt: bool,
+    },
+    Release {
+        position: u8,
+        doubt: bool,
+    },
+    Flush {
+        blocked: bool,
+    },
+    Blocked,
+    /// End-of-file: everything is looked at again.
+    Recheck,
+    RecheckSlot {
+        position: u8,
+    },
+    RecheckReading {
+        position: u8,
+        back: u8,
+    },
+    RecheckR {
+        position: u8,
+    },
+    /// T7 for a dead member whose byte is held.
+    Adopt {
+        member: u8,
+        index: u8,
+    },
+    AdoptSlot {
+        member: u8,
+        index: u8,
+        word: u64,
+    },
+
+    // Leaving.
+    Leave {
+        informed: bool,
+    },
+    Close {
+        informed: bool,
+    },
+
+    // Repairers.
+    Repair {
+        side: Side,
+        member: u8,
+        index: u8,
+    },
+    RepairFree {
+        member: u8,
+        index: u8,
+        word: u64,
+    },
+}
