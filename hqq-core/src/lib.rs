@@ -24,6 +24,7 @@
 //! | [`packet`] | the 64-byte packets, pure bytes |
 //! | [`link`] | messages: [`Link`], [`SharedLink`], [`Sender`], [`Receiver`] |
 //! | [`advanced`] | the Advanced protocol, polled |
+//! | `repair` | what dead members leave, mended while others go on (64-bit atomics only) |
 //! | [`wait`] | what waiting means where this runs |
 //!
 //! # Start here
@@ -51,6 +52,8 @@ pub mod member;
 pub mod packet;
 pub mod position;
 pub mod region;
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+pub mod repair;
 pub mod ring;
 pub mod side;
 pub mod superblock;
@@ -71,7 +74,7 @@ pub use link::{
 };
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub use link::{Format1Link, SharedLink};
-pub use member::{Member, Mode, Role};
+pub use member::{Member, MemberSet, Mode, Role};
 pub use position::Position;
 pub use region::{Region, RegionError, StaticRegion};
 pub use side::Presence;

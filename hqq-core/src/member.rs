@@ -128,3 +128,49 @@ impl fmt::Display for Member {
         write!(f, "{}", self.0)
     }
 }
+
+/// Some of a role's member ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct MemberSet([u64; 4]);
+
+impl MemberSet {
+    /// No id.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self([0; 4])
+    }
+
+    const fn place(member: Member) -> (usize, u64) {
+        let id = member.get();
+        ((id >> 6) as usize, 1 << (id & 63))
+    }
+
+    /// Adds an id.
+    pub fn insert(&mut self, member: Member) {
+        let (word, bit) = Self::place(member);
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bit;
+        }
+    }
+
+    /// Whether it has the id.
+    #[must_use]
+    pub fn contains(&self, member: Member) -> bool {
+        let (word, bit) = Self::place(member);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0 == [0; 4]
+    }
+
+    /// Its ids, the smallest first.
+    pub fn iter(&self) -> impl Iterator<Item = Member> + '_ {
+        (1..=u8::MAX)
+            .filter_map(Member::new)
+            .filter(|member| self.contains(*member))
+    }
+}

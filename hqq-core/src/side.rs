@@ -9,8 +9,10 @@ use crate::region::{Region, StatusOffset, SuperblockMemory};
 use crate::sync::ordering;
 
 const STATUS: usize = 0;
-/// The bit of a status word that makes its state closed, or an unknown one that counts as closed.
+/// The bits of a status word that hold its state.
+const STATE: u32 = 3;
 const CLOSED: u32 = 2;
+const DEAD: u32 = 3;
 const MEMBER_STATUS: usize = 0;
 const MEMBER_PID: usize = 1;
 
@@ -24,6 +26,8 @@ pub enum SideState {
     Open,
     /// The last member has left.
     Closed,
+    /// The last member died, and what it had claimed was repaired.
+    Dead,
 }
 
 /// The status word of a side: `epoch << 4 | mode << 2 | state`.
@@ -42,19 +46,20 @@ impl SideStatus {
         let state = match state {
             SideState::Vacant => 0,
             SideState::Open => 1,
-            SideState::Closed => 2,
+            SideState::Closed => CLOSED,
+            SideState::Dead => DEAD,
         };
         Self(epoch << 4 | mode.code() << 2 | state)
     }
 
-    /// Whether the side has a member; an unknown value counts as closed.
+    /// Whether the side has a member.
     #[must_use]
     pub const fn state(self) -> SideState {
-        match self.0 & 3 {
+        match self.0 & STATE {
             0 => SideState::Vacant,
             1 => SideState::Open,
-            // What `CLOSED` is a bit of.
-            _ => SideState::Closed,
+            CLOSED => SideState::Closed,
+            _ => SideState::Dead,
         }
     }
 
@@ -190,9 +195,9 @@ impl Side {
         }
     }
 
-    fn status(self, memory: &SuperblockMemory) -> SideStatus {
+    pub(crate) fn status(self, memory: &SuperblockMemory) -> SideStatus {
         let word = memory.side(self.direction(), self.consumer, STATUS);
-        // Pairs with the Release in `take` and in `Attached::drop`.
+        // Pairs with the Release in `take`, in `Attached::drop` and in `record_death`.
         SideStatus(word.load(ordering::see_status()))
     }
 
@@ -202,7 +207,11 @@ impl Side {
         SideStatus(word.load(ordering::see_status()))
     }
 
-    fn member_status(self, memory: &SuperblockMemory, member: Member) -> Option<SideStatus> {
+    pub(crate) fn member_status(
+        self,
+        memory: &SuperblockMemory,
+        member: Member,
+    ) -> Option<SideStatus> {
         let secondary = self.role.is_secondary();
         let word = memory.member(secondary, member, self.consumer, MEMBER_STATUS)?;
         // Pairs with the Release in `set_member`.
@@ -217,6 +226,36 @@ impl Side {
             pid_word.store(pid, ordering::store_status());
             status_word.store(status.0, ordering::store_status());
         }
+    }
+
+    /// The process id that a member has recorded here.
+    pub(crate) fn member_pid(self, memory: &SuperblockMemory, member: Member) -> Option<u32> {
+        let secondary = self.role.is_secondary();
+        let word = memory.member(secondary, member, self.consumer, MEMBER_PID)?;
+        // Pairs with the Release in `set_member`.
+        Some(word.load(ordering::see_status()))
+    }
+
+    /// Records that a member which is recorded as open has died; says whether it was.
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+    pub(crate) fn bury_member(self, memory: &SuperblockMemory, member: Member) -> bool {
+        match self.member_status(memory, member) {
+            Some(status) if status.state() == SideState::Open => {
+                let dead = SideStatus(status.0 | DEAD);
+                self.set_member(memory, member, dead, 0);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Records that the last member of a side which is recorded as open has died: nobody takes or
+    /// leaves the side meanwhile, and what its members had claimed was repaired. Says whether it was.
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+    pub(crate) fn record_death(self, memory: &SuperblockMemory) -> bool {
+        let found = self.status(memory);
+        found.state() == SideState::Open
+            && exchange(memory, self, found, SideStatus(found.0 | DEAD))
     }
 
     /// Whether the side can be taken: what its status is and what it will be, and whether others
@@ -300,6 +339,16 @@ impl Side {
     }
 }
 
+/// How a side has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum End {
+    /// Its last member has left.
+    Closed,
+    /// Its last member has died.
+    Dead,
+}
+
 /// A side that can be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Vacancy {
@@ -353,12 +402,34 @@ impl Attached {
     /// The other side has come and gone (Acquire: all it published can be seen).
     #[inline]
     pub(crate) fn is_peer_closed(&self) -> bool {
-        // Pairs with the Release in `take` and in `Attached::drop`.
+        self.is_peer_in(CLOSED)
+    }
+
+    /// The other side has died, which somebody has recorded.
+    pub(crate) fn is_peer_dead(&self) -> bool {
+        self.is_peer_in(DEAD)
+    }
+
+    #[inline]
+    fn is_peer_in(&self, state: u32) -> bool {
+        // Pairs with the Release in `take`, in `Attached::drop` and in `record_death`.
         let word = self
             .memory
             .status_at(self.peer)
             .load(ordering::see_status());
-        word & CLOSED != 0 && self.ignored != Some(SideStatus(word))
+        word & STATE == state && self.ignored != Some(SideStatus(word))
+    }
+
+    /// How the other side has ended, if it has.
+    #[inline]
+    pub(crate) fn peer_end(&self) -> Option<End> {
+        if self.is_peer_closed() {
+            Some(End::Closed)
+        } else if self.is_peer_dead() {
+            Some(End::Dead)
+        } else {
+            None
+        }
     }
 
     /// The other side has a member now.

@@ -10,20 +10,24 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hqq_core::link::AttachOptions;
+use hqq_core::repair::{Repaired, Repairer};
+use hqq_core::ring::Consumer;
 use hqq_core::side::{SideError, SideState};
-use hqq_core::{AttachError, Format, Member, Mode, Presence, Region, Role};
+use hqq_core::{AttachError, Format, Member, Mode, Presence, Receiver, Region, Role};
 
 use crate::error::OpenError;
+use crate::life::{self, Generation, Life};
 use crate::mapping::Mapping;
 use crate::prepare::{Ready, unusable};
 use crate::sys::{ByteLocks, LockKind};
+use crate::trace::event;
 use crate::wait::{Backoff, poll};
 
 /// How long leaving waits for the ATTACH lock; a process that holds it longer is stuck, and what
 /// it does to this side's records is not ours to mend.
 const LEAVE: Duration = Duration::from_secs(1);
 
-const ATTACH: i32 = 0;
+pub(crate) const ATTACH: i32 = 0;
 const SIDES: i32 = 1;
 const MEMBERS: i32 = 16;
 
@@ -59,6 +63,9 @@ pub(crate) struct Attachment {
     locks: ByteLocks,
     /// Threads share the description, and so its locks; this keeps them apart.
     leaving: Mutex<()>,
+    /// `None` in format 1, where nobody knows who lives.
+    life: Option<Life>,
+    generation: Generation,
     _mapping: Mapping,
 }
 
@@ -68,6 +75,7 @@ impl Attachment {
         role: Role,
         format: Format,
         locks: ByteLocks,
+        life: Option<Life>,
         mapping: Mapping,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -76,6 +84,8 @@ impl Attachment {
             format,
             locks,
             leaving: Mutex::new(()),
+            life,
+            generation: Generation::current(),
             _mapping: mapping,
         })
     }
@@ -104,35 +114,69 @@ impl Attachment {
             .map_err(|error| OpenError::of_io(self.path.clone(), "unlock", error))
     }
 
-    /// Whether a side that is recorded as open has no member that lives. `false` where that cannot
-    /// be told: on this system, in format 1 (HQQ-Go takes no locks), or while somebody takes or
-    /// leaves a side.
-    pub(crate) fn is_dead(&self, side: SideByte, is_open: impl FnOnce() -> bool) -> bool {
-        if !ByteLocks::TELL_LIFE || self.format == Format::V1 {
-            return false;
+    /// Whether this process is a child that was forked since: what it has is not the region.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.generation.is_over()
+    }
+
+    fn life(&self) -> Option<&Life> {
+        self.life.as_ref().filter(|_| !self.is_forked())
+    }
+
+    /// Whether the last member of a side of the peer's role has died. `false` where that cannot be
+    /// told: on this system, in format 1 (HQQ-Go takes no locks), or while somebody takes or leaves a
+    /// side.
+    pub(crate) fn is_peer_dead(&self, consumer: bool) -> bool {
+        let role = self.role.peer();
+        self.life()
+            .is_some_and(|life| life.is_side_dead(&self.leaving, &self.locks, role, consumer))
+    }
+
+    /// Looks whether somebody has died, and repairs what is left of that one; says what was done, if
+    /// anything was tried. Takes a few system calls and waits for nobody.
+    pub(crate) fn attend(&self) -> Option<Repaired> {
+        let life = self.life()?;
+        if !life.is_suspicious(&self.locks) {
+            return None;
         }
-        let Ok(_guard) = self.leaving.try_lock() else {
-            return false;
-        };
-        // Sides are taken and left under ATTACH, so that record and lock are of the same member.
-        let Ok(true) = self.locks.try_lock(ATTACH, LockKind::Write) else {
-            return false;
-        };
-        let dead = is_open() && matches!(self.locks.holder(side.0), Ok(None));
-        // Nothing can be done about a failure; closing the description frees it.
-        let _ = self.locks.unlock(ATTACH);
-        dead
+        let repaired = life.repair(&self.leaving, &self.locks)?;
+        if repaired.has_changed() {
+            event!(DEBUG, path = %self.path.display(), ?repaired, "a peer has died");
+        }
+        Some(repaired)
+    }
+
+    /// Whether a member of either role lives, or that cannot be told.
+    pub(crate) fn lives(&self, role: Role, member: Member) -> bool {
+        self.life()
+            .is_none_or(|life| life.lives(&self.locks, role, member))
+    }
+
+    /// Makes a message that a dead receiver of this side had claimed the next one of `receiver`.
+    pub(crate) fn take_over<C: Consumer>(&self, receiver: &mut Receiver<C>) -> bool {
+        self.life()
+            .is_some_and(|life| life.take_over(&self.leaving, &self.locks, receiver))
     }
 
     /// Holds ATTACH until the result is dropped, which also gives the side's byte free.
     pub(crate) fn leave(&self, side: SideByte) -> Leaving<'_> {
+        if self.is_forked() {
+            // Neither the locks nor the memory are the parent's any more, and a thread that is not in
+            // this process may hold the mutex.
+            return Leaving {
+                attachment: self,
+                side,
+                locked: false,
+                guard: None,
+            };
+        }
         let guard = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
         let locked = lock(&self.locks, Backoff::within(Some(LEAVE))).unwrap_or(false);
         Leaving {
             attachment: self,
             side,
             locked,
-            _guard: guard,
+            guard: Some(guard),
         }
     }
 }
@@ -142,11 +186,14 @@ pub(crate) struct Leaving<'a> {
     attachment: &'a Attachment,
     side: SideByte,
     locked: bool,
-    _guard: MutexGuard<'a, ()>,
+    guard: Option<MutexGuard<'a, ()>>,
 }
 
 impl Drop for Leaving<'_> {
     fn drop(&mut self) {
+        if self.guard.is_none() {
+            return;
+        }
         // Nothing can be done about a failure; closing the description frees all of them.
         let _ = self.attachment.locks.unlock(self.side.0);
         if self.locked {
@@ -190,12 +237,20 @@ impl Endpoint {
         let of_io = |error| OpenError::of_io(path.clone(), "lock", error);
         let format = identity.layout.format();
         let mut refused = None;
+        let repairer = Repairer::new(&region, &identity);
+        if let Some(repairer) = &repairer {
+            // Before it is looked who is there: ATTACH is held, and no other byte.
+            let repaired = life::repair(&locks, repairer, None);
+            if repaired.has_changed() {
+                event!(DEBUG, path = %path.display(), ?repaired, "repaired");
+            }
+        }
         for role in roles.iter().copied() {
             if format == Format::V1 {
                 share_role(&locks, role).map_err(of_io)?;
                 let options = AttachOptions::new(role).identity(identity);
                 return Ok(Self {
-                    attachment: Attachment::new(path, role, format, locks, mapping),
+                    attachment: Attachment::new(path, role, format, locks, None, mapping),
                     region,
                     options,
                 });
@@ -212,13 +267,14 @@ impl Endpoint {
                 return Err(OpenError::MembersTaken { path, members });
             };
             let [sending, receiving] = taken;
+            let life = repairer.map(|repairer| Life::new(repairer, role, member));
             let options = AttachOptions::new(role)
                 .identity(identity)
                 .member(member)
                 .pid(std::process::id())
                 .presence(sending, receiving);
             return Ok(Self {
-                attachment: Attachment::new(path, role, format, locks, mapping),
+                attachment: Attachment::new(path, role, format, locks, life, mapping),
                 region,
                 options,
             });

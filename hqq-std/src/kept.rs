@@ -36,6 +36,10 @@ impl<T> Kept<T> {
         }
     }
 
+    pub(crate) fn parts(&mut self) -> (&mut T, &Attachment) {
+        (&mut self.inner, &self.attachment)
+    }
+
     pub(crate) const fn attachment(&self) -> &Arc<Attachment> {
         &self.attachment
     }

@@ -31,6 +31,7 @@
 //! | `handoff` | an anonymous region, handed to an authorised peer over a Unix socket (Linux) |
 //! | [`wait`] | spinning, yielding, sleeping, until a deadline |
 //! | [`inspect`] | looking at a region without taking part |
+//! | [`repair`] | who has died, what is stuck, and repairing it, for tools |
 //! | [`error`] | what can go wrong |
 #![deny(unsafe_code)]
 
@@ -43,11 +44,13 @@ pub mod handoff;
 mod identify;
 pub mod inspect;
 mod kept;
+mod life;
 pub mod link;
 mod mapping;
 pub mod name;
 pub mod options;
 mod prepare;
+pub mod repair;
 mod sys;
 mod trace;
 pub mod wait;

@@ -10,9 +10,9 @@ use crate::wait::Spin;
 impl Error for SendError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::TimedOut => ErrorKind::TimedOut,
+            Self::TimedOut | Self::PeerStalled(_) => ErrorKind::TimedOut,
             Self::TooLong { .. } | Self::EmptyMessage => ErrorKind::InvalidInput,
-            Self::Disconnected => ErrorKind::BrokenPipe,
+            Self::Disconnected | Self::PeerDead => ErrorKind::BrokenPipe,
             Self::Corrupt(_) => ErrorKind::InvalidData,
         }
     }
@@ -21,8 +21,8 @@ impl Error for SendError {
 impl Error for RecvError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::TimedOut => ErrorKind::TimedOut,
-            Self::Disconnected => ErrorKind::ConnectionReset,
+            Self::TimedOut | Self::PeerStalled(_) => ErrorKind::TimedOut,
+            Self::Disconnected | Self::PeerDead => ErrorKind::ConnectionReset,
             Self::BufferTooSmall { .. } => ErrorKind::InvalidInput,
             Self::Peer(_) => ErrorKind::Other,
             Self::Malformed(_) | Self::Corrupt(_) => ErrorKind::InvalidData,

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::layout::Direction;
 use crate::member::Role;
 use crate::packet::{ErrorCode, PacketError};
-use crate::ring::{Corruption, Refused};
+use crate::ring::{Corruption, Obstacle, Refused};
 use crate::side::SideError;
 use crate::superblock::FormatError;
 
@@ -106,6 +106,9 @@ pub enum TrySendError {
     EmptyMessage,
     /// The receiver has closed its half.
     Disconnected,
+    /// There is no room, and the receivers have died without closing their half: nothing is received
+    /// until another one attaches.
+    PeerDead,
     /// The slot that comes next holds what no rule leads to.
     Corrupt(Corruption),
 }
@@ -117,6 +120,9 @@ pub enum TrySendError {
 pub enum SendError {
     /// There was no room until the wait ended.
     TimedOut,
+    /// There was none, and the slot that comes next has been claimed by one member all the while:
+    /// if it lives, it has stopped or is very slow. Nobody takes the slot from it.
+    PeerStalled(Obstacle),
     /// The message does not fit a buffer.
     TooLong {
         /// Its length in bytes.
@@ -128,6 +134,9 @@ pub enum SendError {
     EmptyMessage,
     /// The receiver has closed its half.
     Disconnected,
+    /// There is no room, and the receivers have died without closing their half: nothing is received
+    /// until another one attaches.
+    PeerDead,
     /// The slot that comes next holds what no rule leads to, and in format 2 kept doing so.
     Corrupt(Corruption),
 }
@@ -143,6 +152,9 @@ pub enum TryRecvError {
     Busy,
     /// The sender has closed its half and everything it sent was received.
     Disconnected,
+    /// The senders have died without closing their half, and everything they sent was received:
+    /// nothing comes until another one attaches.
+    PeerDead,
     /// The message is longer than the caller's buffer; it stays the next one.
     BufferTooSmall {
         /// Bytes the message has.
@@ -165,8 +177,14 @@ pub enum TryRecvError {
 pub enum RecvError {
     /// No message came until the wait ended.
     TimedOut,
+    /// None came, and the slot that comes next has been claimed by one member all the while: if it
+    /// lives, it has stopped or is very slow. Nobody takes the slot from it.
+    PeerStalled(Obstacle),
     /// The sender has closed its half and everything it sent was received.
     Disconnected,
+    /// The senders have died without closing their half, and everything they sent was received:
+    /// nothing comes until another one attaches.
+    PeerDead,
     /// The message is longer than the caller's buffer; it stays the next one.
     BufferTooSmall {
         /// Bytes the message has.
@@ -226,8 +244,8 @@ pub(crate) trait Retry: Sized {
     /// The error of the call that waits, or `None` where it is worth waiting.
     fn settled(self) -> Option<Self::Final>;
 
-    /// What waiting in vain is.
-    fn timed_out(corruption: Option<Corruption>) -> Self::Final;
+    /// What waiting in vain is, with what is wrong in the ring and who was in the way all the while.
+    fn timed_out(corruption: Option<Corruption>, obstacle: Option<Obstacle>) -> Self::Final;
 }
 
 impl Retry for TrySendError {
@@ -239,12 +257,17 @@ impl Retry for TrySendError {
             Self::TooLong { len, max } => Some(SendError::TooLong { len, max }),
             Self::EmptyMessage => Some(SendError::EmptyMessage),
             Self::Disconnected => Some(SendError::Disconnected),
+            Self::PeerDead => Some(SendError::PeerDead),
             Self::Corrupt(corruption) => Some(SendError::Corrupt(corruption)),
         }
     }
 
-    fn timed_out(corruption: Option<Corruption>) -> SendError {
-        corruption.map_or(SendError::TimedOut, SendError::Corrupt)
+    fn timed_out(corruption: Option<Corruption>, obstacle: Option<Obstacle>) -> SendError {
+        match (corruption, obstacle) {
+            (Some(corruption), _) => SendError::Corrupt(corruption),
+            (None, Some(obstacle)) => SendError::PeerStalled(obstacle),
+            (None, None) => SendError::TimedOut,
+        }
     }
 }
 
@@ -255,6 +278,7 @@ impl Retry for TryRecvError {
         match self {
             Self::Empty | Self::Busy => None,
             Self::Disconnected => Some(RecvError::Disconnected),
+            Self::PeerDead => Some(RecvError::PeerDead),
             Self::BufferTooSmall { needed, capacity } => {
                 Some(RecvError::BufferTooSmall { needed, capacity })
             }
@@ -264,8 +288,12 @@ impl Retry for TryRecvError {
         }
     }
 
-    fn timed_out(corruption: Option<Corruption>) -> RecvError {
-        corruption.map_or(RecvError::TimedOut, RecvError::Corrupt)
+    fn timed_out(corruption: Option<Corruption>, obstacle: Option<Obstacle>) -> RecvError {
+        match (corruption, obstacle) {
+            (Some(corruption), _) => RecvError::Corrupt(corruption),
+            (None, Some(obstacle)) => RecvError::PeerStalled(obstacle),
+            (None, None) => RecvError::TimedOut,
+        }
     }
 }
 
@@ -291,11 +319,27 @@ fn too_small(f: &mut fmt::Formatter<'_>, needed: usize, capacity: usize) -> fmt:
     )
 }
 
+fn stalled(f: &mut fmt::Formatter<'_>, obstacle: &Obstacle) -> fmt::Result {
+    let Obstacle {
+        position,
+        member,
+        writing,
+    } = obstacle;
+    let what = if *writing { "writing" } else { "reading" };
+    write!(
+        f,
+        "member {member} has been {what} position {position} all the time: see whether it runs, and continue or end it"
+    )
+}
+
 const NO_EMPTY_MESSAGES: &str =
     "the message is empty, which format 1 cannot carry: send at least one byte";
 const RECEIVER_LEFT: &str =
     "the receiver has closed its half: nobody will read this, open a new link";
 const SENDER_LEFT: &str = "the sender has closed its half and everything it sent was received";
+const RECEIVER_DIED: &str = "the receivers have died and there is no more room: start one anew";
+const SENDER_DIED: &str =
+    "the senders have died and everything they sent was received: start one anew";
 
 impl fmt::Display for TrySendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -305,6 +349,7 @@ impl fmt::Display for TrySendError {
             Self::TooLong { len, max } => too_long(f, *len, *max),
             Self::EmptyMessage => f.write_str(NO_EMPTY_MESSAGES),
             Self::Disconnected => f.write_str(RECEIVER_LEFT),
+            Self::PeerDead => f.write_str(RECEIVER_DIED),
             Self::Corrupt(corruption) => corrupt(f, corruption),
         }
     }
@@ -316,9 +361,11 @@ impl fmt::Display for SendError {
             Self::TimedOut => f.write_str(
                 "no buffer became free in time: the receiver does not keep up, or is not there",
             ),
+            Self::PeerStalled(obstacle) => stalled(f, obstacle),
             Self::TooLong { len, max } => too_long(f, *len, *max),
             Self::EmptyMessage => f.write_str(NO_EMPTY_MESSAGES),
             Self::Disconnected => f.write_str(RECEIVER_LEFT),
+            Self::PeerDead => f.write_str(RECEIVER_DIED),
             Self::Corrupt(corruption) => corrupt(f, corruption),
         }
     }
@@ -330,6 +377,7 @@ impl fmt::Display for TryRecvError {
             Self::Empty => f.write_str("no message is there: try again later, or wait"),
             Self::Busy => f.write_str("other receivers were faster: try again"),
             Self::Disconnected => f.write_str(SENDER_LEFT),
+            Self::PeerDead => f.write_str(SENDER_DIED),
             Self::BufferTooSmall { needed, capacity } => too_small(f, *needed, *capacity),
             Self::Peer(code) => write!(f, "the peer sent an error: {code:?}"),
             Self::Malformed(error) => write!(f, "the peer broke the protocol: {error}"),
@@ -342,7 +390,9 @@ impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("no message came in time"),
+            Self::PeerStalled(obstacle) => stalled(f, obstacle),
             Self::Disconnected => f.write_str(SENDER_LEFT),
+            Self::PeerDead => f.write_str(SENDER_DIED),
             Self::BufferTooSmall { needed, capacity } => too_small(f, *needed, *capacity),
             Self::Peer(code) => write!(f, "the peer sent an error: {code:?}"),
             Self::Malformed(error) => write!(f, "the peer broke the protocol: {error}"),

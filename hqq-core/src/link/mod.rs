@@ -38,7 +38,7 @@ use crate::ring::Handle;
 use crate::ring::exclusive::{ExclusiveConsumer, ExclusiveProducer};
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 use crate::ring::shared::{SharedConsumer, SharedProducer};
-use crate::ring::{Corruption, join};
+use crate::ring::{Corruption, Obstacle, join};
 use crate::side::{Attached, Presence, Side, SideError};
 use crate::superblock::{FormatError, Identity};
 use crate::wait::{Wait, WaitReason, Waiting};
@@ -431,38 +431,48 @@ impl<C: crate::ring::Consumer> Receiver<C> {
     }
 }
 
+/// The round of waiting in which it is noted who is in the way: late enough not to slow answers down
+/// that come at once.
+const OBSTACLE: u32 = 2;
 /// Rounds of waiting after which a ring is looked at for corruption.
 const SUSPICION: u32 = 256;
 
-/// Repeats `attempt` until it settles or `wait` gives up, which is `Err(None)`, or `corruption`
-/// found the same twice, many rounds apart. `attempt` learns whether it is the first of the call.
+/// Repeats `attempt` until it settles, or `wait` gives up, or the same corruption was found twice,
+/// many rounds apart. `attempt` learns whether it is the first of the call; `look` says what is wrong
+/// with what comes next, and who is in its way.
 #[inline]
 fn wait_until<S, T, E: Retry>(
     state: &mut S,
     wait: &mut impl Wait,
     reason: WaitReason,
     mut attempt: impl FnMut(&mut S, bool) -> Result<T, E>,
-    corruption: impl Fn(&S) -> Option<Corruption>,
-) -> Result<T, Option<E::Final>> {
+    look: impl Fn(&S) -> (Option<Corruption>, Option<Obstacle>),
+) -> Result<T, E::Final> {
     let mut round = 0_u32;
     let mut suspected = None;
+    let mut in_the_way = None;
     loop {
         match attempt(state, round == 0).map_err(Retry::settled) {
             Ok(value) => return Ok(value),
-            Err(Some(error)) => return Err(Some(error)),
+            Err(Some(error)) => return Err(error),
             Err(None) => {}
         }
         round = round.saturating_add(1);
+        if round == OBSTACLE {
+            in_the_way = look(state).1;
+        }
         if round.is_multiple_of(SUSPICION) {
-            let found = corruption(state);
+            let (found, _) = look(state);
             // Once proves nothing: a 32-bit peer may be between the halves of a stamp.
             if found.is_some() && found == suspected {
-                return Err(Some(E::timed_out(found)));
+                return Err(E::timed_out(found, None));
             }
             suspected = found;
         }
         if let ControlFlow::Break(()) = wait.wait(&Waiting { reason, round }) {
-            return Err(None);
+            let (corruption, obstacle) = look(state);
+            let obstacle = obstacle.filter(|_| obstacle == in_the_way);
+            return Err(E::timed_out(corruption, obstacle));
         }
     }
 }

@@ -123,7 +123,12 @@ impl<C: Consumer, const CAP: usize> Iterator for TryIter<'_, C, CAP> {
                 message.truncate(len);
                 Some(Ok(message))
             }
-            Err(TryRecvError::Empty | TryRecvError::Busy | TryRecvError::Disconnected) => None,
+            Err(
+                TryRecvError::Empty
+                | TryRecvError::Busy
+                | TryRecvError::Disconnected
+                | TryRecvError::PeerDead,
+            ) => None,
             Err(error) => {
                 self.failed = true;
                 Some(Err(error))

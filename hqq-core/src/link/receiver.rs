@@ -2,13 +2,15 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::error::{RecvError, Retry, TryRecvError};
+use super::error::{RecvError, TryRecvError};
 use super::{ReadGrant, TryIter, wait_until};
 use crate::counters::{Counters, Event};
+use crate::member::Member;
 use crate::packet::standard::{Standard, decode};
 use crate::packet::{Opcode, PacketError, StandardInline};
 use crate::position::Position;
-use crate::ring::{Claimed, Consumer};
+use crate::ring::{Claimed, Consumer, Obstacle};
+use crate::side::End;
 use crate::wait::{Wait, WaitReason};
 
 /// Tombstones, or empty messages, that one call passes over, so that no peer can keep it busy.
@@ -110,8 +112,16 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As [`Receiver::recv`].
     pub fn next(&mut self, wait: &mut impl Wait) -> Result<ReadGrant<'_, C>, RecvError> {
-        self.wait(wait, |receiver, first| receiver.load(first).map(|_| ()))?;
+        self.fetch(wait)?;
         Ok(ReadGrant::new(self))
+    }
+
+    /// Waits as `wait` says until a message is there, and makes it the next one of this receiver.
+    ///
+    /// # Errors
+    /// As [`Receiver::recv`].
+    pub fn fetch(&mut self, wait: &mut impl Wait) -> Result<(), RecvError> {
+        self.wait(wait, |receiver, first| receiver.load(first).map(|_| ()))
     }
 
     /// Hands up to `limit` messages to `each`, without waiting; says how many there were.
@@ -179,6 +189,43 @@ impl<C: Consumer> Receiver<C> {
     #[must_use]
     pub fn is_peer_open(&self) -> bool {
         self.side.is_peer_open()
+    }
+
+    /// Who has claimed the slot that comes next, where a member of either side has.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        self.side.obstacle()
+    }
+
+    /// Makes a message that a receiver of this side had claimed when it died the next one of this
+    /// receiver, marked as in doubt (T7); `false` where there is none, this receiver has a message
+    /// begun, or messages are delivered at most once.
+    ///
+    /// `is_dead` knows who is dead as [`Liveness`](crate::repair::Liveness) does.
+    ///
+    /// # Safety
+    /// A member of which `is_dead` says so has no access to the region any more, and nobody takes its
+    /// id until this returns.
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+    #[allow(unsafe_code, reason = "the caller vouches for a death")]
+    pub unsafe fn take_over(&mut self, is_dead: &mut dyn FnMut(Member) -> bool) -> bool {
+        for _ in 0..self.capacity() {
+            if self.current.is_some() {
+                return false;
+            }
+            let Some(claimed) = self.side.take_over(is_dead) else {
+                return false;
+            };
+            match self.open(claimed) {
+                Ok(Some(current)) => {
+                    self.current = Some(current);
+                    return true;
+                }
+                Ok(None) => self.discard(claimed.position, Event::Tombstone),
+                Err(_) => self.discard(claimed.position, Event::Error),
+            }
+        }
+        false
     }
 
     /// What this receiver has counted; a shared side counts for all its threads together.
@@ -277,8 +324,10 @@ impl<C: Consumer> Receiver<C> {
             let claimed = match self.side.try_claim() {
                 Ok(claimed) => claimed,
                 Err(refused) => {
-                    if self.side.is_finished() {
-                        return Err(TryRecvError::Disconnected);
+                    match self.side.end() {
+                        None => {}
+                        Some(End::Closed) => return Err(TryRecvError::Disconnected),
+                        Some(End::Dead) => return Err(TryRecvError::PeerDead),
                     }
                     if first {
                         self.side.count(Event::Blocked);
@@ -388,12 +437,9 @@ impl<C: Consumer> Receiver<C> {
         wait: &mut impl Wait,
         attempt: impl FnMut(&mut Self, bool) -> Result<T, TryRecvError>,
     ) -> Result<T, RecvError> {
-        let corruption = |receiver: &Self| receiver.side.corruption();
-        match wait_until(self, wait, WaitReason::Message, attempt, corruption) {
-            Ok(value) => Ok(value),
-            Err(Some(error)) => Err(error),
-            Err(None) => Err(TryRecvError::timed_out(self.side.corruption())),
-        }
+        wait_until(self, wait, WaitReason::Message, attempt, |receiver| {
+            (receiver.side.corruption(), receiver.side.obstacle())
+        })
     }
 }
 

@@ -2,13 +2,13 @@
 
 use zerocopy::{Immutable, IntoBytes};
 
-use super::error::{GrantError, Retry, SendError, TrySendError};
+use super::error::{GrantError, SendError, TrySendError};
 use super::wait_until;
 use crate::counters::{Counters, Event};
 use crate::packet::{INLINE_MAX, Opcode, Reason, StandardCopy, StandardInline, StandardTombstone};
 use crate::position::Position;
 use crate::region::Buffer;
-use crate::ring::Producer;
+use crate::ring::{Obstacle, Producer, Refused};
 use crate::wait::{Wait, WaitReason};
 
 /// Tombstone reason: no bytes were committed, where the format has no empty messages.
@@ -222,6 +222,18 @@ impl<P: Producer> Sender<P> {
         self.side.is_peer_closed()
     }
 
+    /// Whether the receivers are recorded as dead; see [`TrySendError::PeerDead`].
+    #[must_use]
+    pub fn is_peer_dead(&self) -> bool {
+        self.side.is_peer_dead()
+    }
+
+    /// Who has claimed the slot that comes next, where a member of either side has.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        self.side.obstacle()
+    }
+
     /// What this sender has counted; a shared side counts for all its threads together.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -236,6 +248,9 @@ impl<P: Producer> Sender<P> {
         match self.side.try_claim() {
             Ok(position) => Ok(position),
             Err(refused) => {
+                if refused == Refused::Blocked && self.side.is_peer_dead() {
+                    return Err(TrySendError::PeerDead);
+                }
                 if first {
                     self.side.count(Event::Blocked);
                 }
@@ -309,12 +324,9 @@ impl<P: Producer> Sender<P> {
         wait: &mut impl Wait,
         attempt: impl FnMut(&mut Self, bool) -> Result<T, TrySendError>,
     ) -> Result<T, SendError> {
-        let corruption = |sender: &Self| sender.side.corruption();
-        match wait_until(self, wait, WaitReason::Space, attempt, corruption) {
-            Ok(value) => Ok(value),
-            Err(Some(error)) => Err(error),
-            Err(None) => Err(TrySendError::timed_out(self.side.corruption())),
-        }
+        wait_until(self, wait, WaitReason::Space, attempt, |sender| {
+            (sender.side.corruption(), sender.side.obstacle())
+        })
     }
 }
 

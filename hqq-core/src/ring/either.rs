@@ -1,9 +1,11 @@
 //! A side of one ring or of another, for links that learn the format when they open a region.
 
-use super::{Claimed, Consumer, Corruption, Producer, Refused, Sealed};
+use super::{Claimed, Consumer, Corruption, Obstacle, Producer, Refused, Sealed};
 use crate::counters::{Counters, Event};
+use crate::member::Member;
 use crate::position::Position;
 use crate::region::Buffers;
+use crate::side::End;
 
 /// One of two sides of the same geometry.
 #[derive(Clone, Copy, Debug)]
@@ -72,8 +74,16 @@ where
         either!(self, side => side.is_peer_closed())
     }
 
+    fn is_peer_dead(&self) -> bool {
+        either!(self, side => side.is_peer_dead())
+    }
+
     fn is_peer_open(&self) -> bool {
         either!(self, side => side.is_peer_open())
+    }
+
+    fn obstacle(&self) -> Option<Obstacle> {
+        either!(self, side => side.obstacle())
     }
 
     fn has_room(&self) -> bool {
@@ -131,8 +141,16 @@ where
         either!(self, side => side.carries_inline())
     }
 
-    fn is_finished(&mut self) -> bool {
-        either!(self, side => side.is_finished())
+    fn end(&mut self) -> Option<End> {
+        either!(self, side => side.end())
+    }
+
+    fn take_over(&mut self, is_dead: &mut dyn FnMut(Member) -> bool) -> Option<Claimed> {
+        either!(self, side => side.take_over(is_dead))
+    }
+
+    fn obstacle(&self) -> Option<Obstacle> {
+        either!(self, side => side.obstacle())
     }
 
     fn is_peer_open(&self) -> bool {

@@ -2,12 +2,13 @@
 
 use super::join::Resume;
 use super::stamp::{self, is_free, is_released, packet_at};
-use super::{Claimed, Consumer, Corruption, Producer, Refused, Sealed};
+use super::{Claimed, Consumer, Corruption, Obstacle, Producer, Refused, Sealed};
 use crate::counters::{Counters, Event};
 use crate::layout::Geometry;
+use crate::member::Member;
 use crate::position::Position;
 use crate::region::{Buffers, RingMemory};
-use crate::side::Attached;
+use crate::side::{Attached, End};
 use crate::sync::ordering;
 
 /// The producing side of a ring, alone on it.
@@ -109,8 +110,16 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
         self.side.is_peer_closed()
     }
 
+    fn is_peer_dead(&self) -> bool {
+        self.side.is_peer_dead()
+    }
+
     fn is_peer_open(&self) -> bool {
         self.side.is_peer_open()
+    }
+
+    fn obstacle(&self) -> Option<Obstacle> {
+        super::obstacle(&self.memory, self.position)
     }
 
     #[inline]
@@ -291,15 +300,27 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         super::corruption(&self.memory, || self.position)
     }
 
-    fn is_finished(&mut self) -> bool {
-        if !self.side.is_peer_closed() {
-            return false;
-        }
+    fn end(&mut self) -> Option<End> {
+        let end = self.side.peer_end()?;
         // Looked at again after the status: a producer publishes before it closes. Pairs with T3.
         let stamp = self.memory.slot(self.position).stamp();
         let loaded = stamp.load_visible(ordering::see_published());
         let before = self.position.minus(self.memory.count());
-        is_free(loaded, self.position) || packet_at(loaded, before).is_some()
+        let finished = match end {
+            End::Closed => is_free(loaded, self.position) || packet_at(loaded, before).is_some(),
+            // What the dead left half-written is no packet either.
+            End::Dead => packet_at(loaded, self.position).is_none(),
+        };
+        finished.then_some(end)
+    }
+
+    /// Nobody else has ever read here.
+    fn take_over(&mut self, _: &mut dyn FnMut(Member) -> bool) -> Option<Claimed> {
+        None
+    }
+
+    fn obstacle(&self) -> Option<Obstacle> {
+        super::obstacle(&self.memory, self.position)
     }
 
     fn is_peer_open(&self) -> bool {

@@ -11,11 +11,15 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Claimed, ConcurrentConsumer, ConcurrentProducer, Corruption, Refused, Sealed};
+use super::{
+    Claimed, ConcurrentConsumer, ConcurrentProducer, Corruption, Obstacle, Refused, Sealed,
+};
 use crate::counters::SharedCounters;
 use crate::layout::{Geometry, MAX_COUNT};
+use crate::member::Member;
 use crate::position::Position;
 use crate::region::{Buffers, Format1Memory};
+use crate::side::End;
 use crate::sync::{Counter, ordering};
 
 /// What a sequence means to a side that has come to a position.
@@ -221,8 +225,16 @@ impl<G: Geometry> ConcurrentProducer for Format1Producer<G> {
         false
     }
 
+    fn is_peer_dead(&self) -> bool {
+        false
+    }
+
     fn is_peer_open(&self) -> bool {
         true
+    }
+
+    fn obstacle(&self) -> Option<Obstacle> {
+        None
     }
 
     fn has_room(&self) -> bool {
@@ -303,8 +315,16 @@ impl<G: Geometry> ConcurrentConsumer for Format1Consumer<G> {
     }
 
     #[inline]
-    fn is_finished(&self) -> bool {
-        false
+    fn end(&self) -> Option<End> {
+        None
+    }
+
+    fn take_over(&self, _: &mut dyn FnMut(Member) -> bool) -> Option<Claimed> {
+        None
+    }
+
+    fn obstacle(&self) -> Option<Obstacle> {
+        None
     }
 
     fn is_peer_open(&self) -> bool {

@@ -2,11 +2,13 @@
 
 use stable_deref_trait::StableDeref;
 
-use super::{Claimed, Consumer, Corruption, Producer, Refused, Sealed};
+use super::{Claimed, Consumer, Corruption, Obstacle, Producer, Refused, Sealed};
 use crate::counters::{Counters, Event, SharedCounters};
 use crate::layout::Geometry;
+use crate::member::Member;
 use crate::position::Position;
 use crate::region::Buffers;
+use crate::side::End;
 
 /// As [`Producer`], for a side that many threads use at once. Sealed.
 #[doc(hidden)]
@@ -21,7 +23,9 @@ pub trait ConcurrentProducer: Sealed {
     fn carries_inline(&self) -> bool;
     fn unread(&self) -> usize;
     fn is_peer_closed(&self) -> bool;
+    fn is_peer_dead(&self) -> bool;
     fn is_peer_open(&self) -> bool;
+    fn obstacle(&self) -> Option<Obstacle>;
     fn has_room(&self) -> bool;
     fn corruption(&self) -> Option<Corruption>;
     fn shared_counters(&self) -> &SharedCounters;
@@ -37,7 +41,9 @@ pub trait ConcurrentConsumer: Sealed {
     fn operands(&self, position: Position) -> [u64; 7];
     fn release(&self, position: Position);
     fn carries_inline(&self) -> bool;
-    fn is_finished(&self) -> bool;
+    fn end(&self) -> Option<End>;
+    fn take_over(&self, is_dead: &mut dyn FnMut(Member) -> bool) -> Option<Claimed>;
+    fn obstacle(&self) -> Option<Obstacle>;
     fn is_peer_open(&self) -> bool;
     fn has_packet(&self) -> bool;
     fn corruption(&self) -> Option<Corruption>;
@@ -149,8 +155,16 @@ where
         self.0.side().is_peer_closed()
     }
 
+    fn is_peer_dead(&self) -> bool {
+        self.0.side().is_peer_dead()
+    }
+
     fn is_peer_open(&self) -> bool {
         self.0.side().is_peer_open()
+    }
+
+    fn obstacle(&self) -> Option<Obstacle> {
+        self.0.side().obstacle()
     }
 
     fn has_room(&self) -> bool {
@@ -208,8 +222,16 @@ where
         self.0.side().carries_inline()
     }
 
-    fn is_finished(&mut self) -> bool {
-        self.0.side().is_finished()
+    fn end(&mut self) -> Option<End> {
+        self.0.side().end()
+    }
+
+    fn take_over(&mut self, is_dead: &mut dyn FnMut(Member) -> bool) -> Option<Claimed> {
+        self.0.side().take_over(is_dead)
+    }
+
+    fn obstacle(&self) -> Option<Obstacle> {
+        self.0.side().obstacle()
     }
 
     fn is_peer_open(&self) -> bool {

@@ -19,7 +19,7 @@ pub(crate) const ABANDONED: u64 = 4;
 /// Replaces a stamp that nobody alive owns, unless it changed meanwhile.
 ///
 /// Where there is no 64-bit exchange no side is shared, so nobody else writes stamps of this side.
-fn replace(slot: Slot<'_>, expected: u64, new: u64) {
+pub(super) fn replace(slot: Slot<'_>, expected: u64, new: u64) {
     #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     {
         // T6. Pairs with the Acquire of T4 and T4x, or of T1 and T3x. Losing the race is as good:
@@ -41,7 +41,7 @@ fn replace(slot: Slot<'_>, expected: u64, new: u64) {
 }
 
 /// T6: publishes a tombstone in the slot of `position`, which a dead producer was filling.
-fn bury<G: Geometry>(memory: &RingMemory<G>, word: u64, position: Position) {
+pub(super) fn bury<G: Geometry>(memory: &RingMemory<G>, word: u64, position: Position) {
     let slot = memory.slot(position);
     let tombstone = StandardTombstone {
         copy_id: position.plus(1).get(),

@@ -13,6 +13,8 @@ pub mod format1;
 mod handle;
 pub(crate) mod join;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+pub(crate) mod repair;
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub mod shared;
 pub mod stamp;
 
@@ -24,8 +26,10 @@ pub use handle::{Handle, Owned};
 
 use crate::counters::Event;
 use crate::layout::Geometry;
+use crate::member::Member;
 use crate::position::Position;
 use crate::region::{Buffers, RingMemory};
+use crate::side::End;
 
 /// Why no slot could be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +66,19 @@ pub struct Corruption {
     pub position: Position,
     /// The stamp or sequence that lies in its slot.
     pub stamp: u64,
+}
+
+/// What a member that has claimed a slot keeps others from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Obstacle {
+    /// The position that is claimed.
+    pub position: Position,
+    /// Whose it is: of the producing side where it is being written, of the consuming side where it
+    /// is being read.
+    pub member: Member,
+    /// Whether it is being written.
+    pub writing: bool,
 }
 
 mod sealed {
@@ -104,8 +121,15 @@ pub trait Producer: Sealed {
     /// Whether the consumers have come and gone; `false` where the format does not tell.
     fn is_peer_closed(&self) -> bool;
 
+    /// Whether the consumers are recorded as dead; `false` where the format does not tell.
+    fn is_peer_dead(&self) -> bool;
+
     /// Whether a consumer is attached now; `true` where the format does not tell.
     fn is_peer_open(&self) -> bool;
+
+    /// Who has claimed the slot that comes next; `None` where nobody has, or the format does not
+    /// tell.
+    fn obstacle(&self) -> Option<Obstacle>;
 
     /// Whether [`Producer::try_claim`] would find room now.
     fn has_room(&self) -> bool;
@@ -149,9 +173,19 @@ pub trait Consumer: Sealed {
     /// Whether packets may carry a message inside, empty ones included.
     fn carries_inline(&self) -> bool;
 
-    /// Whether nothing is left and nothing will come: the producers closed, and then neither a
-    /// packet nor one being read was found (C1). `false` where the format does not tell.
-    fn is_finished(&mut self) -> bool;
+    /// How the producers have ended, where nothing is left and nothing will come: they closed or
+    /// died, and then neither a packet nor one being read was found (C1). `None` also where the
+    /// format does not tell.
+    fn end(&mut self) -> Option<End>;
+
+    /// T7: claims a message, as in doubt, that a consumer of this side was reading which is dead, as
+    /// `is_dead` knows; the caller keeps it so until this returns. `None` also on a side that nobody
+    /// shares.
+    fn take_over(&mut self, is_dead: &mut dyn FnMut(Member) -> bool) -> Option<Claimed>;
+
+    /// Who has claimed the slot that comes next; `None` where nobody has, or the format does not
+    /// tell.
+    fn obstacle(&self) -> Option<Obstacle>;
 
     /// Whether a producer is attached now; `true` where the format does not tell.
     fn is_peer_open(&self) -> bool;
@@ -208,6 +242,25 @@ fn has_packet<G: Geometry>(memory: &RingMemory<G>, position: Position) -> bool {
         stamp::for_reading(stamp, position, memory.count()),
         stamp::ForReading::Claim(_)
     )
+}
+
+/// Who has claimed the slot of `position`.
+fn obstacle<G: Geometry>(memory: &RingMemory<G>, position: Position) -> Option<Obstacle> {
+    // Pairs with the Release stores of T3 and T5, as every look at a stamp does.
+    let stamp = memory
+        .slot(position)
+        .stamp()
+        .load(crate::sync::ordering::see_published());
+    let (position, member, writing) = match stamp::State::of(stamp) {
+        stamp::State::Writing(position, member) => (position, member, true),
+        stamp::State::Reading(position, member, _) => (position, member, false),
+        _ => return None,
+    };
+    Some(Obstacle {
+        position,
+        member,
+        writing,
+    })
 }
 
 /// The stamp at the position that `next` says, where no rule explains it and others of a shared

@@ -6,14 +6,15 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::join::Resume;
 use super::stamp::{self, ForReading, ForWriting, State};
 use super::{
-    Claimed, ConcurrentConsumer, ConcurrentProducer, Corruption, Refused, Sealed, step_released,
+    Claimed, ConcurrentConsumer, ConcurrentProducer, Corruption, Obstacle, Refused, Sealed,
+    step_released,
 };
 use crate::counters::SharedCounters;
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
 use crate::region::{Buffers, RingMemory};
-use crate::side::Attached;
+use crate::side::{Attached, End};
 use crate::superblock::Delivery;
 use crate::sync::ordering;
 
@@ -132,8 +133,16 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
         self.side.is_peer_closed()
     }
 
+    fn is_peer_dead(&self) -> bool {
+        self.side.is_peer_dead()
+    }
+
     fn is_peer_open(&self) -> bool {
         self.side.is_peer_open()
+    }
+
+    fn obstacle(&self) -> Option<Obstacle> {
+        super::obstacle(&self.memory, self.next())
     }
 
     fn has_room(&self) -> bool {
@@ -300,10 +309,8 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
 
     /// C1: the slot at `r` is free and `r` stood still meanwhile; at least once, none is being
     /// read either, as its reader may yet die.
-    fn is_finished(&self) -> bool {
-        if !self.side.is_peer_closed() {
-            return false;
-        }
+    fn end(&self) -> Option<End> {
+        let end = self.side.peer_end()?;
         let memory = &self.memory;
         let count = memory.count();
         // Relaxed: `r` is compared with itself, the slots decide.
@@ -313,7 +320,8 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
         let drained = match state(position) {
             State::Free(at) => at == position,
             State::Published(at, _) => at == position.minus(count),
-            _ => false,
+            // What the dead left half-written is no packet either.
+            _ => end == End::Dead && !self.has_packet(),
         };
         let settled = self.delivery == Delivery::AtMostOnce
             || (1..=count).all(|back| {
@@ -321,7 +329,19 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
                 !matches!(state(at), State::Reading(reading, ..) if reading == at)
             });
         // Relaxed: as above.
-        drained && settled && Position::new(memory.r().load(Ordering::Relaxed)) == position
+        let stood_still = Position::new(memory.r().load(Ordering::Relaxed)) == position;
+        (drained && settled && stood_still).then_some(end)
+    }
+
+    fn take_over(&self, is_dead: &mut dyn FnMut(Member) -> bool) -> Option<Claimed> {
+        match self.delivery {
+            Delivery::AtMostOnce => None,
+            Delivery::AtLeastOnce => super::repair::take_over(&self.memory, self.member, is_dead),
+        }
+    }
+
+    fn obstacle(&self) -> Option<Obstacle> {
+        super::obstacle(&self.memory, self.next())
     }
 
     #[inline]

@@ -280,6 +280,8 @@ impl Engine {
             return;
         }
         self.silent_since = None;
+        // What is to be repaired is, whoever waits here; that is recorded for everybody else.
+        self.receiver.attachment().attend();
         if !self.awaits_peer() && self.receiver.is_peer_dead() && !self.receiver.is_readable() {
             self.fail(LinkFailure::PeerDead);
         }
@@ -331,6 +333,7 @@ impl Engine {
             // The packet is gone, and nothing else with it.
             Err(TryRecvError::Malformed(_) | TryRecvError::Peer(_)) => return Ok(true),
             Err(TryRecvError::Disconnected) => return Err(LinkFailure::Disconnected),
+            Err(TryRecvError::PeerDead) => return Err(LinkFailure::PeerDead),
             Err(TryRecvError::Corrupt(found)) => {
                 return Err(LinkFailure::Corrupt(PollError::Corrupt(found)));
             }
@@ -711,6 +714,7 @@ impl Engine {
     fn unsent(&mut self, error: TrySendError) {
         match error {
             TrySendError::Disconnected => self.fail(LinkFailure::Disconnected),
+            TrySendError::PeerDead => self.fail(LinkFailure::PeerDead),
             TrySendError::Corrupt(found) => {
                 self.fail(LinkFailure::Corrupt(PollError::Corrupt(found)));
             }

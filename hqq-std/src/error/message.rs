@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use hqq_core::ring::Corruption;
+use hqq_core::ring::{Corruption, Obstacle};
 
 /// Why a message was not sent. Nothing was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +20,18 @@ pub enum SendError {
     },
     /// The message has no bytes, and format 1 has no empty messages.
     EmptyMessage,
+    /// There was no room until the deadline, and all the while one member, which lives, had the slot
+    /// that comes next: it has stopped, or is very slow. Nobody takes it from it.
+    PeerStalled(Obstacle),
+    /// There is no room, and the receivers have died without closing their half. Another one may
+    /// attach: then this sender goes on.
+    PeerDead,
     /// The receiver has closed its half.
     Disconnected,
     /// A peer damaged the ring.
     Corrupt(Corruption),
+    /// This process was forked after the link was opened: the link is its parent's.
+    Forked,
     /// The call is of a kind this one does not know.
     Other(hqq_core::SendError),
 }
@@ -34,8 +42,18 @@ pub enum SendError {
 pub enum RecvError {
     /// No message came until the deadline.
     TimedOut,
+    /// None came until the deadline, and all the while one member, which lives, had the slot that
+    /// comes next: it has stopped, or is very slow. Nobody takes it from it.
+    PeerStalled(Obstacle),
+    /// The senders have died without closing their half, and everything they sent was received.
+    /// Another one may attach: then this receiver goes on.
+    PeerDead,
     /// The sender has closed its half and everything it sent was received.
     Disconnected,
+    /// A peer damaged the ring.
+    Corrupt(Corruption),
+    /// This process was forked after the link was opened: the link is its parent's.
+    Forked,
     /// The message is longer than the caller's buffer; it stays the next one.
     BufferTooSmall {
         /// Bytes the message has.
@@ -43,7 +61,7 @@ pub enum RecvError {
         /// Bytes the buffer has.
         capacity: usize,
     },
-    /// The peer sent an Error packet, or one that breaks the protocol, or damaged the ring.
+    /// The peer sent an Error packet, or one that breaks the protocol.
     Peer(hqq_core::RecvError),
 }
 
@@ -51,6 +69,8 @@ impl From<hqq_core::SendError> for SendError {
     fn from(error: hqq_core::SendError) -> Self {
         match error {
             hqq_core::SendError::TimedOut => Self::TimedOut,
+            hqq_core::SendError::PeerStalled(obstacle) => Self::PeerStalled(obstacle),
+            hqq_core::SendError::PeerDead => Self::PeerDead,
             hqq_core::SendError::TooLong { len, max } => Self::TooLong { len, max },
             hqq_core::SendError::EmptyMessage => Self::EmptyMessage,
             hqq_core::SendError::Disconnected => Self::Disconnected,
@@ -64,6 +84,9 @@ impl From<hqq_core::RecvError> for RecvError {
     fn from(error: hqq_core::RecvError) -> Self {
         match error {
             hqq_core::RecvError::TimedOut => Self::TimedOut,
+            hqq_core::RecvError::PeerStalled(obstacle) => Self::PeerStalled(obstacle),
+            hqq_core::RecvError::PeerDead => Self::PeerDead,
+            hqq_core::RecvError::Corrupt(corruption) => Self::Corrupt(corruption),
             hqq_core::RecvError::Disconnected => Self::Disconnected,
             hqq_core::RecvError::BufferTooSmall { needed, capacity } => {
                 Self::BufferTooSmall { needed, capacity }
@@ -73,10 +96,16 @@ impl From<hqq_core::RecvError> for RecvError {
     }
 }
 
+const FORKED: &str =
+    "this process was forked after the link was opened, which is its parent's: open one of its own";
+
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => hqq_core::SendError::TimedOut.fmt(f),
+            Self::PeerStalled(obstacle) => hqq_core::SendError::PeerStalled(*obstacle).fmt(f),
+            Self::PeerDead => hqq_core::SendError::PeerDead.fmt(f),
+            Self::Forked => f.write_str(FORKED),
             Self::TooLong { len, max } => write!(
                 f,
                 "the message has {len} bytes, a buffer {max}: send it in parts with `send_chunked`, or make the region with larger buffers"
@@ -93,6 +122,10 @@ impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => hqq_core::RecvError::TimedOut.fmt(f),
+            Self::PeerStalled(obstacle) => hqq_core::RecvError::PeerStalled(*obstacle).fmt(f),
+            Self::PeerDead => hqq_core::RecvError::PeerDead.fmt(f),
+            Self::Corrupt(corruption) => hqq_core::RecvError::Corrupt(*corruption).fmt(f),
+            Self::Forked => f.write_str(FORKED),
             Self::Disconnected => hqq_core::RecvError::Disconnected.fmt(f),
             Self::BufferTooSmall { needed, capacity } => hqq_core::RecvError::BufferTooSmall {
                 needed: *needed,
@@ -110,9 +143,10 @@ impl std::error::Error for RecvError {}
 impl From<SendError> for io::Error {
     fn from(error: SendError) -> Self {
         let kind = match error {
-            SendError::TimedOut => io::ErrorKind::TimedOut,
+            SendError::TimedOut | SendError::PeerStalled(_) => io::ErrorKind::TimedOut,
             SendError::TooLong { .. } | SendError::EmptyMessage => io::ErrorKind::InvalidInput,
-            SendError::Disconnected => io::ErrorKind::BrokenPipe,
+            SendError::Disconnected | SendError::PeerDead => io::ErrorKind::BrokenPipe,
+            SendError::Forked => io::ErrorKind::NotConnected,
             SendError::Corrupt(_) => io::ErrorKind::InvalidData,
             SendError::Other(_) => io::ErrorKind::Other,
         };
@@ -123,10 +157,12 @@ impl From<SendError> for io::Error {
 impl From<RecvError> for io::Error {
     fn from(error: RecvError) -> Self {
         let kind = match error {
-            RecvError::TimedOut => io::ErrorKind::TimedOut,
+            RecvError::TimedOut | RecvError::PeerStalled(_) => io::ErrorKind::TimedOut,
             RecvError::Disconnected => io::ErrorKind::UnexpectedEof,
+            RecvError::PeerDead => io::ErrorKind::ConnectionReset,
+            RecvError::Forked => io::ErrorKind::NotConnected,
             RecvError::BufferTooSmall { .. } => io::ErrorKind::InvalidInput,
-            RecvError::Peer(_) => io::ErrorKind::InvalidData,
+            RecvError::Peer(_) | RecvError::Corrupt(_) => io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)
     }
@@ -138,6 +174,11 @@ impl From<RecvError> for io::Error {
 pub enum DrainError {
     /// Messages were left at the deadline.
     TimedOut {
+        /// How many.
+        unread: usize,
+    },
+    /// The receivers have died and left messages unread.
+    PeerDead {
         /// How many.
         unread: usize,
     },
@@ -155,6 +196,10 @@ impl fmt::Display for DrainError {
                 f,
                 "{unread} messages were not received in time: wait longer, or see whether the receiver runs"
             ),
+            Self::PeerDead { unread } => write!(
+                f,
+                "the receivers have died with {unread} messages unread: they stay for the next one"
+            ),
             Self::Disconnected { unread } => write!(
                 f,
                 "the receiver has closed its half with {unread} messages unread: they stay for the next one"
@@ -169,7 +214,9 @@ impl From<DrainError> for io::Error {
     fn from(error: DrainError) -> Self {
         let kind = match error {
             DrainError::TimedOut { .. } => io::ErrorKind::TimedOut,
-            DrainError::Disconnected { .. } => io::ErrorKind::BrokenPipe,
+            DrainError::PeerDead { .. } | DrainError::Disconnected { .. } => {
+                io::ErrorKind::BrokenPipe
+            }
         };
         Self::new(kind, error)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hqq_core::{Format, Role};
 
+use super::watch::Watch;
 use crate::attach::Attachment;
 use crate::datagram::LinkAddr;
 use crate::kept::Kept;
@@ -81,6 +82,12 @@ impl<T> Half<T> {
 
     pub(super) fn backoff(&self) -> Backoff {
         Backoff::within(self.timeout)
+    }
+
+    /// The half itself, and a way for it to wait.
+    pub(super) fn watched(&mut self, backoff: Backoff) -> (&mut T, Watch<'_>) {
+        let (core, attachment) = self.core.parts();
+        (core, Watch::new(backoff, attachment))
     }
 }
 

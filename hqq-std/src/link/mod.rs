@@ -4,6 +4,7 @@ mod half;
 mod receiver;
 mod sender;
 mod stdio;
+mod watch;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -22,7 +23,7 @@ use crate::kept::{Kept, SharedSide};
 use crate::trace::event;
 
 pub use half::Half;
-pub use receiver::{Incoming, Receiver};
+pub use receiver::{Incoming, Received, Receiver};
 pub use sender::Sender;
 
 /// The producing side of a [`StandardLink`], of whichever format its region has.

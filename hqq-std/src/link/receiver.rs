@@ -6,8 +6,9 @@ use hqq_core::link::ReadGrant;
 use hqq_core::ring::Consumer;
 use hqq_core::{Trusted, TryRecvError};
 
+use super::watch::Watch;
 use super::{AnyConsumer, Half};
-use crate::attach::SideByte;
+use crate::attach::Attachment;
 use crate::error::RecvError;
 use crate::trace::event;
 use crate::wait::{Backoff, poll};
@@ -51,10 +52,32 @@ impl<C: Consumer> Receiver<C> {
         self.recv_by(buffer, Backoff::until(Some(deadline)))
     }
 
-    fn recv_by(&mut self, buffer: &mut [u8], mut backoff: Backoff) -> Result<usize, RecvError> {
-        let result = self.core.recv(buffer, &mut backoff);
+    fn recv_by(&mut self, buffer: &mut [u8], backoff: Backoff) -> Result<usize, RecvError> {
+        let result = self.patiently(backoff, |core, watch| core.recv(buffer, watch));
         self.traced(&result);
-        Ok(result?)
+        result
+    }
+
+    /// Repeats a call that waits for as long as messages of dead receivers are there to be had.
+    #[inline]
+    fn patiently<T>(
+        &mut self,
+        backoff: Backoff,
+        mut call: impl FnMut(
+            &mut hqq_core::Receiver<C>,
+            &mut Watch<'_>,
+        ) -> Result<T, hqq_core::RecvError>,
+    ) -> Result<T, RecvError> {
+        let (core, attachment) = self.core.parts();
+        let mut watch = Watch::new(backoff, attachment);
+        loop {
+            match call(core, &mut watch) {
+                Ok(value) => return Ok(value),
+                Err(_) if watch.heritage() && attachment.take_over(core) => {}
+                Err(_) if watch.goes_on() => {}
+                Err(error) => return Err(explained(attachment, error)),
+            }
+        }
     }
 
     /// The next message in memory of its own.
@@ -62,15 +85,16 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// [`RecvError`], never `BufferTooSmall`.
     pub fn recv_vec(&mut self) -> Result<Vec<u8>, RecvError> {
-        let mut backoff = self.backoff();
-        let result = self.core.next(&mut backoff).map(|message| {
+        let backoff = self.backoff();
+        let result = self.patiently(backoff, |core, watch| {
+            let message = core.next(watch)?;
             let mut bytes = vec![0; message.len()];
             let len = message.copy_to(0, &mut bytes);
             bytes.truncate(len);
-            bytes
+            Ok(bytes)
         });
         self.traced(&result.as_ref().map(Vec::len).map_err(|error| *error));
-        Ok(result?)
+        result
     }
 
     /// The next message, in its buffer.
@@ -82,8 +106,36 @@ impl<C: Consumer> Receiver<C> {
         reason = "the message lies in the ring, which no iterator could lend"
     )]
     pub fn next(&mut self) -> Result<ReadGrant<'_, C>, RecvError> {
-        let mut backoff = self.backoff();
-        Ok(self.core.next(&mut backoff)?)
+        let backoff = self.backoff();
+        self.patiently(backoff, |core, watch| core.fetch(watch))?;
+        // It is at hand: nothing is waited for.
+        Ok(self.core.next(&mut Backoff::new())?)
+    }
+
+    /// As [`Receiver::recv`], with what is known of the message besides its length.
+    ///
+    /// ```
+    /// let (mut near, mut far) = hqq_std::pair()?;
+    /// near.send(b"hello")?;
+    /// let mut buffer = [0; 64];
+    /// let received = far.receiver().receive(&mut buffer)?;
+    /// assert_eq!((received.len, received.in_doubt), (5, false));
+    /// # Ok::<(), hqq_std::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As there.
+    pub fn receive(&mut self, buffer: &mut [u8]) -> Result<Received, RecvError> {
+        let message = self.next()?;
+        let (needed, in_doubt) = (message.len(), message.is_in_doubt());
+        let capacity = buffer.len();
+        if needed > capacity {
+            // Leaked, it stays the next one.
+            std::mem::forget(message);
+            return Err(RecvError::BufferTooSmall { needed, capacity });
+        }
+        let len = message.copy_to(0, buffer);
+        Ok(Received { len, in_doubt })
     }
 
     /// All messages until the sender closes its half, each in memory of its own; ends after an
@@ -142,10 +194,10 @@ impl<C: Consumer> Receiver<C> {
 
     /// As [`std::io::Read::read`], until `backoff` gives up.
     pub(super) fn read_by(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        let mut backoff = self.backoff();
-        let result = self.core.read(buffer, &mut backoff);
+        let backoff = self.backoff();
+        let result = self.patiently(backoff, |core, watch| core.read(buffer, watch));
         self.traced(&result);
-        Ok(result?)
+        result
     }
 
     #[allow(
@@ -153,10 +205,10 @@ impl<C: Consumer> Receiver<C> {
         clippy::unused_self,
         reason = "used where events are on"
     )]
-    fn traced(&self, result: &Result<usize, hqq_core::RecvError>) {
+    fn traced(&self, result: &Result<usize, RecvError>) {
         match result {
             Ok(len) => event!(TRACE, len, "received"),
-            Err(hqq_core::RecvError::TimedOut) => {
+            Err(RecvError::TimedOut) => {
                 event!(DEBUG, peer = %self.peer_addr(), "empty until the timeout");
             }
             Err(error) => event!(DEBUG, peer = %self.peer_addr(), %error, "nothing received"),
@@ -177,8 +229,41 @@ impl<C: Consumer> Receiver<C> {
     /// system calls.
     #[must_use]
     pub fn is_peer_dead(&self) -> bool {
-        let side = SideByte::new(self.role().peer(), false);
-        self.attachment().is_dead(side, || self.core.is_peer_open())
+        self.attachment().is_peer_dead(false)
+    }
+}
+
+/// A message that was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Received {
+    /// Its length in bytes.
+    pub len: usize,
+    /// Whether a receiver that died may have seen it before; only in regions that deliver at least
+    /// once.
+    pub in_doubt: bool,
+}
+
+/// What an error of the ring is, by what the locks tell.
+#[cold]
+fn explained(attachment: &Attachment, error: hqq_core::RecvError) -> RecvError {
+    if attachment.is_forked() {
+        return RecvError::Forked;
+    }
+    match error {
+        hqq_core::RecvError::PeerStalled(obstacle) => {
+            let role = if obstacle.writing {
+                attachment.role().peer()
+            } else {
+                attachment.role()
+            };
+            if attachment.lives(role, obstacle.member) {
+                RecvError::PeerStalled(obstacle)
+            } else {
+                RecvError::TimedOut
+            }
+        }
+        error => error.into(),
     }
 }
 

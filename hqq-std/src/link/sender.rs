@@ -6,8 +6,9 @@ use hqq_core::link::WriteGrant;
 use hqq_core::ring::Producer;
 use hqq_core::{Trusted, TrySendError};
 
+use super::watch::{Pulse, Watch};
 use super::{AnyProducer, Half};
-use crate::attach::SideByte;
+use crate::attach::Attachment;
 use crate::error::{DrainError, SendError};
 use crate::trace::event;
 use crate::wait::{Backoff, poll};
@@ -43,8 +44,9 @@ impl<P: Producer> Sender<P> {
         self.send_by(message, Backoff::until(Some(deadline)))
     }
 
-    fn send_by(&mut self, message: &[u8], mut backoff: Backoff) -> Result<(), SendError> {
-        let result = self.core.send(message, &mut backoff);
+    fn send_by(&mut self, message: &[u8], backoff: Backoff) -> Result<(), SendError> {
+        let (core, mut watch) = self.watched(backoff);
+        let result = core.send(message, &mut watch);
         self.traced(message.len(), result)
     }
 
@@ -53,11 +55,12 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As [`Sender::send`].
     pub fn send_vectored<B: AsRef<[u8]>>(&mut self, pieces: &[B]) -> Result<(), SendError> {
-        let mut backoff = self.backoff();
+        let backoff = self.backoff();
         let len = pieces.iter().fold(0, |sum: usize, piece| {
             sum.saturating_add(piece.as_ref().len())
         });
-        let result = self.core.send_vectored(pieces, &mut backoff);
+        let (core, mut watch) = self.watched(backoff);
+        let result = core.send_vectored(pieces, &mut watch);
         self.traced(len, result)
     }
 
@@ -74,7 +77,7 @@ impl<P: Producer> Sender<P> {
             }
             Err(error) => event!(DEBUG, peer = %self.peer_addr(), len, %error, "not sent"),
         }
-        Ok(result?)
+        result.map_err(|error| explained(self.attachment(), error))
     }
 
     /// Sends bytes of any length as as many messages as that takes; none for no bytes.
@@ -94,8 +97,11 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As [`Sender::send`].
     pub fn reserve(&mut self) -> Result<WriteGrant<'_, P>, SendError> {
-        let mut backoff = self.backoff();
-        Ok(self.core.reserve(&mut backoff)?)
+        let backoff = self.backoff();
+        let (core, attachment) = self.core.parts();
+        let mut watch = Watch::new(backoff, attachment);
+        core.reserve(&mut watch)
+            .map_err(|error| explained(attachment, error))
     }
 
     /// As [`hqq_core::Sender::try_send`].
@@ -143,17 +149,22 @@ impl<P: Producer> Sender<P> {
         unsafe { self.core.trusted() }
     }
 
-    /// Waits until everything that was sent has been received.
+    /// Waits until everything that was sent has been received; by all receivers, where they share
+    /// their side.
     ///
     /// # Errors
     /// [`DrainError`] with the number of messages that are left.
     pub fn wait_drained(&self, timeout: Option<Duration>) -> Result<(), DrainError> {
+        let mut watch = Pulse::new(self.attachment());
         poll(Backoff::within(timeout), || {
+            watch.beat();
             // Before counting: what the receiver read before it closed was received.
             let closed = self.core.is_peer_closed();
+            let dead = self.core.is_peer_dead();
             match self.core.unread() {
                 0 => Some(Ok(())),
                 unread if closed => Some(Err(DrainError::Disconnected { unread })),
+                unread if dead => Some(Err(DrainError::PeerDead { unread })),
                 _ => None,
             }
         })
@@ -176,7 +187,29 @@ impl<P: Producer> Sender<P> {
     /// attaches. Only where the system tells (Linux); takes a few system calls.
     #[must_use]
     pub fn is_peer_dead(&self) -> bool {
-        let side = SideByte::new(self.role().peer(), true);
-        self.attachment().is_dead(side, || self.core.is_peer_open())
+        self.attachment().is_peer_dead(true)
+    }
+}
+
+/// What an error of the ring is, by what the locks tell.
+#[cold]
+fn explained(attachment: &Attachment, error: hqq_core::SendError) -> SendError {
+    if attachment.is_forked() {
+        return SendError::Forked;
+    }
+    match error {
+        hqq_core::SendError::PeerStalled(obstacle) => {
+            let role = if obstacle.writing {
+                attachment.role()
+            } else {
+                attachment.role().peer()
+            };
+            if attachment.lives(role, obstacle.member) {
+                SendError::PeerStalled(obstacle)
+            } else {
+                SendError::TimedOut
+            }
+        }
+        error => error.into(),
     }
 }

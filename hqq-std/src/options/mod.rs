@@ -19,6 +19,7 @@ use crate::identify::no_space;
 use crate::link::StandardLink;
 use crate::name::RegionName;
 use crate::prepare::{Ready, Request, prepare};
+use crate::repair::Caretaker;
 use crate::sys;
 use crate::trace::event;
 
@@ -282,6 +283,25 @@ impl<A> LinkOptions<A> {
             });
         }
         prepare(file, place.path(), &self.request(layout))
+    }
+
+    /// Opens a named region to look after it, without taking a role in it; see
+    /// [`repair`](crate::repair).
+    ///
+    /// # Errors
+    /// As [`LinkOptions::open`].
+    pub fn caretaker(&self, name: &str) -> Result<Caretaker, OpenError> {
+        let place = Place::Name(RegionName::new(name)?);
+        Caretaker::new(self.open_in(&place, None)?, self.patience)
+    }
+
+    /// As [`LinkOptions::caretaker`], for a region in a file.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn caretaker_path(&self, path: impl AsRef<Path>) -> Result<Caretaker, OpenError> {
+        let place = Place::Path(path.as_ref().to_owned());
+        Caretaker::new(self.open_in(&place, None)?, self.patience)
     }
 
     /// Creates a named region without taking a role in it.

@@ -14,6 +14,8 @@ pub enum PollError {
     /// The peer has closed the half that this side receives, and everything was received; or the
     /// half that it sends.
     Disconnected,
+    /// The peer has died, and everything it had sent was received; or there is no more room.
+    PeerDead,
     /// A ring holds what no rule leads to.
     Corrupt(Corruption),
 }
@@ -22,6 +24,9 @@ impl fmt::Display for PollError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disconnected => f.write_str("the peer has closed its half: open a new link"),
+            Self::PeerDead => {
+                f.write_str("the peer has died: open a new link once another one attaches")
+            }
             Self::Corrupt(Corruption { position, stamp }) => write!(
                 f,
                 "the slot of position {position} holds {stamp:#018x}, which no rule leads to: make the region anew"
@@ -99,6 +104,7 @@ pub(super) const fn refused(refusal: ChunkRefusal) -> Result<Progress, AdvanceEr
 pub(super) const fn unsent(error: TrySendError) -> Result<(), PollError> {
     match error {
         TrySendError::Disconnected => Err(PollError::Disconnected),
+        TrySendError::PeerDead => Err(PollError::PeerDead),
         TrySendError::Corrupt(found) => Err(PollError::Corrupt(found)),
         _ => Ok(()),
     }

@@ -161,6 +161,7 @@ impl<
                 Ok(claimed) => claimed,
                 Err(TryRecvError::Malformed(error)) => return Ok(Some(Event::Malformed(error))),
                 Err(TryRecvError::Disconnected) => return Err(PollError::Disconnected),
+                Err(TryRecvError::PeerDead) => return Err(PollError::PeerDead),
                 Err(TryRecvError::Corrupt(found)) => return Err(PollError::Corrupt(found)),
                 // Only now: what the peer had sent before it left was received first.
                 Err(_) => return self.flush().map(|()| None),
@@ -247,7 +248,7 @@ impl<
     /// As [`Self::flush`]; that nobody will hear of it is no reason not to listen.
     fn flush_if_connected(&mut self) -> Result<(), PollError> {
         match self.flush() {
-            Err(PollError::Disconnected) => Ok(()),
+            Err(PollError::Disconnected | PollError::PeerDead) => Ok(()),
             result => result,
         }
     }

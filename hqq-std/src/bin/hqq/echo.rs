@@ -53,7 +53,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
                 has_peer = true;
                 answer(&mut link, message.get(..len).unwrap_or_default())?;
             }
-            Err(RecvError::TimedOut) if args.once => {
+            Err(RecvError::TimedOut | RecvError::PeerStalled(_)) if args.once => {
                 let dead = link.receiver().is_peer_dead();
                 if has_peer && dead {
                     break;
@@ -64,10 +64,11 @@ fn serve(args: &Args) -> Result<(), Failure> {
                     return Err(Failure::Failed(format!("no peer came within {wait:?}")));
                 }
             }
-            Err(RecvError::TimedOut) => {}
+            Err(RecvError::TimedOut | RecvError::PeerStalled(_)) => {}
             Err(RecvError::Disconnected) if args.once => break,
+            Err(RecvError::PeerDead) if args.once && has_peer => break,
             // This end stays attached: leaving now could look like a close to the next peer.
-            Err(RecvError::Disconnected) => {
+            Err(RecvError::Disconnected | RecvError::PeerDead) => {
                 let _ = link.receiver().wait_for_peer(Some(SLICE));
             }
             Err(error) => return Err(error.into()),
@@ -81,9 +82,9 @@ fn serve(args: &Args) -> Result<(), Failure> {
 fn answer(link: &mut StandardLink, message: &[u8]) -> Result<(), Failure> {
     loop {
         match link.send_timeout(message, SLICE) {
-            Ok(()) | Err(SendError::Disconnected) => return Ok(()),
+            Ok(()) | Err(SendError::Disconnected | SendError::PeerDead) => return Ok(()),
             Err(SendError::TimedOut) if link.sender().is_peer_dead() => return Ok(()),
-            Err(SendError::TimedOut) => signals::check()?,
+            Err(SendError::TimedOut | SendError::PeerStalled(_)) => signals::check()?,
             Err(error) => return Err(error.into()),
         }
     }

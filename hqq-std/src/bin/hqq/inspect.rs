@@ -46,6 +46,7 @@ fn state(status: SideStatus) -> &'static str {
         SideState::Vacant => "vacant",
         SideState::Open => "open",
         SideState::Closed => "closed",
+        SideState::Dead => "dead",
     }
 }
 

@@ -101,6 +101,8 @@ struct Client {
     answer: Vec<u8>,
     /// Messages that were none of this session's.
     leftovers: u64,
+    /// A peer has died, and the next one was asked what that one was.
+    asked_again: bool,
     wait: Duration,
 }
 
@@ -123,6 +125,7 @@ impl Client {
             message,
             answer: vec![0; max],
             leftovers: 0,
+            asked_again: false,
             wait: args.target.wait,
         })
     }
@@ -142,16 +145,31 @@ impl Client {
         Ok(())
     }
 
-    /// Sends a message and waits for its answer.
+    /// Sends a message and waits for its answer; once more with the next peer where this one dies.
     fn ping(&mut self, sequence: u64) -> Result<Duration, Failure> {
         put(&mut self.message, 8, sequence);
+        loop {
+            if let Some(time) = self.try_ping(sequence)? {
+                return Ok(time);
+            }
+            eprintln!(
+                "hqq: note: the peer died before it answered ping {sequence}: waiting for the next one"
+            );
+            self.asked_again = true;
+            self.wait_for_peer(Instant::now() + self.wait)?;
+        }
+    }
+
+    /// As [`Client::ping`]; `None` where the peer dies first.
+    fn try_ping(&mut self, sequence: u64) -> Result<Option<Duration>, Failure> {
         let started = Instant::now();
         loop {
             signals::check()?;
             match self.link.send_timeout(&self.message, SLICE) {
                 Ok(()) => break,
                 // Leftovers may be what keeps the peer from going on.
-                Err(SendError::TimedOut) => self.drop_leftovers()?,
+                Err(SendError::TimedOut | SendError::PeerStalled(_)) => self.drop_leftovers()?,
+                Err(SendError::PeerDead) => return Ok(None),
                 Err(SendError::Disconnected) => return Err(left(sequence)),
                 Err(error) => return Err(error.into()),
             }
@@ -163,16 +181,18 @@ impl Client {
                     let time = started.elapsed();
                     let answer = self.answer.get(..len).unwrap_or_default();
                     if answer == self.message {
-                        return Ok(time);
+                        return Ok(Some(time));
                     }
-                    if get(answer, 0) == Some(self.session) {
+                    // A peer that died may have been asked the same before.
+                    if get(answer, 0) == Some(self.session) && !self.asked_again {
                         return Err(Failure::Failed(format!(
                             "the answer to ping {sequence} differs from it: is the other end `hqq echo`?"
                         )));
                     }
                     self.leftovers += 1;
                 }
-                Err(RecvError::TimedOut) => {}
+                Err(RecvError::TimedOut | RecvError::PeerStalled(_)) => {}
+                Err(RecvError::PeerDead) => return Ok(None),
                 Err(RecvError::Disconnected) => return Err(left(sequence)),
                 Err(error) => return Err(error.into()),
             }
@@ -186,9 +206,12 @@ impl Client {
         loop {
             match self.link.receiver().try_recv(&mut self.answer) {
                 Ok(_) => self.leftovers += 1,
-                Err(TryRecvError::Empty | TryRecvError::Busy | TryRecvError::Disconnected) => {
-                    return Ok(());
-                }
+                Err(
+                    TryRecvError::Empty
+                    | TryRecvError::Busy
+                    | TryRecvError::Disconnected
+                    | TryRecvError::PeerDead,
+                ) => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
         }

@@ -112,6 +112,12 @@ fn receive(
                 patience.check(receiver, received)?;
                 continue;
             }
+            Err(TryRecvError::PeerDead) => {
+                signals::check()?;
+                std::thread::sleep(RETRY);
+                patience.check(receiver, received)?;
+                continue;
+            }
             Err(TryRecvError::Empty | TryRecvError::Busy) => {
                 // Nobody waits for bytes that are here already.
                 output.flush()?;
@@ -119,8 +125,8 @@ fn receive(
                 match receiver.recv_timeout(output.room()?, SLICE) {
                     Ok(len) => len,
                     // Looked at once more above.
-                    Err(RecvError::Disconnected) => continue,
-                    Err(RecvError::TimedOut) => {
+                    Err(RecvError::Disconnected | RecvError::PeerDead) => continue,
+                    Err(RecvError::TimedOut | RecvError::PeerStalled(_)) => {
                         output.progress.show();
                         patience.check(receiver, received)?;
                         if patience.is_taken_for_end(receiver, count) {

@@ -130,8 +130,12 @@ impl Sending {
             signals::check()?;
             match self.sender.send_timeout(message, SLICE) {
                 Ok(()) => break,
-                Err(SendError::TimedOut) => {
+                Err(SendError::TimedOut | SendError::PeerStalled(_)) => {
                     self.check(&mut stall, " and the rest of the input not sent")?
+                }
+                Err(SendError::PeerDead) => {
+                    std::thread::sleep(RETRY);
+                    self.check(&mut stall, " and the rest of the input not sent")?;
                 }
                 Err(SendError::Disconnected) if self.senders.is_met() => {
                     std::thread::sleep(RETRY);
@@ -171,6 +175,10 @@ impl Sending {
                         "the receiver has left: {}",
                         self.unread()
                     )));
+                }
+                Err(DrainError::PeerDead { .. }) => {
+                    std::thread::sleep(RETRY);
+                    self.check(&mut stall, "")?;
                 }
                 Err(_) => self.check(&mut stall, "")?,
             }

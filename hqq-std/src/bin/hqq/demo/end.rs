@@ -46,7 +46,7 @@ impl<G: FnMut(&mut StandardLink) -> Result<(), Failure>> End<G> {
         loop {
             match self.link.send_timeout(message, SLICE) {
                 Ok(()) => return Ok(()),
-                Err(SendError::TimedOut) => self.check()?,
+                Err(SendError::TimedOut | SendError::PeerStalled(_)) => self.check()?,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -57,7 +57,7 @@ impl<G: FnMut(&mut StandardLink) -> Result<(), Failure>> End<G> {
         loop {
             match self.link.recv_timeout(buffer, SLICE) {
                 Ok(len) => return Ok(Some(len)),
-                Err(RecvError::TimedOut) => self.check()?,
+                Err(RecvError::TimedOut | RecvError::PeerStalled(_)) => self.check()?,
                 Err(RecvError::Disconnected) => return Ok(None),
                 Err(error) => return Err(error.into()),
             }

@@ -1,0 +1,125 @@
+//! Mending a ring that others are using: what members that died were filling or reading
+//! (PROTOCOL.md, T6 and T7).
+//!
+//! At most N steps each, whatever the ring holds.
+
+use super::Claimed;
+use super::join::{bury, replace};
+use super::stamp::{self, State};
+use crate::layout::Geometry;
+use crate::member::{Member, MemberSet};
+use crate::position::Position;
+use crate::region::RingMemory;
+use crate::superblock::Delivery;
+use crate::sync::ordering;
+
+/// What a slot is claimed for, where it is.
+#[derive(Clone, Copy)]
+struct Claim {
+    position: Position,
+    word: u64,
+    state: State,
+}
+
+/// The slots that a member has claimed.
+fn claims<G: Geometry>(memory: &RingMemory<G>) -> impl Iterator<Item = Claim> + '_ {
+    let count = memory.count();
+    (0..count).filter_map(move |index| {
+        // Pairs with the Release of T3 and T5.
+        let word = memory
+            .slot(Position::default().plus(index))
+            .stamp()
+            .load(ordering::see_published());
+        let state = State::of(word);
+        let (State::Writing(position, _) | State::Reading(position, ..)) = state else {
+            return None;
+        };
+        // A stamp of another slot is a liar's, and not ours to move.
+        (position.index(count) == index).then_some(Claim {
+            position,
+            word,
+            state,
+        })
+    })
+}
+
+/// The states of the slots that a member has claimed.
+pub(crate) fn states<G: Geometry>(memory: &RingMemory<G>) -> impl Iterator<Item = State> + '_ {
+    claims(memory).map(|claim| claim.state)
+}
+
+/// What one walk over a ring has mended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mended {
+    pub(crate) tombstones: usize,
+    pub(crate) released: usize,
+    /// Messages of dead readers that wait for a living one; and whose they are.
+    pub(crate) in_doubt: usize,
+    pub(crate) readers_in_doubt: MemberSet,
+}
+
+/// T6, for all claims of these members, who are dead: each slot that a producer was filling becomes
+/// a tombstone; each that a consumer was reading is released where messages are delivered at most
+/// once.
+///
+/// Does the same again, and no more, where an earlier one was interrupted anywhere.
+pub(crate) fn mend<G: Geometry>(
+    memory: &RingMemory<G>,
+    producers: &MemberSet,
+    consumers: &MemberSet,
+    delivery: Delivery,
+) -> Mended {
+    let mut mended = Mended::default();
+    for claim in claims(memory) {
+        match claim.state {
+            State::Writing(_, owner) if producers.contains(owner) => {
+                bury(memory, claim.word, claim.position);
+                mended.tombstones += 1;
+            }
+            State::Reading(_, owner, _) if consumers.contains(owner) => {
+                if delivery == Delivery::AtLeastOnce {
+                    mended.in_doubt += 1;
+                    mended.readers_in_doubt.insert(owner);
+                } else {
+                    let free = stamp::released(claim.position, memory.count());
+                    replace(memory.slot(claim.position), claim.word, free);
+                    mended.released += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    mended
+}
+
+/// T7: takes one message over that a member was reading which is dead, as `is_dead` knows; the
+/// caller keeps that so until this returns.
+pub(crate) fn take_over<G: Geometry>(
+    memory: &RingMemory<G>,
+    me: Member,
+    mut is_dead: impl FnMut(Member) -> bool,
+) -> Option<Claimed> {
+    for claim in claims(memory) {
+        let State::Reading(position, owner, opcode) = claim.state else {
+            continue;
+        };
+        if owner == me || !is_dead(owner) {
+            continue;
+        }
+        // T7. Pairs with the Release of T3.
+        let taken = memory.slot(position).stamp().compare_exchange(
+            claim.word,
+            stamp::reading(position, me, opcode),
+            ordering::claim_reading(),
+            ordering::see_published(),
+        );
+        if taken.is_ok() {
+            return Some(Claimed {
+                position,
+                header: u64::from(opcode),
+                in_doubt: true,
+            });
+        }
+    }
+    None
+}

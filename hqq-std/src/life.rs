@@ -1,0 +1,246 @@
+//! Who of a region's members has died, as the kernel's locks tell, and repairing what they left
+//! (PROTOCOL.md, "Repair").
+
+#![allow(
+    unsafe_code,
+    reason = "vouches for deaths, which the kernel's locks prove"
+)]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use hqq_core::repair::{Liveness, Repaired, Repairer};
+use hqq_core::ring::Consumer;
+use hqq_core::side::SideState;
+use hqq_core::{Member, Receiver, Role};
+
+use crate::attach::{ATTACH, SideByte, member_byte};
+use crate::sys::{ByteLocks, LockKind};
+
+/// Proves deaths: under ATTACH, by taking the locks of those who would hold them.
+///
+/// # Invariants
+/// ATTACH is held for as long as this exists, so that nobody takes a side or an id. `taken` are the
+/// bytes of dead members, which are held until this is dropped.
+struct Coroner<'a> {
+    locks: &'a ByteLocks,
+    /// Whose locks the description holds besides: it gets them again whenever it asks.
+    me: Option<(Role, Member)>,
+    taken: Vec<i32>,
+}
+
+// SAFETY: a member's byte that could be locked is held by nobody who lives, as the kernel frees it
+// only when the last descriptor and mapping of its description are gone, with the process; it is kept
+// until the drop. Nobody can take a side without ATTACH, which is held.
+unsafe impl Liveness for Coroner<'_> {
+    fn is_member_dead(&mut self, role: Role, member: Member) -> bool {
+        if self.me == Some((role, member)) {
+            return false;
+        }
+        let byte = member_byte(role, member);
+        if self.taken.contains(&byte) {
+            return true;
+        }
+        let taken = matches!(self.locks.try_lock(byte, LockKind::Write), Ok(true));
+        if taken {
+            self.taken.push(byte);
+        }
+        taken
+    }
+
+    fn is_side_dead(&mut self, role: Role, consumer: bool) -> bool {
+        // This description may hold its own role's bytes, which it would not be told.
+        self.me.is_none_or(|(own, _)| own != role)
+            && matches!(
+                self.locks.holder(SideByte::new(role, consumer).offset()),
+                Ok(None)
+            )
+    }
+}
+
+impl Drop for Coroner<'_> {
+    fn drop(&mut self) {
+        for byte in &self.taken {
+            // Nothing can be done about a failure; closing the description frees it.
+            let _ = self.locks.unlock(*byte);
+        }
+    }
+}
+
+/// Repairs a region, with ATTACH held; `me` holds locks through the same description.
+pub(crate) fn repair(
+    locks: &ByteLocks,
+    repairer: &Repairer,
+    me: Option<(Role, Member)>,
+) -> Repaired {
+    if !ByteLocks::TELL_LIFE || is_switched_off() {
+        return Repaired::default();
+    }
+    let mut coroner = Coroner {
+        locks,
+        me,
+        taken: Vec::new(),
+    };
+    repairer.repair(&mut coroner)
+}
+
+/// For the tests that show what repair is good for.
+fn is_switched_off() -> bool {
+    #[cfg(debug_assertions)]
+    {
+        std::env::var_os("HQQ_NO_REPAIR").is_some()
+    }
+    #[cfg(not(debug_assertions))]
+    false
+}
+
+/// What an attached endpoint knows of the others, and does for them.
+pub(crate) struct Life {
+    repairer: Repairer,
+    me: (Role, Member),
+}
+
+impl Life {
+    pub(crate) const fn new(repairer: Repairer, role: Role, member: Member) -> Self {
+        Self {
+            repairer,
+            me: (role, member),
+        }
+    }
+
+    /// Whether somebody seems to have died and left something: a side or a member that is recorded as
+    /// open and whose lock nobody holds. Proves nothing, as ATTACH is not held. At most as many system
+    /// calls as there are members, and five.
+    pub(crate) fn is_suspicious(&self, locks: &ByteLocks) -> bool {
+        if !ByteLocks::TELL_LIFE {
+            return false;
+        }
+        let (own, me) = self.me;
+        let is_free = |byte| matches!(locks.holder(byte), Ok(None));
+        let other = own.peer();
+        let side = [false, true].into_iter().any(|consumer| {
+            self.repairer.side(other, consumer).state() == SideState::Open
+                && is_free(SideByte::new(other, consumer).offset())
+        });
+        side || Role::BOTH.into_iter().any(|role| {
+            self.repairer
+                .ids()
+                .filter(|id| (role, *id) != (own, me))
+                .filter(|id| self.repairer.is_recorded_open(role, *id))
+                .any(|id| is_free(member_byte(role, id)))
+        })
+    }
+
+    /// Whether a member holds its lock.
+    pub(crate) fn lives(&self, locks: &ByteLocks, role: Role, member: Member) -> bool {
+        self.me == (role, member)
+            || !ByteLocks::TELL_LIFE
+            || !matches!(locks.holder(member_byte(role, member)), Ok(None))
+    }
+
+    /// Repairs what dead members left; `None` where somebody else holds what that needs.
+    pub(crate) fn repair(&self, serial: &Mutex<()>, locks: &ByteLocks) -> Option<Repaired> {
+        let _held = Serial::take(serial, locks)?;
+        Some(repair(locks, &self.repairer, Some(self.me)))
+    }
+
+    /// Gives `receiver`, one of this endpoint's, a message that a dead member of its side was reading;
+    /// `false` where there is none, or somebody else holds what that needs.
+    pub(crate) fn take_over<C: Consumer>(
+        &self,
+        serial: &Mutex<()>,
+        locks: &ByteLocks,
+        receiver: &mut Receiver<C>,
+    ) -> bool {
+        let Some(_held) = Serial::take(serial, locks) else {
+            return false;
+        };
+        if !ByteLocks::TELL_LIFE || is_switched_off() {
+            return false;
+        }
+        let (role, _) = self.me;
+        let mut coroner = Coroner {
+            locks,
+            me: Some(self.me),
+            taken: Vec::new(),
+        };
+        // SAFETY: the coroner's word is good until it is dropped, after this.
+        unsafe { receiver.take_over(&mut |member| coroner.is_member_dead(role, member)) }
+    }
+
+    /// Whether a side's last member has died: that is recorded, or its record is open and nobody
+    /// holds its lock. `false` where that cannot be told.
+    pub(crate) fn is_side_dead(
+        &self,
+        serial: &Mutex<()>,
+        locks: &ByteLocks,
+        role: Role,
+        consumer: bool,
+    ) -> bool {
+        if !ByteLocks::TELL_LIFE {
+            return false;
+        }
+        match self.repairer.side(role, consumer).state() {
+            SideState::Dead => return true,
+            SideState::Open => {}
+            _ => return false,
+        }
+        // Sides are taken and left under ATTACH, so that record and lock are of the same member.
+        let Some(_held) = Serial::take(serial, locks) else {
+            return false;
+        };
+        self.repairer.side(role, consumer).state() == SideState::Open
+            && matches!(
+                locks.holder(SideByte::new(role, consumer).offset()),
+                Ok(None)
+            )
+    }
+}
+
+/// ATTACH, taken by one thread of this endpoint.
+struct Serial<'a> {
+    locks: &'a ByteLocks,
+    /// Threads share the description, and so its locks.
+    _threads: MutexGuard<'a, ()>,
+}
+
+impl<'a> Serial<'a> {
+    /// `None` where somebody else is at it.
+    fn take(serial: &'a Mutex<()>, locks: &'a ByteLocks) -> Option<Self> {
+        let threads = match serial.try_lock() {
+            Ok(guard) => guard,
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(std::sync::TryLockError::WouldBlock) => return None,
+        };
+        matches!(locks.try_lock(ATTACH, LockKind::Write), Ok(true)).then_some(Self {
+            locks,
+            _threads: threads,
+        })
+    }
+}
+
+impl Drop for Serial<'_> {
+    fn drop(&mut self) {
+        // Nothing can be done about a failure; closing the description frees it.
+        let _ = self.locks.unlock(ATTACH);
+    }
+}
+
+/// How often this process is a child of one that used links: once for each `fork` since.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// Which process this is, among parents and their forked children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Generation(u32);
+
+impl Generation {
+    pub(crate) fn current() -> Self {
+        // Relaxed: written by the only thread of a child, before it does anything else.
+        Self(FORKS.load(Ordering::Relaxed))
+    }
+
+    /// Whether this process is a child, made since.
+    pub(crate) fn is_over(self) -> bool {
+        self != Self::current()
+    }
+}

@@ -1,0 +1,142 @@
+//! What a call does while it waits besides waiting: it looks, now and then, whether somebody has died,
+//! and repairs what that one left.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use hqq_core::{Wait, Waiting};
+
+use crate::attach::Attachment;
+use crate::wait::Backoff;
+
+/// Rounds of waiting before it is looked for the first time: answers come sooner.
+const QUIET: u32 = 500;
+/// How long after that it is looked for the first time; each time is twice as long as the one before.
+const FIRST: Duration = Duration::from_millis(10);
+/// The longest time between two looks.
+const SLICE: Duration = Duration::from_millis(250);
+
+/// Waits as a [`Backoff`] does, and looks after the living and the dead meanwhile.
+pub(super) struct Watch<'a> {
+    inner: Backoff,
+    attachment: &'a Attachment,
+    next: Option<Instant>,
+    pause: Duration,
+    /// The deadline is over, and it was looked once more.
+    is_over: bool,
+    /// A message of a dead receiver waits for one to take it over.
+    has_heritage: bool,
+    /// The wait was ended for that.
+    was_ended: bool,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) const fn new(inner: Backoff, attachment: &'a Attachment) -> Self {
+        Self {
+            inner,
+            attachment,
+            next: None,
+            pause: FIRST,
+            is_over: false,
+            has_heritage: false,
+            was_ended: false,
+        }
+    }
+
+    /// Whether the wait was ended for the caller to take something over, if it can.
+    pub(super) const fn heritage(&mut self) -> bool {
+        std::mem::replace(&mut self.has_heritage, false)
+    }
+
+    /// Whether the wait was ended before its time, and no deadline was reached.
+    pub(super) const fn goes_on(&mut self) -> bool {
+        std::mem::replace(&mut self.was_ended, false)
+    }
+
+    /// Looks whether somebody has died; `true` where it is worth trying again.
+    fn attend(&mut self) -> bool {
+        let Some(repaired) = self.attachment.attend() else {
+            return false;
+        };
+        self.has_heritage = repaired.in_doubt > 0;
+        repaired.has_changed()
+    }
+}
+
+impl Wait for Watch<'_> {
+    #[inline]
+    fn wait(&mut self, waiting: &Waiting) -> ControlFlow<()> {
+        if self.inner.wait(waiting).is_break() {
+            // A short deadline is no reason not to find out why nothing came.
+            if !self.is_over {
+                self.is_over = true;
+                if self.attend() && !self.has_heritage {
+                    return ControlFlow::Continue(());
+                }
+            }
+            return ControlFlow::Break(());
+        }
+        if waiting.round > QUIET {
+            return self.look();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Watch<'_> {
+    #[cold]
+    fn look(&mut self) -> ControlFlow<()> {
+        if self.attachment.is_forked() {
+            return ControlFlow::Break(());
+        }
+        let now = Instant::now();
+        match self.next {
+            Some(next) if now < next => return ControlFlow::Continue(()),
+            Some(_) => {
+                self.pause = (self.pause * 2).min(SLICE);
+                self.attend();
+            }
+            None => {}
+        }
+        self.next = now.checked_add(self.pause);
+        if self.has_heritage {
+            self.was_ended = true;
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The same for whoever looks again and again by other means.
+pub(super) struct Pulse<'a> {
+    attachment: &'a Attachment,
+    next: Option<Instant>,
+    beats: u32,
+}
+
+impl<'a> Pulse<'a> {
+    pub(super) const fn new(attachment: &'a Attachment) -> Self {
+        Self {
+            attachment,
+            next: None,
+            beats: 0,
+        }
+    }
+
+    /// To be called once a look.
+    pub(super) fn beat(&mut self) {
+        self.beats = self.beats.saturating_add(1);
+        if self.beats <= QUIET {
+            return;
+        }
+        let now = Instant::now();
+        match self.next {
+            None => self.next = now.checked_add(FIRST),
+            Some(next) if now >= next => {
+                self.attachment.attend();
+                self.next = now.checked_add(SLICE);
+            }
+            Some(_) => {}
+        }
+    }
+}
