@@ -1,5 +1,9 @@
 //! What a process that is killed leaves behind: a role that is free, and every message.
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails fails the test"
+)]
 
 use std::os::unix::fs::FileExt as _;
 use std::process::Stdio;
@@ -40,7 +44,14 @@ fn epoch(name: &Name, role: Role, consumer: bool) -> u32 {
 
 fn recv(link: &mut StandardLink) -> Vec<u8> {
     link.set_read_timeout(Some(LIMIT)).unwrap();
-    link.recv_vec().unwrap()
+    loop {
+        match link.recv_vec() {
+            Ok(message) => return message,
+            // The next one is on its way.
+            Err(RecvError::PeerDead) => assert!(link.wait_for_peer(Some(LIMIT))),
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 #[test]

@@ -229,6 +229,7 @@ impl Side {
     }
 
     /// The process id that a member has recorded here.
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     pub(crate) fn member_pid(self, memory: &SuperblockMemory, member: Member) -> Option<u32> {
         let secondary = self.role.is_secondary();
         let word = memory.member(secondary, member, self.consumer, MEMBER_PID)?;

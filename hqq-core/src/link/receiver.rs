@@ -5,6 +5,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::error::{RecvError, TryRecvError};
 use super::{ReadGrant, TryIter, wait_until};
 use crate::counters::{Counters, Event};
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 use crate::member::Member;
 use crate::packet::standard::{Standard, decode};
 use crate::packet::{Opcode, PacketError, StandardInline};

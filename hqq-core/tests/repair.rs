@@ -1,0 +1,207 @@
+//! Repair while others run: what dead members had claimed, the records, and who may not be touched.
+#![cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+#![allow(
+    unsafe_code,
+    clippy::unwrap_used,
+    reason = "this test decides who is dead; a helper that fails fails the test"
+)]
+
+mod common;
+
+use std::mem::ManuallyDrop;
+
+use hqq_core::repair::{Liveness, Repairer};
+use hqq_core::side::{self, SideState};
+use hqq_core::{
+    AttachOptions, Delivery, Dynamic, Identity, InitOptions, Layout, Member, Mode, Presence,
+    Region, Role, SharedLink, TryRecvError, TrySendError,
+};
+
+const SIZE: usize = 64;
+
+/// Members of which the test says so.
+struct Dead(Vec<(Role, u8)>, Vec<Role>);
+
+// SAFETY: the test uses none of them afterwards.
+unsafe impl Liveness for Dead {
+    fn is_member_dead(&mut self, role: Role, member: Member) -> bool {
+        self.0.contains(&(role, member.get()))
+    }
+
+    fn is_side_dead(&mut self, role: Role, _: bool) -> bool {
+        self.1.contains(&role)
+    }
+}
+
+fn region(delivery: Delivery) -> Region {
+    let layout = Layout::new(8, SIZE, 64, 8).unwrap();
+    let options = InitOptions::new().delivery(delivery);
+    common::Memory::with(layout, &options).region()
+}
+
+fn member(region: &Region, role: Role, id: u8) -> SharedLink<Dynamic> {
+    let others = if id == 1 {
+        Presence::Alone
+    } else {
+        Presence::Others
+    };
+    let options = AttachOptions::new(role)
+        .member(Member::new(id).unwrap())
+        .pid(u32::from(id))
+        .presence(others, others);
+    SharedLink::attach(region.clone(), &options).unwrap()
+}
+
+fn repairer(region: &Region) -> Repairer {
+    Repairer::new(region, &Identity::read(region).unwrap()).unwrap()
+}
+
+/// What is published comes, and nothing of what the dead one was writing.
+#[test]
+fn a_slot_that_a_dead_sender_was_filling_becomes_a_tombstone() {
+    let region = region(Delivery::AtMostOnce);
+    let (first, second) = (
+        member(&region, Role::Primary, 1),
+        member(&region, Role::Primary, 2),
+    );
+    let far = member(&region, Role::Secondary, 1);
+    first.sender().try_send(b"before").unwrap();
+    std::mem::forget(second.sender().try_reserve().unwrap());
+    first.sender().try_send(b"after").unwrap();
+    std::mem::forget(second);
+    let mut receiver = far.receiver();
+    let mut buffer = [0; SIZE];
+    assert_eq!(receiver.try_recv(&mut buffer), Ok(6));
+    assert_eq!(receiver.try_recv(&mut buffer), Err(TryRecvError::Empty));
+    let obstacle = receiver.obstacle().unwrap();
+    assert_eq!((obstacle.member.get(), obstacle.writing), (2, true));
+
+    let repairer = repairer(&region);
+    // Nobody is dead: nothing is touched.
+    assert!(!repairer.repair(&mut Dead(vec![], vec![])).has_changed());
+    let mut dead = Dead(vec![(Role::Primary, 2)], vec![]);
+    let repaired = repairer.repair(&mut dead);
+    assert_eq!((repaired.members, repaired.tombstones), (1, 1));
+    assert_eq!(
+        (repaired.released, repaired.in_doubt, repaired.sides),
+        (0, 0, 0)
+    );
+    assert!(!repairer.repair(&mut dead).has_changed(), "all was done");
+    assert_eq!(receiver.try_recv(&mut buffer), Ok(5));
+    let gone = repairer
+        .member(Role::Primary, Member::new(2).unwrap(), false)
+        .unwrap();
+    assert_eq!((gone.0.state(), gone.1), (SideState::Dead, 0));
+    // The side has a member yet, and leaving is a close.
+    drop(first);
+    assert_eq!(
+        receiver.try_recv(&mut buffer),
+        Err(TryRecvError::Disconnected)
+    );
+}
+
+#[test]
+fn a_message_that_a_dead_receiver_was_reading_goes_at_most_once() {
+    let region = region(Delivery::AtMostOnce);
+    let near = member(&region, Role::Primary, 1);
+    let (first, second) = (
+        member(&region, Role::Secondary, 1),
+        ManuallyDrop::new(member(&region, Role::Secondary, 2)),
+    );
+    for index in 0..8_u8 {
+        near.sender().try_send(&[index]).unwrap();
+    }
+    let mut dying = second.receiver();
+    std::mem::forget(dying.try_next().unwrap());
+    let mut buffer = [0; SIZE];
+    let mut receiver = first.receiver();
+    for _ in 1..8 {
+        receiver.try_recv(&mut buffer).unwrap();
+    }
+    assert_eq!(near.sender().try_send(b"x"), Err(TrySendError::Full));
+    let obstacle = near.sender().obstacle().unwrap();
+    assert_eq!((obstacle.member.get(), obstacle.writing), (2, false));
+    std::mem::forget(dying);
+    let mut dead = Dead(vec![(Role::Secondary, 2)], vec![]);
+    let repaired = repairer(&region).repair(&mut dead);
+    assert_eq!((repaired.members, repaired.released), (1, 1));
+    near.sender().try_send(b"x").unwrap();
+    assert_eq!(receiver.try_recv(&mut buffer), Ok(1));
+    assert_eq!(buffer[0], b'x');
+}
+
+#[test]
+fn a_message_that_a_dead_receiver_was_reading_is_taken_over_at_least_once() {
+    let region = region(Delivery::AtLeastOnce);
+    let near = member(&region, Role::Primary, 1);
+    let (first, second) = (
+        member(&region, Role::Secondary, 1),
+        ManuallyDrop::new(member(&region, Role::Secondary, 2)),
+    );
+    for index in 0..3_u8 {
+        near.sender().try_send(&[index]).unwrap();
+    }
+    let (mut one, mut two) = (second.receiver(), second.receiver());
+    std::mem::forget((one.try_next().unwrap(), two.try_next().unwrap()));
+    std::mem::forget((one, two));
+    let repairer = repairer(&region);
+    let mut dead = Dead(vec![(Role::Secondary, 2)], vec![]);
+    let repaired = repairer.repair(&mut dead);
+    // Its record tells of them until they are taken over.
+    assert_eq!((repaired.in_doubt, repaired.released), (2, 0));
+    assert!(repairer.is_recorded_open(Role::Secondary, Member::new(2).unwrap()));
+    let mut receiver = first.receiver();
+    let mut seen = Vec::new();
+    // SAFETY: member 2 is never used again.
+    while unsafe { receiver.take_over(&mut |id| id.get() == 2) } {
+        let message = receiver.try_next().unwrap();
+        let mut byte = [0];
+        message.copy_to(0, &mut byte);
+        assert!(message.is_in_doubt());
+        seen.extend(byte);
+    }
+    assert_eq!(seen, [0, 1]);
+    let message = receiver.try_next().unwrap();
+    assert!(!message.is_in_doubt());
+    drop(message);
+    assert_eq!(repairer.repair(&mut dead).in_doubt, 0);
+    assert!(!repairer.is_recorded_open(Role::Secondary, Member::new(2).unwrap()));
+}
+
+#[test]
+fn a_dead_side_is_told_from_a_closed_one_and_goes_on_with_the_next() {
+    let region = region(Delivery::AtMostOnce);
+    let near = member(&region, Role::Primary, 1);
+    let far = member(&region, Role::Secondary, 1);
+    near.sender().try_send(b"last").unwrap();
+    std::mem::forget(near);
+    let mut dead = Dead(vec![(Role::Primary, 1)], vec![Role::Primary]);
+    assert_eq!(repairer(&region).repair(&mut dead).sides, 2);
+    let status = side::status(&region, Role::Primary, false);
+    assert_eq!(
+        (status.state(), status.mode()),
+        (SideState::Dead, Some(Mode::Shared))
+    );
+    let mut receiver = far.receiver();
+    let mut buffer = [0; SIZE];
+    // What was committed first.
+    assert_eq!(receiver.try_recv(&mut buffer), Ok(4));
+    assert_eq!(receiver.try_recv(&mut buffer), Err(TryRecvError::PeerDead));
+    // A sender learns of it when there is no more room.
+    let mut sender = far.sender();
+    for _ in 0..8 {
+        sender.try_send(b"for the next").unwrap();
+    }
+    assert_eq!(sender.try_send(b"x"), Err(TrySendError::PeerDead));
+    let next = member(&region, Role::Primary, 1);
+    assert_eq!(receiver.try_recv(&mut buffer), Err(TryRecvError::Empty));
+    assert_eq!(sender.try_send(b"x"), Err(TrySendError::Full));
+    next.sender().try_send(b"on").unwrap();
+    assert_eq!(receiver.try_recv(&mut buffer), Ok(2));
+    assert_eq!(next.receiver().try_recv(&mut buffer), Ok(12));
+    drop(next);
+    assert_eq!(
+        receiver.try_recv(&mut buffer),
+        Err(TryRecvError::Disconnected)
+    );
+}
