@@ -137,7 +137,7 @@ test_narrow() {
 }
 
 test_count() {
-    with_cfg hqq_count test -p hqq-core --test count
+    with_cfg hqq_count test -p hqq-core --test count --test adversary
 }
 
 test_hostile() {

@@ -1,7 +1,10 @@
 //! Counts accesses to shared words, in builds with `--cfg hqq_count`: tests read the totals, and how
-//! often a single word was read, to show how often an operation touches what a peer may write.
+//! often a single word was read, to show how often an operation touches what a peer may write; and
+//! they may write the region themselves before any access, as a peer could.
 
+use core::cell::RefCell;
 use core::sync::atomic::{AtomicU64, Ordering};
+use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -26,7 +29,27 @@ fn reads() -> MutexGuard<'static, BTreeMap<usize, u32>> {
     READS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+type Hook = Box<dyn FnMut(Kind)>;
+
+std::thread_local! {
+    /// What happens before each access of this thread.
+    static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
+}
+
+/// Runs `call`; `hook` is called before each access to a shared word that it makes on this thread.
+pub fn hooked<R>(hook: impl FnMut(Kind) + 'static, call: impl FnOnce() -> R) -> R {
+    HOOK.set(Some(Box::new(hook)));
+    let result = call();
+    HOOK.set(None);
+    result
+}
+
 pub(crate) fn note(kind: Kind) {
+    // Taken out while it runs: what it accesses is not hooked.
+    if let Some(mut hook) = HOOK.take() {
+        hook(kind);
+        HOOK.set(Some(hook));
+    }
     // Relaxed: a statistic, nothing is ordered by it.
     TOTALS[kind as usize].fetch_add(1, Ordering::Relaxed);
 }
