@@ -1,15 +1,19 @@
 //! What the tests of this package share: names of regions, other processes, messages to send.
 //! The other process is `src/bin/peer.rs`, `src/bin/rogue.rs`, the `hqq` command, or `format1/peer.c`.
 
+mod messages;
 mod numbered;
 mod process;
 pub mod scribble;
+mod sheet;
 #[path = "../../hqq-std/tests/common/mod.rs"]
 mod support;
 mod traffic;
 
+pub use messages::{attached, fill_message, is_message};
 pub use numbered::{Numbered, STOP, Sums, Tally, parse_sums, receive_numbered, send_numbered};
 pub use process::{Outcome, Process};
+pub use sheet::{LOG, Note, Phase, Sheet, THREADS};
 pub use support::{LIMIT, Name, bounded, eventually};
 pub use traffic::Traffic;
 

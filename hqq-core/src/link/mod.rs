@@ -252,17 +252,14 @@ impl<G: Geometry> Link<G> {
         };
         let role = options.role;
         let next = join::first_producer(&taken.outgoing).map_err(corrupt(role.sends()))?;
-        let resume = join::first_consumer(
-            &taken.incoming,
-            Mode::Exclusive,
-            options.member,
-            taken.identity.delivery,
-        )
-        .map_err(corrupt(role.receives()))?;
+        let delivery = taken.identity.delivery;
+        let resume =
+            join::first_consumer(&taken.incoming, Mode::Exclusive, options.member, delivery)
+                .map_err(corrupt(role.receives()))?;
         let (sending, receiving) = (taken.sending.0.kept(), taken.receiving.0.kept());
         Ok((
             ExclusiveProducer::new(taken.outgoing, next, sending),
-            ExclusiveConsumer::new(taken.incoming, resume, receiving),
+            ExclusiveConsumer::new(taken.incoming, resume, delivery, receiving),
         ))
     }
 

@@ -9,6 +9,7 @@ use crate::member::Member;
 use crate::position::Position;
 use crate::region::{Buffers, RingMemory};
 use crate::side::{Attached, End};
+use crate::superblock::Delivery;
 use crate::sync::ordering;
 
 /// The producing side of a ring, alone on it.
@@ -137,12 +138,15 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
 /// # Invariants
 /// All positions before `position` were handed out; all before `finished` were read and may be
 /// released; `flushed` is what the ring's `released` holds. `flushed` ≤ `finished` ≤ `position`,
-/// at most N/2 and 1 apart once nothing is in doubt.
+/// at most `lag` and 1 apart once nothing is in doubt.
 pub struct ExclusiveConsumer<G: Geometry> {
     memory: RingMemory<G>,
     position: Position,
     finished: Position,
     flushed: Position,
+    /// How many messages are read before producers are told: N/2; in regions that deliver at least once
+    /// 1, as all that they were not told of would come again should this side die.
+    lag: i64,
     /// Positions before this one may have been read by a reader that died.
     settled: Position,
     counters: Counters,
@@ -151,9 +155,20 @@ pub struct ExclusiveConsumer<G: Geometry> {
 
 impl<G: Geometry> ExclusiveConsumer<G> {
     /// A side that goes on where `resume` says.
-    pub(crate) fn new(memory: RingMemory<G>, resume: Resume, side: Attached) -> Self {
+    #[allow(clippy::cast_possible_wrap, reason = "a ring has at most 2^14 slots")]
+    pub(crate) fn new(
+        memory: RingMemory<G>,
+        resume: Resume,
+        delivery: Delivery,
+        side: Attached,
+    ) -> Self {
         let Resume { start, settled } = resume;
+        let lag = match delivery {
+            Delivery::AtMostOnce => (memory.count() / 2) as i64,
+            Delivery::AtLeastOnce => 1,
+        };
         let mut consumer = Self {
+            lag,
             memory,
             position: start,
             finished: start,
@@ -255,7 +270,6 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     }
 
     #[inline]
-    #[allow(clippy::cast_possible_wrap, reason = "a ring has at most 2^14 slots")]
     fn release(&mut self, position: Position) {
         if position.since(self.settled) < 0 {
             // A slot that a shared reader left behind is free by its stamp only.
@@ -267,7 +281,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
             );
         }
         self.finished = position.plus(1);
-        if self.finished.since(self.flushed) >= (self.memory.count() / 2) as i64 {
+        if self.finished.since(self.flushed) >= self.lag {
             self.flush();
         }
     }

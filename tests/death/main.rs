@@ -1,0 +1,19 @@
+//! What dies while it uses a region, at any instant, takes nothing along but what it held.
+//!
+//! | module | who dies, or stops |
+//! |---|---|
+//! | `kill9` | senders and receivers, at random instants under full traffic; either role, restarted |
+//! | `stopped` | nobody: a peer is stopped for a while |
+//!
+//! `HQQ_KILLS` sets how often; each test prints what it has seen.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails the test"
+)]
+
+mod crew;
+mod kill9;
+mod ledger;
+mod stopped;

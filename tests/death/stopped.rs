@@ -1,0 +1,253 @@
+//! A peer that is stopped is not robbed: callers learn of it at their deadlines, and nothing is lost.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use hqq_std::{Delivery, LinkOptions, RecvError, Role, SendError};
+use hqq_tests::{
+    LIMIT, Name, Phase, Process, Sheet, attached, eventually, fill_message, is_message,
+};
+use rustix::process::Signal;
+
+const RING: usize = 16;
+const SIZE: usize = 128;
+/// How long a peer is stopped.
+const STOP: Duration = Duration::from_secs(3);
+/// The deadline of each call meanwhile.
+const CALL: Duration = Duration::from_millis(150);
+
+/// How often each test stops its peer; 20 in the long form.
+fn stops() -> u64 {
+    let stops = std::env::var("HQQ_STOPS").ok();
+    stops.and_then(|stops| stops.parse().ok()).unwrap_or(1)
+}
+
+/// A peer, and what it notes.
+struct Peer {
+    process: Process,
+    sheet: Sheet,
+    _directory: tempfile::TempDir,
+}
+
+fn peer(name: &Name, task: &str) -> Peer {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sheet");
+    let sheet = Sheet::create(&path);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_victim"));
+    command
+        .args([task, name, "shared", "1"])
+        .arg(&path)
+        .arg("1");
+    let process = Process::start(&mut command);
+    eventually("it to attach", || sheet.is_ready().then_some(()));
+    Peer {
+        process,
+        sheet,
+        _directory: directory,
+    }
+}
+
+fn region() -> Name {
+    let name = Name::new();
+    let options = LinkOptions::new().count(RING).size(SIZE);
+    options
+        .delivery(Delivery::AtMostOnce)
+        .create_region(&name)
+        .unwrap();
+    name
+}
+
+impl Peer {
+    /// Stops it, and waits until it stands.
+    fn stop(&self) {
+        self.process.signal(Signal::STOP);
+        let stat = format!("/proc/{}/stat", self.process.id());
+        eventually("it to stop", || {
+            let text = std::fs::read_to_string(&stat).unwrap();
+            let (_, after_name) = text.rsplit_once(')').unwrap();
+            after_name.trim_start().starts_with('T').then_some(())
+        });
+    }
+}
+
+/// How much later than asked a thread of this process wakes: what any deadline is late by here.
+struct Control(std::thread::JoinHandle<Duration>);
+
+impl Control {
+    fn start() -> Self {
+        Self(std::thread::spawn(|| {
+            let mut latest = Duration::ZERO;
+            let end = Instant::now() + STOP;
+            while Instant::now() < end {
+                let started = Instant::now();
+                std::thread::sleep(CALL);
+                latest = latest.max(started.elapsed().saturating_sub(CALL));
+            }
+            latest
+        }))
+    }
+
+    /// Prints how late calls were, next to a thread that only slept.
+    fn compare(self, what: &str, late: &[Duration]) {
+        let control = self.0.join().unwrap();
+        let latest = late.iter().max().copied().unwrap_or_default();
+        println!(
+            "{what}: {} calls came back at most {latest:?} after their deadlines, a thread that slept {control:?}",
+            late.len()
+        );
+        // Not a timing of ours: only a call that waited for the peer gets there.
+        assert!(latest < control + STOP / 2, "{latest:?} late");
+    }
+}
+
+#[test]
+fn a_stopped_sender_keeps_its_slot() {
+    let name = region();
+    let link = attached(|| {
+        LinkOptions::new()
+            .shared()
+            .role(Role::Secondary)
+            .open(&name)
+    })
+    .unwrap();
+    let mut receiver = link.receiver();
+    let peer = peer(&name, "send");
+    let mut buffer = [0; SIZE];
+    let next = Cell::new(0);
+    let mut receive = |deadline: Instant| {
+        let result = receiver.recv_deadline(&mut buffer, deadline);
+        if let Ok(len) = result {
+            assert_eq!(is_message(&buffer[..len]), (1, next.get(), true));
+            next.set(next.get() + 1);
+        }
+        result.map(|_| ())
+    };
+    let (mut stalled, mut timed_out) = (0_u32, 0_u32);
+    for round in 0..stops() {
+        for _ in 0..50 + 13 * round {
+            receive(Instant::now() + LIMIT).unwrap();
+        }
+        // Half of the time while it holds a buffer.
+        if round % 2 == 0 {
+            eventually("it to write", || {
+                let _ = receive(Instant::now());
+                peer.stop();
+                let writing = peer.sheet.phase(0) == Phase::Writing;
+                if !writing {
+                    peer.process.signal(Signal::CONT);
+                }
+                writing.then_some(())
+            });
+        } else {
+            peer.stop();
+        }
+        let (control, end) = (Control::start(), Instant::now() + STOP);
+        let mut late = Vec::new();
+        while Instant::now() < end {
+            let deadline = Instant::now() + CALL;
+            match receive(deadline) {
+                Ok(()) => {}
+                Err(error) => {
+                    late.push(deadline.elapsed());
+                    match error {
+                        RecvError::PeerStalled(obstacle) => {
+                            assert!(obstacle.writing);
+                            stalled += 1;
+                        }
+                        RecvError::TimedOut => timed_out += 1,
+                        error => panic!("{error}"),
+                    }
+                }
+            }
+        }
+        // It may have sent one without noting it.
+        let unnoted = next.get() - peer.sheet.count(0);
+        assert!(unnoted <= 1, "{unnoted}");
+        control.compare("a stopped sender", &late);
+        peer.process.signal(Signal::CONT);
+    }
+    println!("stalled {stalled}, timed out {timed_out}");
+    assert!(stalled > 0, "it was stopped with a buffer in its hand");
+    // It goes on where it was, and nothing is missing: `receive` counts.
+    peer.sheet.stop(1);
+    loop {
+        match receive(Instant::now() + LIMIT) {
+            Ok(()) => {}
+            Err(RecvError::Disconnected) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let _ = peer.process.wait().ok();
+    assert_eq!(next.get(), peer.sheet.count(0));
+}
+
+#[test]
+fn a_stopped_receiver_keeps_its_slot() {
+    let name = region();
+    let link = attached(|| LinkOptions::new().shared().role(Role::Primary).open(&name)).unwrap();
+    let mut sender = link.sender();
+    let peer = peer(&name, "recv");
+    let (mut sent, mut received) = (0, 0);
+    let (mut stalled, mut timed_out) = (0_u32, 0_u32);
+    let mut check = || {
+        for note in peer.sheet.take(0) {
+            assert_eq!(
+                (note.number, note.whole, note.in_doubt),
+                (received, true, false)
+            );
+            received += 1;
+        }
+        received
+    };
+    for round in 0..stops() {
+        for _ in 0..50 + 13 * round {
+            sender
+                .send_timeout(&fill_message(1, sent, SIZE), LIMIT)
+                .unwrap();
+            sent += 1;
+            check();
+        }
+        if round % 2 == 0 {
+            eventually("it to read", || {
+                if sender.try_send(&fill_message(1, sent, SIZE)).is_ok() {
+                    sent += 1;
+                }
+                check();
+                peer.stop();
+                let reading = matches!(peer.sheet.phase(0), Phase::Reading | Phase::Noted);
+                if !reading {
+                    peer.process.signal(Signal::CONT);
+                }
+                reading.then_some(())
+            });
+        } else {
+            peer.stop();
+        }
+        let (control, end) = (Control::start(), Instant::now() + STOP);
+        let mut late = Vec::new();
+        while Instant::now() < end {
+            let deadline = Instant::now() + CALL;
+            match sender.send_deadline(&fill_message(1, sent, SIZE), deadline) {
+                Ok(()) => sent += 1,
+                Err(error) => {
+                    late.push(deadline.elapsed());
+                    match error {
+                        SendError::PeerStalled(obstacle) => {
+                            assert!(!obstacle.writing);
+                            stalled += 1;
+                        }
+                        SendError::TimedOut => timed_out += 1,
+                        error => panic!("{error}"),
+                    }
+                }
+            }
+        }
+        control.compare("a stopped receiver", &late);
+        peer.process.signal(Signal::CONT);
+    }
+    println!("stalled {stalled}, timed out {timed_out}");
+    assert!(stalled > 0, "it was stopped with a message in its hand");
+    eventually("all to come", || (check() == sent).then_some(()));
+    peer.sheet.stop(2);
+    let _ = peer.process.wait().ok();
+}
