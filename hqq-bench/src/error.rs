@@ -72,6 +72,8 @@ pub(crate) enum BenchError {
     Begin(#[from] BeginError),
     #[error("cannot send a message: {0}")]
     Advance(#[from] AdvanceError),
+    #[error("a message could not be sent at once, though the ring has room")]
+    Busy,
     #[error("a call failed: {0}")]
     Call(#[from] CallError),
     #[error("no request came: {0}")]

@@ -91,8 +91,7 @@ impl<P: Producer, C: Consumer> Part for Calling<P, C> {
         let mut answer = [0; SIZE];
         for _ in 0..operations {
             let body = self.bodies.next();
-            let mut request = machine.begin_request(0, METHOD, SIZE as u64)?;
-            machine.advance(&mut request, body, 1)?;
+            machine.try_request(METHOD, body)?.ok_or(BenchError::Busy)?;
             let (_, len) = receive(machine, patience, &mut answer)?;
             self.bodies.check(&answer[..len])?;
         }
@@ -107,8 +106,9 @@ impl<P: Producer, C: Consumer> Part for Answering<P, C> {
         let mut body = [0; SIZE];
         for _ in 0..operations {
             let (key, len) = receive(&mut self.0, patience, &mut body)?;
-            let mut answer = self.0.begin_response(&key, 0, false, len as u64)?;
-            self.0.advance(&mut answer, &body[..len], 1)?;
+            if !self.0.try_respond(&key, 0, false, &body[..len])? {
+                return Err(BenchError::Busy);
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use super::session::Notice;
 use super::{Arrival, MessageKey};
-use crate::link::{ClaimedPacket, Receiver};
+use crate::link::{Claim, Receiver};
 use crate::packet::PacketError;
 use crate::ring::Consumer;
 
@@ -41,7 +41,7 @@ pub(super) enum Bytes<'a, C: Consumer> {
     /// In the ring: `packet` is claimed, and held by the receiver.
     Slot {
         receiver: &'a mut Receiver<C>,
-        packet: ClaimedPacket,
+        packet: Claim,
     },
     /// In memory of this side's.
     Assembled(&'a [u8]),

@@ -102,6 +102,8 @@ pub(super) struct Streams<const N: usize> {
     id_step: u64,
     /// Streams with something to tell, an upper bound that spares looking at all of them.
     untold: usize,
+    /// Whether the peer may be owed credit for one of them: `false` spares looking, too.
+    owing: bool,
     pub(super) listening: bool,
 }
 
@@ -114,6 +116,7 @@ impl<const N: usize> Streams<N> {
             next_id: first_id,
             id_step,
             untold: 0,
+            owing: false,
             listening: false,
         }
     }
@@ -125,6 +128,7 @@ impl<const N: usize> Streams<N> {
         for stream in self.streams.values_mut() {
             stream.flow = Flow::new(window);
         }
+        self.owing = false;
     }
 
     pub(super) fn len(&self) -> usize {
@@ -247,14 +251,15 @@ impl<const N: usize> Streams<N> {
 
     /// Forgets a stream; says in which state it was.
     pub(super) fn remove(&mut self, id: u64) -> Option<StreamState> {
-        match self.streams.entry(id) {
-            Entry::Occupied(entry) => {
-                let stream = entry.remove();
-                self.untold = self.untold.saturating_sub(usize::from(stream.untold));
-                Some(stream.state)
-            }
-            Entry::Vacant(_) => None,
+        let Entry::Occupied(entry) = self.streams.entry(id) else {
+            return None;
+        };
+        let stream = entry.remove();
+        self.untold = self.untold.saturating_sub(usize::from(stream.untold));
+        if self.owing {
+            self.recount_owing();
         }
+        Some(stream.state)
     }
 
     fn flow(&self, id: u64) -> Option<&Flow> {
@@ -264,6 +269,7 @@ impl<const N: usize> Streams<N> {
         }
     }
 
+    #[inline]
     fn flow_mut(&mut self, id: u64) -> Option<&mut Flow> {
         match id {
             0 => Some(&mut self.link),
@@ -281,7 +287,24 @@ impl<const N: usize> Streams<N> {
         }
     }
 
+    /// Whether something is to be told.
+    #[inline]
+    pub(super) const fn has_telling(&self) -> bool {
+        self.untold > 0 || self.owing
+    }
+
+    /// Bytes that may be sent on the link itself now.
+    #[inline]
+    pub(super) const fn sendable_on_link(&self) -> u64 {
+        if self.window > 0 {
+            self.link.sendable
+        } else {
+            u64::MAX
+        }
+    }
+
     /// Notes that a chunk was sent.
+    #[inline]
     pub(super) fn sent(&mut self, id: u64, cost: u64) {
         if self.window > 0
             && let Some(flow) = self.flow_mut(id)
@@ -291,12 +314,23 @@ impl<const N: usize> Streams<N> {
     }
 
     /// Notes that a chunk came.
+    #[inline]
     pub(super) fn received(&mut self, id: u64, cost: u64) {
-        if self.window > 0
+        let window = self.window;
+        if window > 0
             && let Some(flow) = self.flow_mut(id)
         {
             flow.owed = flow.owed.saturating_add(cost);
+            let owing = flow.credit(window).is_some();
+            self.owing |= owing;
         }
+    }
+
+    /// Looks anew whether the peer is owed credit.
+    fn recount_owing(&mut self) {
+        let window = self.window;
+        let owes = |flow: &Flow| window > 0 && flow.credit(window).is_some();
+        self.owing = owes(&self.link) || self.streams.values().any(|stream| owes(&stream.flow));
     }
 
     /// The peer has taken bytes off a stream.
@@ -310,8 +344,11 @@ impl<const N: usize> Streams<N> {
 
     /// Tells the peer nothing of what is taken off a stream, or does so again.
     pub(super) fn set_paused(&mut self, id: u64, paused: bool) {
-        if let Some(flow) = self.flow_mut(id) {
+        if let Some(flow) = self.flow_mut(id)
+            && flow.paused != paused
+        {
             flow.paused = paused;
+            self.recount_owing();
         }
     }
 
@@ -339,7 +376,7 @@ impl<const N: usize> Streams<N> {
             };
             return Some((Telling::State(connection_id, stream.state), packet));
         }
-        if self.window == 0 {
+        if !self.owing {
             return None;
         }
         let streams = self.streams.iter().map(|(id, stream)| (*id, &stream.flow));
@@ -375,6 +412,7 @@ impl<const N: usize> Streams<N> {
                 if let Some(flow) = self.flow_mut(id) {
                     flow.owed = flow.owed.saturating_sub(bytes);
                 }
+                self.recount_owing();
             }
         }
     }

@@ -24,8 +24,8 @@ pub use error::{AttachError, GrantError, RecvError, SendError, TryRecvError, Try
 pub use format1::Format1Link;
 #[cfg(not(loom))]
 pub use grant::{Trusted, TrustedReadGrant, TrustedWriteGrant};
-pub(crate) use packets::ClaimedPacket;
 pub use packets::PacketGrant;
+pub(crate) use packets::{Claim, Decoded};
 pub use received::{ReadGrant, TryIter};
 pub use receiver::Receiver;
 pub use sender::{REASON_DROPPED, REASON_EMPTY, REASON_TOO_LONG, Sender, WriteGrant};

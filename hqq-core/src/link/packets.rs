@@ -62,6 +62,29 @@ impl<P: Producer> Sender<P> {
         })
     }
 
+    /// Sends all of a message, which `packet` describes and `bytes` are, if a slot is free.
+    ///
+    /// # Errors
+    /// As [`Sender::try_send_chunk`].
+    #[inline]
+    pub fn try_send_whole(
+        &mut self,
+        packet: &ConnectionCopy,
+        bytes: &[u8],
+    ) -> Result<(), TrySendError> {
+        let max = self.max_message_size();
+        if bytes.len() as u64 != packet.chunk().chunk_size || bytes.len() > max {
+            let len = bytes.len();
+            return Err(TrySendError::TooLong { len, max });
+        }
+        let position = self.claim(true)?;
+        self.side.buffers().at(position).copy_in(0, bytes);
+        let opcode = ConnectionCopy::OPCODE.as_byte();
+        self.side.publish(position, opcode, &packet.operands());
+        self.side.count(Event::Message(bytes.len()));
+        Ok(())
+    }
+
     fn publish_packet(&mut self, position: Position, packet: &Packet) {
         let opcode = packet.opcode().as_byte();
         self.side.publish(position, opcode, &packet.operands());
@@ -85,20 +108,28 @@ impl<P: Producer> WriteGrant<'_, P> {
     }
 }
 
-/// A packet that was claimed, decoded and not released yet.
+/// A packet that was claimed and not released yet.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ClaimedPacket {
+pub(crate) struct Claim {
     position: Position,
-    pub(crate) packet: Packet,
     /// Bytes in its buffer; at most the buffer's size.
     len: usize,
 }
 
-impl ClaimedPacket {
+impl Claim {
     /// Bytes in its buffer.
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
+}
+
+/// A claimed packet, decoded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Decoded {
+    /// A chunk of a message.
+    Chunk(ConnectionCopy),
+    /// Another one, no tombstone.
+    Other(Packet),
 }
 
 impl<C: Consumer> Receiver<C> {
@@ -107,71 +138,95 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As [`Receiver::try_recv`]; a malformed packet is taken out of the ring.
     pub fn try_next_packet(&mut self) -> Result<PacketGrant<'_, C>, TryRecvError> {
-        let claimed = self.claim_packet()?;
-        Ok(self.packet_grant(claimed))
-    }
-
-    const fn packet_grant(&mut self, claimed: ClaimedPacket) -> PacketGrant<'_, C> {
-        self.hold_packet(&claimed);
-        PacketGrant {
+        let (packet, claim) = self.claim_packet()?;
+        self.hold_packet(&claim);
+        Ok(PacketGrant {
             receiver: self,
-            claimed,
-        }
+            packet: match packet {
+                Decoded::Chunk(copy) => copy.into(),
+                Decoded::Other(packet) => packet,
+            },
+            claim,
+        })
     }
 
-    pub(crate) fn claim_packet(&mut self) -> Result<ClaimedPacket, TryRecvError> {
+    #[inline]
+    pub(crate) fn claim_packet(&mut self) -> Result<(Decoded, Claim), TryRecvError> {
         // A message that was begun by other calls of this receiver is over, and so is a packet that
         // was lent and leaked.
         self.finish();
         self.claim_as(true, |receiver, claimed| {
-            let operands = receiver.side.operands(claimed.position);
+            let position = claimed.position;
+            let buffer = receiver.side.buffers().at(position);
+            buffer.prefetch();
+            let operands = receiver.side.operands(position);
             let malformed = TryRecvError::Malformed;
-            let opcode = Opcode::from_word(claimed.header).map_err(malformed)?;
-            if opcode == Opcode::StandardInline && !receiver.side.carries_inline() {
-                return Err(malformed(PacketError::UnknownOpcode(opcode.as_byte())));
+            if claimed.header == ConnectionCopy::OPCODE.as_word() {
+                let copy = ConnectionCopy::from_operands(&operands).map_err(malformed)?;
+                let size = receiver.max_message_size();
+                let len = copy.check_bounds(size).map_err(malformed)?;
+                return Ok(Some((Decoded::Chunk(copy), Claim { position, len })));
             }
-            let packet = Packet::decode_parts(opcode, &operands).map_err(malformed)?;
-            let size = receiver.max_message_size();
-            let len = match &packet {
-                Packet::StandardTombstone(_) => return Ok(None),
-                Packet::StandardCopy(copy) => copy.check_bounds(size).map_err(malformed)?,
-                Packet::ConnectionCopy(copy) => copy.check_bounds(size).map_err(malformed)?,
-                _ => 0,
-            };
-            Ok(Some(ClaimedPacket {
-                position: claimed.position,
-                packet,
-                len,
-            }))
+            let other = receiver.decode_other(claimed.header, &operands)?;
+            Ok(other.map(|(packet, len)| (Decoded::Other(packet), Claim { position, len })))
         })
     }
 
-    pub(crate) fn copy_packet(&self, claimed: &ClaimedPacket, at: usize, to: &mut [u8]) -> usize {
-        let at = at.min(claimed.len);
-        let len = to.len().min(claimed.len - at);
+    /// A packet that is no chunk, and the bytes in its buffer; `None` for a tombstone.
+    // Kept out of the way of chunks.
+    #[inline(never)]
+    fn decode_other(
+        &self,
+        header: u64,
+        operands: &[u64; 7],
+    ) -> Result<Option<(Packet, usize)>, TryRecvError> {
+        let malformed = TryRecvError::Malformed;
+        let opcode = Opcode::from_word(header).map_err(malformed)?;
+        if opcode == Opcode::StandardInline && !self.side.carries_inline() {
+            return Err(malformed(PacketError::UnknownOpcode(opcode.as_byte())));
+        }
+        let packet = Packet::decode_parts(opcode, operands).map_err(malformed)?;
+        let len = match &packet {
+            Packet::StandardTombstone(_) => return Ok(None),
+            Packet::StandardCopy(copy) => {
+                let size = self.max_message_size();
+                copy.check_bounds(size).map_err(malformed)?
+            }
+            _ => 0,
+        };
+        Ok(Some((packet, len)))
+    }
+
+    #[inline]
+    pub(crate) fn copy_packet(&self, claim: &Claim, at: usize, to: &mut [u8]) -> usize {
+        let at = at.min(claim.len);
+        let len = to.len().min(claim.len - at);
         to.get_mut(..len).map_or(0, |to| {
-            self.side.buffers().at(claimed.position).copy_out(at, to)
+            self.side.buffers().at(claim.position).copy_out(at, to)
         })
     }
 
-    pub(crate) fn release_packet(&mut self, claimed: &ClaimedPacket) {
-        self.side.release(claimed.position);
-        self.side.count(Event::Message(claimed.len));
+    #[inline]
+    pub(crate) fn release_packet(&mut self, claim: &Claim) {
+        self.side.release(claim.position);
+        self.side.count(Event::Message(claim.len));
     }
 
     /// Makes a claimed packet the one at hand: should its borrower leak it, the next claim gives it
     /// back.
-    pub(crate) const fn hold_packet(&mut self, claimed: &ClaimedPacket) {
+    #[inline]
+    pub(crate) const fn hold_packet(&mut self, claim: &Claim) {
         self.current = Some(Current {
-            position: claimed.position,
+            position: claim.position,
             bytes: Bytes::Buffer,
-            len: claimed.len,
+            len: claim.len,
             offset: 0,
             in_doubt: false,
         });
     }
 
     /// Gives the packet at hand back.
+    #[inline]
     pub(crate) fn finish_packet(&mut self) {
         self.finish();
     }
@@ -181,31 +236,32 @@ impl<C: Consumer> Receiver<C> {
 /// that to the next call.
 pub struct PacketGrant<'a, C: Consumer> {
     receiver: &'a mut Receiver<C>,
-    claimed: ClaimedPacket,
+    packet: Packet,
+    claim: Claim,
 }
 
 impl<C: Consumer> PacketGrant<'_, C> {
     /// The packet, a checked copy.
     #[must_use]
     pub const fn packet(&self) -> &Packet {
-        &self.claimed.packet
+        &self.packet
     }
 
     /// Bytes in its buffer.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.claimed.len
+        self.claim.len
     }
 
     /// Whether there are none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.claimed.len == 0
+        self.claim.len == 0
     }
 
     /// Copies the bytes from `at` on into `to`, as many as fit; says how many.
     pub fn copy_to(&self, at: usize, to: &mut [u8]) -> usize {
-        self.receiver.copy_packet(&self.claimed, at, to)
+        self.receiver.copy_packet(&self.claim, at, to)
     }
 }
 

@@ -189,6 +189,15 @@ impl ConnectionCopy {
     /// or [`PacketError::Aux`], in this order: the first rule above that is broken.
     #[inline]
     pub fn new(chunk: Chunk) -> Result<Self, PacketError> {
+        // Most messages have one chunk, which takes few looks.
+        if is_whole(&chunk) {
+            return Ok(Self(chunk));
+        }
+        Self::checked(chunk)
+    }
+
+    /// As [`Self::new`], for any chunk.
+    fn checked(chunk: Chunk) -> Result<Self, PacketError> {
         check_flags(chunk.flags)?;
         check_range(&chunk)?;
         let takes_aux = chunk.flags.contains(CopyFlags::BEGIN)
@@ -201,6 +210,33 @@ impl ConnectionCopy {
             });
         }
         Ok(Self(chunk))
+    }
+
+    /// The packet of a request or response that is one chunk of `len` bytes; `error` where it is a
+    /// response that reports a failure.
+    #[inline]
+    pub(crate) fn whole(
+        (connection_id, message_id): (u64, u64),
+        is_response: bool,
+        error: bool,
+        aux: u64,
+        len: usize,
+    ) -> Self {
+        let kind = match (is_response, error) {
+            (false, _) => CopyFlags::REQUEST,
+            (true, false) => CopyFlags::RESPONSE,
+            (true, true) => CopyFlags::RESPONSE | CopyFlags::ERROR,
+        };
+        // Holds the invariants: one kind, begins at 0 and ends where the message does.
+        Self(Chunk {
+            connection_id,
+            message_id,
+            total_size: len as u64,
+            chunk_offset: 0,
+            chunk_size: len as u64,
+            flags: CopyFlags::BEGIN | CopyFlags::END | kind,
+            aux,
+        })
     }
 
     /// The packet that gives up the message of this id and kind.
@@ -255,6 +291,21 @@ impl ConnectionCopy {
     pub fn check_bounds(&self, buffer_size: usize) -> Result<usize, PacketError> {
         check_size(self.0.chunk_size, 0, buffer_size)
     }
+}
+
+/// Whether this is all of a request or response, and keeps every rule: enough of the rules to say so,
+/// for messages of a known size.
+#[inline]
+fn is_whole(chunk: &Chunk) -> bool {
+    const ALL: u64 = CopyFlags::BEGIN.bits() | CopyFlags::END.bits();
+    const REQUEST: u64 = ALL | CopyFlags::REQUEST.bits();
+    const RESPONSE: u64 = ALL | CopyFlags::RESPONSE.bits();
+    const FAILURE: u64 = RESPONSE | CopyFlags::ERROR.bits();
+    let bits = chunk.flags.bits();
+    (bits == REQUEST || bits == RESPONSE || bits == FAILURE)
+        && chunk.chunk_offset == 0
+        && chunk.total_size == chunk.chunk_size
+        && chunk.total_size != UNKNOWN_SIZE
 }
 
 /// Flags that may stand together.

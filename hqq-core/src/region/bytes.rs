@@ -32,7 +32,6 @@ unsafe fn word<'a>(base: NonNull<u8>, index: usize) -> &'a DataWord {
 }
 
 /// Asks for the cache line at `at` ahead of its use, on targets where that can be said.
-#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 #[inline]
 pub(super) fn prefetch(at: NonNull<u8>) {
     #[cfg(target_arch = "x86_64")]

@@ -324,6 +324,13 @@ impl Buffer<'_> {
         len
     }
 
+    /// Asks for the buffer's first line ahead of its use.
+    #[inline]
+    pub(crate) fn prefetch(self) {
+        #[cfg(not(loom))]
+        bytes::prefetch(self.as_ptr());
+    }
+
     /// Where the buffer starts, for trusted slices.
     #[cfg(not(loom))]
     #[inline]

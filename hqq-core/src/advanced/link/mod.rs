@@ -15,7 +15,7 @@ use super::inbound::Arrival;
 use super::session::{Session, SessionOptions, Step};
 use super::{MessageKey, NegotiateError, Notice, Transfer};
 use crate::layout::Format;
-use crate::link::{ClaimedPacket, Receiver, Sender, TryRecvError};
+use crate::link::{Claim, Decoded, Receiver, Sender, TryRecvError};
 use crate::member::Role;
 use crate::packet::Reason;
 use crate::ring::{Consumer, Producer};
@@ -157,8 +157,8 @@ impl<
             return Ok(Some(Event::Notice(notice)));
         }
         for _ in 0..STEPS {
-            let claimed = match self.receiver.claim_packet() {
-                Ok(claimed) => claimed,
+            let (packet, claimed) = match self.receiver.claim_packet() {
+                Ok(found) => found,
                 Err(TryRecvError::Malformed(error)) => return Ok(Some(Event::Malformed(error))),
                 Err(TryRecvError::Disconnected) => return Err(PollError::Disconnected),
                 Err(TryRecvError::PeerDead) => return Err(PollError::PeerDead),
@@ -166,8 +166,11 @@ impl<
                 // Only now: what the peer had sent before it left was received first.
                 Err(_) => return self.flush().map(|()| None),
             };
-            let len = claimed.len();
-            match self.session.accept(&claimed.packet, len, now) {
+            let step = match &packet {
+                Decoded::Chunk(copy) => self.session.accept_copy(copy, claimed.len(), now),
+                Decoded::Other(other) => self.session.accept_other(other),
+            };
+            match step {
                 Step::Nothing => self.receiver.release_packet(&claimed),
                 Step::Notice(notice) => {
                     self.receiver.release_packet(&claimed);
@@ -210,7 +213,7 @@ impl<
         Ok(None)
     }
 
-    fn lend(&mut self, packet: &ClaimedPacket) -> Body<'_, C> {
+    fn lend(&mut self, packet: &Claim) -> Body<'_, C> {
         self.receiver.hold_packet(packet);
         Body(Bytes::Slot {
             receiver: &mut self.receiver,
@@ -219,7 +222,7 @@ impl<
     }
 
     /// Adds a chunk to the message in `slot`; `false` where that is full.
-    fn assemble(&mut self, slot: usize, offset: u64, claimed: &ClaimedPacket) -> bool {
+    fn assemble(&mut self, slot: usize, offset: u64, claimed: &Claim) -> bool {
         let Some(assembly) = self.assemblies.get_mut(slot) else {
             return false;
         };
@@ -235,7 +238,16 @@ impl<
     }
 
     /// Sends what the session has to tell, as far as there is room.
+    #[inline]
     fn flush(&mut self) -> Result<(), PollError> {
+        if self.session.has_control() {
+            return self.send_control();
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn send_control(&mut self) -> Result<(), PollError> {
         while let Some((control, packet)) = self.session.control() {
             match self.sender.try_send_packet(&packet) {
                 Ok(()) => self.session.control_sent(control),

@@ -1,11 +1,12 @@
 //! Messages that leave through a link.
 
 use super::AdvancedLink;
-use super::error::{AdvanceError, Progress, refused, unsent};
+use super::error::{AdvanceError, PollError, Progress, refused, unsent};
 use crate::advanced::inbound::MessageKey;
 use crate::advanced::session::Session;
 use crate::advanced::transfer::{BeginError, Transfer};
 use crate::link::{GrantError, WriteGrant};
+use crate::packet::{ConnectionCopy, MessageKind};
 use crate::region::Buffer;
 use crate::ring::{Consumer, Producer};
 
@@ -52,6 +53,62 @@ impl<
     ) -> Result<Transfer, BeginError> {
         let total = Some(total);
         self.session.begin_response(request, status, error, total)
+    }
+
+    /// Sends all of a request on the link itself, where it fits into a buffer and nothing is in its
+    /// way, and begins the call; `None` where it has to take the long way, by
+    /// [`AdvancedLink::begin_request`], which tells why.
+    ///
+    /// # Errors
+    /// [`PollError`].
+    #[inline]
+    pub fn try_request(
+        &mut self,
+        method: u64,
+        body: &[u8],
+    ) -> Result<Option<MessageKey>, PollError> {
+        self.flush()?;
+        let Some(packet) = self.session.request_at_once(method, body.len()) else {
+            return Ok(None);
+        };
+        let key = MessageKey {
+            connection: 0,
+            id: packet.chunk().message_id,
+            kind: MessageKind::Request,
+        };
+        Ok(self.send_at_once(&packet, body)?.then_some(key))
+    }
+
+    /// Sends all of the response to a request, as [`AdvancedLink::try_request`] does a request; `false`
+    /// where it has to take the long way, by [`AdvancedLink::begin_response`].
+    ///
+    /// # Errors
+    /// [`PollError`].
+    #[inline]
+    pub fn try_respond(
+        &mut self,
+        request: &MessageKey,
+        status: u64,
+        error: bool,
+        body: &[u8],
+    ) -> Result<bool, PollError> {
+        self.flush()?;
+        let len = body.len();
+        match self.session.response_at_once(request, status, error, len) {
+            Some(packet) => self.send_at_once(&packet, body),
+            None => Ok(false),
+        }
+    }
+
+    #[inline]
+    fn send_at_once(&mut self, packet: &ConnectionCopy, body: &[u8]) -> Result<bool, PollError> {
+        match self.sender.try_send_whole(packet, body) {
+            Ok(()) => {
+                self.session.sent_at_once(packet);
+                Ok(true)
+            }
+            Err(error) => unsent(error).map(|()| false),
+        }
     }
 
     /// Begins a message whose size is not known yet, which both sides must have agreed to.

@@ -8,6 +8,7 @@
 //! 2. [`Session::next_notice`], until there is none;
 //! 3. [`Session::accept`] with the next packet.
 
+mod at_once;
 mod notice;
 mod options;
 mod receive;
@@ -191,6 +192,13 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     #[must_use]
     pub fn stream(&self, connection: u64) -> Option<StreamState> {
         self.streams.state(connection)
+    }
+
+    /// Whether [`Session::control`] would give a packet.
+    #[inline]
+    #[must_use]
+    pub fn has_control(&self) -> bool {
+        self.negotiation.reply.is_some() || !self.outbox.is_empty() || self.streams.has_telling()
     }
 
     /// The packet to send next, if there is one; say so once it is sent.

@@ -16,7 +16,21 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     Session<ASSEMBLIES, PENDING, CONNECTIONS>
 {
     /// What happened without a packet, or beside one: time passed, calls failed with their stream.
+    #[inline]
     pub fn next_notice(&mut self, now: u64) -> Option<Notice> {
+        let may_be_one = self.inbound.len() > 0
+            || self.calls.has_failed()
+            || self.displaced.is_some()
+            || self.negotiation.state == NegotiationState::Asked;
+        if may_be_one {
+            self.look_for_notice(now)
+        } else {
+            None
+        }
+    }
+
+    #[inline(never)]
+    fn look_for_notice(&mut self, now: u64) -> Option<Notice> {
         let displaced = self.displaced.take();
         if let Some(key) = displaced
             && let Some(notice) = self.discarded(key, DiscardReason::NoRoom)
@@ -47,9 +61,28 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     }
 
     /// Takes in a packet that has `len` bytes in its buffer.
+    #[inline]
     pub fn accept(&mut self, packet: &Packet, len: usize, now: u64) -> Step {
         match packet {
-            Packet::ConnectionCopy(copy) => self.accept_chunk(copy, len, now),
+            Packet::ConnectionCopy(copy) => self.accept_copy(copy, len, now),
+            other => self.accept_other(other),
+        }
+    }
+
+    /// As [`Session::accept`], for a chunk of a message.
+    #[inline]
+    pub fn accept_copy(&mut self, packet: &ConnectionCopy, len: usize, now: u64) -> Step {
+        match self.accept_at_once(packet, len) {
+            Some(arrival) => Step::Chunk(arrival),
+            None => self.accept_chunk(packet, len, now),
+        }
+    }
+
+    // Kept out of the way of chunks.
+    #[inline(never)]
+    pub(in super::super) fn accept_other(&mut self, packet: &Packet) -> Step {
+        match packet {
+            Packet::ConnectionCopy(_) => Step::Nothing,
             Packet::ConnectionCreate(packet) => self.accept_offer(packet.connection_id),
             Packet::ConnectionAccept(packet) => {
                 if self.streams.accepted(packet.connection_id) {
@@ -136,6 +169,7 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         }
     }
 
+    #[inline(never)]
     fn accept_chunk(&mut self, packet: &ConnectionCopy, len: usize, now: u64) -> Step {
         let chunk = packet.chunk();
         let key = MessageKey {

@@ -98,7 +98,7 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
             return Err(BeginError::TooManyCalls { max: PENDING });
         }
         let transfer = self.begin_next(connection, MessageKind::Request, total, method)?;
-        let _ = self.calls.insert(connection, transfer.key().id);
+        let _ = self.calls.insert(connection, transfer.key().id, false);
         Ok(transfer)
     }
 
