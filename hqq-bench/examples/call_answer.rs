@@ -9,7 +9,7 @@ use hqq_core::ring::{Consumer, Producer};
 use hqq_core::{Format, Role, StaticRegion};
 use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions};
 
-const USAGE: &str = "usage: call_answer SIZE COUNT [polled|std]";
+const USAGE: &str = "usage: call_answer SIZE COUNT [polled|std|call]";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match arguments.next().as_deref().unwrap_or("std") {
         "polled" => polled(&body, count),
         "std" => std(&body, count),
+        "call" => call(&body, count),
         _ => Err(USAGE.into()),
     }
 }
@@ -41,6 +42,32 @@ fn std(body: &[u8], count: u32) -> Result<(), Box<dyn Error>> {
             far.respond(&request, request.body())?;
             black_box(call.wait()?);
         }
+        Ok(())
+    })
+}
+
+/// As programs do it, in two threads: what is counted depends on how long they wait for each other.
+fn call(body: &[u8], count: u32) -> Result<(), Box<dyn Error>> {
+    let (near, far) = LinkOptions::new().count(64).size(256).pair()?;
+    let options = AdvancedOptions::new();
+    let (near, far) = (
+        AdvancedLink::new(near, options),
+        AdvancedLink::new(far, options),
+    );
+    std::thread::scope(|scope| {
+        let answering = scope.spawn(|| -> std::io::Result<()> {
+            far.wait_for_negotiation(None)?;
+            for _ in 0..count {
+                let request = far.receive_request(None)?;
+                far.respond(&request, request.body())?;
+            }
+            Ok(())
+        });
+        near.negotiate(None)?;
+        for _ in 0..count {
+            black_box(near.call(7, black_box(body))?);
+        }
+        answering.join().map_err(|_| "the other end panicked")??;
         Ok(())
     })
 }

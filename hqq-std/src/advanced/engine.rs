@@ -1,9 +1,12 @@
 //! What all threads of a link share, under its lock: the protocol's state, both halves, and what
 //! arrived. Nothing here waits.
 
+mod express;
+mod served;
+
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashMapExt};
@@ -17,9 +20,12 @@ use hqq_core::{Format, Role, TryRecvError, TrySendError};
 use super::arriving::{Arriving, Share};
 use super::error::{BodyFailure, LinkFailure, TransferError};
 use super::options::AdvancedOptions;
-use super::stats::Recorder;
+use super::stats::{Began, Recorder};
 use super::waiters::{Interest, Waiters};
 use crate::link::{Receiver, Sender};
+pub(super) use express::Look;
+use express::{Taken, Want};
+use served::Served;
 
 /// Messages that can arrive in parts at a time, at most; see `AdvancedOptions::max_assemblies`.
 pub(super) const ASSEMBLIES: usize = 256;
@@ -29,8 +35,6 @@ pub(super) const PENDING: usize = 4096;
 pub(super) const CONNECTIONS: usize = 256;
 /// Packets that are taken in before others get at the lock.
 const BATCH: usize = 32;
-/// Requests that were handed out are looked through for dropped ones whenever there are more.
-const SERVED: usize = 1024;
 /// Polls after which the clock is read again; between two of them lies a millisecond at most.
 const CLOCK: u32 = 64;
 /// How long nothing may come before it is looked whether the peer lives.
@@ -45,13 +49,26 @@ const REFUSALS: usize = 256;
 #[derive(Debug)]
 pub(super) struct PendingCall {
     pub(super) connection: u64,
-    began: Instant,
+    began: Option<Began>,
     /// Its answer is read as it comes.
     pub(super) streamed: bool,
     pub(super) answer: Option<Arriving>,
     pub(super) failed: Option<CallFailure>,
     /// Why the request could not be sent to its end.
     pub(super) unsent: Option<TransferError>,
+}
+
+impl PendingCall {
+    const fn new(connection: u64, began: Option<Began>, streamed: bool) -> Self {
+        Self {
+            connection,
+            began,
+            streamed,
+            answer: None,
+            failed: None,
+            unsent: None,
+        }
+    }
 }
 
 /// What came of a message that is to be sent.
@@ -95,7 +112,7 @@ pub(super) struct Engine {
     /// Streams that were dialled: `None` while the peer has not answered.
     pub(super) dials: HashMap<u64, Option<Result<(), ErrorCode>>>,
     pub(super) offered: VecDeque<u64>,
-    served: HashMap<MessageKey, Weak<AtomicBool>>,
+    served: Served,
     refusals: VecDeque<Transfer>,
     /// Bytes that stop a stream, where there are any.
     streams: HashMap<u64, usize>,
@@ -132,7 +149,7 @@ impl Engine {
             calls: HashMap::new(),
             dials: HashMap::new(),
             offered: VecDeque::new(),
-            served: HashMap::new(),
+            served: Served::new(),
             refusals: VecDeque::new(),
             streams: HashMap::new(),
             held: Share::default(),
@@ -157,6 +174,9 @@ impl Engine {
     }
 
     /// Begins anew with the peer that comes next: everything of the last one is over.
+    // A session passes through the stack here: inlined, each caller would have that frame.
+    #[cold]
+    #[inline(never)]
     pub(super) fn renew(&mut self) {
         let layout = (self.sender.capacity(), self.sender.max_message_size());
         let options = self.options.session();
@@ -175,18 +195,8 @@ impl Engine {
         self.refusals.clear();
         self.streams.clear();
         (self.held, self.requests, self.stalled_since) = (Share::default(), 0, None);
-        self.cancel_served();
+        self.served.cancel_all();
         self.failure = None;
-    }
-
-    /// Nobody waits for answers any more: whoever executes requests learns so.
-    fn cancel_served(&mut self) {
-        for (_, weak) in self.served.drain() {
-            if let Some(cancelled) = weak.upgrade() {
-                // Relaxed: a hint to whoever executes the request.
-                cancelled.store(true, Ordering::Relaxed);
-            }
-        }
     }
 
     /// As [`Engine::renew`], after the last peer has left: until the next one comes nothing fails.
@@ -213,7 +223,7 @@ impl Engine {
 
     /// Whether something besides messages waits for room in the ring.
     pub(super) fn has_control(&self) -> bool {
-        self.failure.is_none() && (self.session.control().is_some() || !self.refusals.is_empty())
+        self.failure.is_none() && (self.session.has_control() || !self.refusals.is_empty())
     }
 
     /// Packets that the peer has not taken out of the ring.
@@ -257,7 +267,7 @@ impl Engine {
             return;
         }
         self.failure = Some(failure);
-        self.cancel_served();
+        self.served.cancel_all();
         for arriving in self
             .arriving
             .values_mut()
@@ -303,9 +313,9 @@ impl Engine {
             if awaits_peer || self.failure.is_some() || self.is_stalled() {
                 break;
             }
-            match self.take_packet(now) {
-                Ok(true) => progress = true,
-                Ok(false) => break,
+            match self.take_packet(now, Want::Nothing) {
+                Ok(Taken::Nothing) => break,
+                Ok(_) => progress = true,
                 Err(failure) => {
                     self.fail(failure);
                     return true;
@@ -326,20 +336,26 @@ impl Engine {
         progress
     }
 
-    /// Takes one packet in; `false` where none is there.
-    fn take_packet(&mut self, now: u64) -> Result<bool, LinkFailure> {
+    /// Takes one packet in. What `want` names is given to the caller at once, and nobody else hears of
+    /// it.
+    fn take_packet(&mut self, now: u64, want: Want) -> Result<Taken, LinkFailure> {
         let grant = match self.receiver.core().try_next_packet() {
             Ok(grant) => grant,
             // The packet is gone, and nothing else with it.
-            Err(TryRecvError::Malformed(_) | TryRecvError::Peer(_)) => return Ok(true),
+            Err(TryRecvError::Malformed(_) | TryRecvError::Peer(_)) => return Ok(Taken::Other),
             Err(TryRecvError::Disconnected) => return Err(LinkFailure::Disconnected),
             Err(TryRecvError::PeerDead) => return Err(LinkFailure::PeerDead),
             Err(TryRecvError::Corrupt(found)) => {
                 return Err(LinkFailure::Corrupt(PollError::Corrupt(found)));
             }
-            Err(_) => return Ok(false),
+            Err(_) => return Ok(Taken::Nothing),
         };
         let len = grant.len();
+        let wanted = want.is(grant.packet());
+        if !wanted {
+            // From now on anything may come of a call.
+            want.keep(&mut self.calls);
+        }
         if let Packet::Negotiate(offer) = *grant.packet()
             && self.options.successors
             && self.session.agreement().is_some()
@@ -347,9 +363,19 @@ impl Engine {
             drop(grant);
             self.renew();
             self.session.accept(&offer.into(), 0, now);
-            return Ok(true);
+            return Ok(Taken::Other);
         }
-        match self.session.accept(grant.packet(), len, now) {
+        let step = self.session.accept(grant.packet(), len, now);
+        if wanted {
+            if let Step::Chunk(arrival) = step {
+                self.recorder.bytes_received += len as u64;
+                let mut body = zeroed(len);
+                grant.copy_to(0, &mut body);
+                return Ok(Taken::Wanted(arrival, body));
+            }
+            want.keep(&mut self.calls);
+        }
+        match step {
             Step::Nothing => {}
             Step::Notice(notice) => {
                 drop(grant);
@@ -382,7 +408,7 @@ impl Engine {
                 }
             }
         }
-        Ok(true)
+        Ok(Taken::Other)
     }
 
     /// A chunk was stored.
@@ -440,7 +466,7 @@ impl Engine {
             return;
         };
         if answer.complete {
-            self.recorder.answered(call.began.elapsed());
+            self.recorder.answered(call.began);
         } else if !answer.taken && answer.buffered() > max {
             let len = answer.buffered() as u64;
             let reason = DiscardReason::TooLong {
@@ -537,6 +563,10 @@ impl Engine {
     /// Whether nothing more may be taken out of the ring: too much waits to be received, and the
     /// peer cannot be told to stop a single stream.
     fn is_stalled(&mut self) -> bool {
+        if self.held.stream == 0 && self.order.is_empty() {
+            self.stalled_since = None;
+            return false;
+        }
         let credits = self
             .session
             .agreement()
@@ -631,10 +661,7 @@ impl Engine {
     fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::Aborted(key) => {
-                if let Some(cancelled) = self.served.remove(&key).and_then(|weak| weak.upgrade()) {
-                    // Relaxed: a hint to whoever executes the request.
-                    cancelled.store(true, Ordering::Relaxed);
-                }
+                self.served.cancel(&key);
                 self.end_body(&key, BodyFailure::Aborted);
                 if self.arriving.get(&key).is_some_and(Arriving::is_over) {
                     self.forget(&key);
@@ -687,10 +714,10 @@ impl Engine {
 
     /// Sends what is to be sent besides messages; says whether anything was.
     fn flush(&mut self) -> bool {
-        let mut progress = false;
-        if self.is_between_peers {
-            return progress;
+        if !self.session.has_control() && self.refusals.is_empty() || self.is_between_peers {
+            return false;
         }
+        let mut progress = false;
         while let Some((control, packet)) = self.session.control() {
             match self.sender.core().try_send_packet(&packet) {
                 Ok(()) => self.session.control_sent(control),
@@ -758,18 +785,9 @@ impl Engine {
 
     /// Notes that a call was begun.
     pub(super) fn call_begun(&mut self, key: &MessageKey, streamed: bool) {
-        self.recorder.requests_sent += 1;
-        self.calls.insert(
-            key.id,
-            PendingCall {
-                connection: key.connection,
-                began: Instant::now(),
-                streamed,
-                answer: None,
-                failed: None,
-                unsent: None,
-            },
-        );
+        let began = self.recorder.begun();
+        let call = PendingCall::new(key.connection, began, streamed);
+        self.calls.insert(key.id, call);
     }
 
     /// The request of a call could not be sent to its end.
@@ -804,17 +822,12 @@ impl Engine {
 
     /// Notes that a request was handed out; what this gives says whether its caller has given up.
     pub(super) fn serve(&mut self, key: MessageKey) -> Arc<AtomicBool> {
-        if self.served.len() >= SERVED {
-            self.served.retain(|_, weak| weak.strong_count() > 0);
-        }
-        let cancelled = Arc::new(AtomicBool::new(false));
-        self.served.insert(key, Arc::downgrade(&cancelled));
-        cancelled
+        self.served.begin(key)
     }
 
     /// Notes that a request was answered.
     pub(super) fn served(&mut self, key: &MessageKey) {
-        self.served.remove(key);
+        self.served.end(key);
     }
 
     /// Nobody reads a message as it comes any more: the rest is dropped.
@@ -832,6 +845,18 @@ impl Engine {
         self.recount(key);
         self.flush();
     }
+}
+
+/// So many zeros.
+#[inline]
+#[allow(
+    clippy::slow_vector_initialization,
+    reason = "for a short one `calloc` takes several times as long"
+)]
+fn zeroed(len: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(len);
+    bytes.resize(len, 0);
+    bytes
 }
 
 fn begun(arrival: &Arrival, taken: bool) -> Arriving {

@@ -24,6 +24,9 @@ use crate::link::StandardLink;
 use crate::options::LinkOptions;
 use crate::wait::{Backoff, poll};
 
+/// The longest request that is sent under one lock with the first looks for its answer.
+const AT_ONCE: usize = 4096;
+
 /// One end of the Advanced protocol, for any number of threads; clones are the same end. Dropping the
 /// last closes it.
 ///
@@ -418,6 +421,13 @@ impl AdvancedLink {
     /// # Errors
     /// [`ReceiveError`].
     pub fn receive_request(&self, deadline: Option<Instant>) -> Result<Request, ReceiveError> {
+        let mut engine = self.shared().lock();
+        if engine.is_quiet()
+            && let Some(request) = self.shared().look(&mut engine, Engine::look_for_request)
+        {
+            return Ok(request);
+        }
+        drop(engine);
         let message = self.shared().wait(deadline, |engine| {
             take_message(engine, |key| key.kind == MessageKind::Request)
         });
@@ -501,8 +511,28 @@ impl AdvancedLink {
         body: &[u8],
         deadline: Option<Instant>,
     ) -> Result<Vec<u8>, CallError> {
-        self.start_call_on(connection, method, body, deadline)?
-            .wait_until(deadline)
+        if connection != 0 || body.len() > AT_ONCE {
+            return self
+                .start_call_on(connection, method, body, deadline)?
+                .wait_until(deadline);
+        }
+        let mut engine = self.shared().lock();
+        check_len(&engine, body)?;
+        let Some((id, began)) = engine.request_at_once(method, body) else {
+            drop(engine);
+            return self
+                .start_call_on(0, method, body, deadline)?
+                .wait_until(deadline);
+        };
+        if engine.is_quiet() {
+            let look = |engine: &mut Engine| engine.look_for_answer(id, began);
+            if let Some(answer) = self.shared().look(&mut engine, look) {
+                return answer;
+            }
+        }
+        engine.keep_call(id, began);
+        drop(engine);
+        Call::new(self.clone(), id).wait_until(deadline)
     }
 
     /// Sends a request; its answer is waited for later, or by a future.
@@ -604,6 +634,9 @@ impl AdvancedLink {
         let len = check_len(&engine, body)?;
         // Under the lock: a request of an earlier peer's is cancelled, and stays so.
         if request.is_cancelled() {
+            return Ok(());
+        }
+        if engine.respond_at_once(request, status, error, body) {
             return Ok(());
         }
         let key = &request.key;

@@ -1,10 +1,10 @@
 //! Answering requests on a pool of threads.
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use foldhash::{HashMap, HashMapExt};
 use hqq_core::advanced::BeginError;
 use hqq_core::packet::ErrorCode;
 
@@ -115,14 +115,15 @@ impl<'a> Server<'a> {
 
     fn work(&self, link: &AdvancedLink, stop: &AtomicBool) -> Option<LinkFailure> {
         // Relaxed: nothing hangs on when exactly it is seen.
+        let mut slice = Instant::now().checked_add(SLICE);
         while !stop.load(Ordering::Relaxed) {
-            match link.receive_request(Instant::now().checked_add(SLICE)) {
+            match link.receive_request(slice) {
                 Ok(request) => {
                     if let Err(TransferError::Link(failure)) = self.answer(link, &request) {
                         return Some(failure);
                     }
                 }
-                Err(ReceiveError::TimedOut) => {}
+                Err(ReceiveError::TimedOut) => slice = Instant::now().checked_add(SLICE),
                 Err(ReceiveError::Link(failure)) => return Some(failure),
             }
         }

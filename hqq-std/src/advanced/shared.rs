@@ -7,13 +7,14 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use super::engine::Engine;
+use super::engine::{Engine, Look};
 use super::error::LinkFailure;
 use super::waiters::{Interest, this_thread};
 use crate::wait::Backoff;
@@ -22,11 +23,49 @@ use crate::wait::Backoff;
 pub(super) struct Shared {
     engine: Mutex<Engine>,
     background: Condvar,
+    /// How many found the lock taken and want it.
+    wanting: AtomicU32,
 }
 
+/// Looks for what comes soon, some microseconds, before waiting in the way of [`Shared::wait`].
+const LOOKS: u32 = 100;
+
 impl Shared {
+    #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, Engine> {
-        self.engine.lock()
+        self.engine.try_lock().unwrap_or_else(|| self.lock_taken())
+    }
+
+    #[cold]
+    fn lock_taken(&self) -> MutexGuard<'_, Engine> {
+        // Relaxed: a hint to who looks under the lock. The lock itself orders all else.
+        self.wanting.fetch_add(1, Ordering::Relaxed);
+        let engine = self.engine.lock();
+        self.wanting.fetch_sub(1, Ordering::Relaxed);
+        engine
+    }
+
+    /// Repeats `look` under the lock, without letting go of it, for as long as nobody else wants it and
+    /// what is looked for may come soon.
+    #[inline]
+    pub(super) fn look<T>(
+        &self,
+        engine: &mut Engine,
+        mut look: impl FnMut(&mut Engine) -> Look<T>,
+    ) -> Option<T> {
+        for _ in 0..LOOKS {
+            match look(engine) {
+                Look::Found(found) => return Some(found),
+                Look::Over => return None,
+                Look::NotYet => {}
+            }
+            // Relaxed: see `lock_taken`.
+            if self.wanting.load(Ordering::Relaxed) > 0 {
+                return None;
+            }
+            std::hint::spin_loop();
+        }
+        None
     }
 
     /// Repeats `check` until it gives a value, driving the ring or letting another thread do so;
@@ -178,6 +217,7 @@ impl Owner {
             shared: Arc::new(Shared {
                 engine: Mutex::new(engine),
                 background: Condvar::new(),
+                wanting: AtomicU32::new(0),
             }),
             background: Mutex::new(None),
         }

@@ -1,12 +1,16 @@
 //! What an Advanced link has done.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use hqq_core::advanced::SessionCounters;
 
 /// The longest time that is told apart, in nanoseconds: longer ones count as this.
 const LONGEST: u64 = 60_000_000_000;
+/// The calls from the first on that are timed one by one, as reading the clock costs a good part of one.
+const EACH: u64 = 64;
+/// Of later ones one in so many is timed, and counts for all of them.
+const SAMPLE: u64 = 16;
 
 /// What an Advanced link has done since it was made.
 #[derive(Clone, Debug)]
@@ -39,8 +43,16 @@ pub struct AdvancedStats {
     /// Streams that are open.
     pub streams: usize,
     /// Nanoseconds from the beginning of a call to the last part of its answer; `None` where there was
-    /// no memory for it.
+    /// no memory for it. After the first 64 calls one in 16 is timed and counts 16 times: so do those
+    /// that take longest, of which there may be 16 times fewer or more than it says.
     pub call_latency: Option<Histogram<u64>>,
+}
+
+/// When a call began, and how many it counts for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Began {
+    at: Instant,
+    weight: u64,
 }
 
 /// Counted as it happens.
@@ -72,11 +84,29 @@ impl Recorder {
         }
     }
 
-    pub(super) fn answered(&mut self, after: Duration) {
+    /// A request is sent; `None` where the call is not timed.
+    #[inline]
+    pub(super) fn begun(&mut self) -> Option<Began> {
+        let earlier = self.requests_sent;
+        self.requests_sent += 1;
+        let weight = match earlier {
+            0..EACH => 1,
+            _ if earlier.is_multiple_of(SAMPLE) => SAMPLE,
+            _ => return None,
+        };
+        let at = Instant::now();
+        Some(Began { at, weight })
+    }
+
+    /// All of the answer to a call came.
+    #[inline]
+    pub(super) fn answered(&mut self, began: Option<Began>) {
         self.responses_received += 1;
-        if let Some(histogram) = &mut self.call_latency {
-            let nanoseconds = u64::try_from(after.as_nanos()).unwrap_or(LONGEST);
-            histogram.saturating_record(nanoseconds.clamp(1, LONGEST));
+        if let Some(Began { at, weight }) = began
+            && let Some(histogram) = &mut self.call_latency
+        {
+            let nanoseconds = u64::try_from(at.elapsed().as_nanos()).unwrap_or(LONGEST);
+            histogram.saturating_record_n(nanoseconds.clamp(1, LONGEST), weight);
         }
     }
 

@@ -49,6 +49,11 @@ impl Waiters {
         self.waiters.retain(|waiter| waiter.token != token);
     }
 
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
+    }
+
     pub(super) fn has(&self, interest: Interest) -> bool {
         self.waiters
             .iter()

@@ -16,11 +16,9 @@ fn a_call_that_times_out_is_given_up_at_both_ends() {
     for format in FORMATS {
         let (near, far) = pair(format, 8, 64);
         let began = Instant::now();
-        let (error, request) = std::thread::scope(|scope| {
-            let receiving = scope.spawn(|| far.receive_request(limit()).unwrap());
-            let error = near.call_timeout(1, &[1; 200], SHORT).unwrap_err();
-            (error, receiving.join().unwrap())
-        });
+        let call = near.start_call(1, &[1; 200]).unwrap();
+        let request = far.receive_request(limit()).unwrap();
+        let error = call.wait_timeout(SHORT).unwrap_err();
         assert!(matches!(error, CallError::TimedOut), "{error}");
         assert!(began.elapsed() >= SHORT);
         assert_idle(&near);
