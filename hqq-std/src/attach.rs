@@ -66,7 +66,7 @@ pub(crate) struct Attachment {
     /// `None` in format 1, where nobody knows who lives.
     life: Option<Life>,
     generation: Generation,
-    _mapping: Mapping,
+    mapping: Mapping,
 }
 
 impl Attachment {
@@ -86,7 +86,7 @@ impl Attachment {
             leaving: Mutex::new(()),
             life,
             generation: Generation::current(),
-            _mapping: mapping,
+            mapping,
         })
     }
 
@@ -107,8 +107,22 @@ impl Attachment {
         Ok(crate::sys::reopen(self.locks.file())?.into())
     }
 
+    /// Whether the region's file was found to be shorter than it was; only where that is borne.
+    #[inline]
+    pub(crate) fn is_cut(&self) -> bool {
+        self.mapping.is_cut()
+    }
+
     /// Frees ATTACH: the endpoint is made.
     pub(crate) fn attached(&self) -> Result<(), OpenError> {
+        if self.is_cut() {
+            let found = self.locks.file().metadata();
+            return Err(OpenError::Truncated {
+                path: self.path.clone(),
+                found: found.map_or(0, |metadata| metadata.len()),
+                needed: self.mapping.len() as u64,
+            });
+        }
         self.locks
             .unlock(ATTACH)
             .map_err(|error| OpenError::of_io(self.path.clone(), "unlock", error))

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use hqq_core::{AttachError, Format, FormatError, Identity, Region, initialise};
 
 use crate::error::OpenError;
-use crate::mapping::Mapping;
+use crate::mapping::{MapOptions, Mapping};
 use crate::prepare::{Request, unusable};
 
 /// How long an empty file, or one of zeros, has not been changed before it is nobody's.
@@ -95,6 +95,15 @@ impl Candidate<'_> {
         }
     }
 
+    /// The first bytes of the file, for a look at them.
+    fn map(&self, len: usize) -> Result<Mapping, OpenError> {
+        let options = MapOptions {
+            prefault: false,
+            ..self.request.map
+        };
+        Mapping::new(self.file, len, options).map_err(self.of_io("map"))
+    }
+
     /// Whether nobody can be making a region of this file just now.
     fn is_settled(&self) -> Result<bool, OpenError> {
         if self.request.created {
@@ -126,7 +135,7 @@ impl Candidate<'_> {
             return Err(self.refused(FormatError::Truncated { needed, found }));
         }
         // The file may be longer than any region: only what is known to be one gets mapped.
-        let start = Mapping::new(self.file, smallest, false).map_err(self.of_io("map"))?;
+        let start = self.map(smallest)?;
         // SAFETY: `start` lives until this function ends, and nothing made from the region leaves
         // it.
         let region = unsafe { start.region() }.map_err(unusable(self.path))?;
@@ -161,7 +170,7 @@ impl Candidate<'_> {
             return Err(self.refused(FormatError::Truncated { needed, found }));
         }
         // Whatever can fail comes before the claim, which nobody but this call could undo.
-        let whole = Mapping::new(self.file, layout.len(), false).map_err(self.of_io("map"))?;
+        let whole = self.map(layout.len())?;
         // SAFETY: `whole` lives until this function ends, and nothing made from the region leaves
         // it.
         let region: Region = unsafe { whole.region() }.map_err(unusable(self.path))?;

@@ -9,23 +9,59 @@ use std::ptr::NonNull;
 use hqq_core::{Region, RegionError};
 use memmap2::{MmapOptions, MmapRaw};
 
+use crate::sys::Guard;
+
+/// How a file is mapped.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct MapOptions {
+    /// Touches every page now.
+    pub(crate) prefault: bool,
+    /// Bears that the file is made shorter.
+    pub(crate) guard: bool,
+}
+
 /// A region's file in memory, shared with everybody who maps it.
-pub(crate) struct Mapping(MmapRaw);
+///
+/// # Invariants
+/// The guard goes before the mapping: fields are dropped in their order.
+pub(crate) struct Mapping {
+    guard: Option<Guard>,
+    memory: MmapRaw,
+}
 
 impl Mapping {
-    /// Maps the first `len` bytes of `file`, read-write; `prefault` touches every page now.
-    pub(crate) fn new(file: &File, len: usize, prefault: bool) -> io::Result<Self> {
-        let mut options = MmapOptions::new();
-        options.len(len);
-        if prefault {
-            options.populate();
+    /// Maps the first `len` bytes of `file`, read-write.
+    pub(crate) fn new(file: &File, len: usize, options: MapOptions) -> io::Result<Self> {
+        let mut map = MmapOptions::new();
+        map.len(len);
+        if options.prefault {
+            map.populate();
         }
-        options.map_raw(file).map(Self)
+        let memory = map.map_raw(file)?;
+        let guard = if options.guard {
+            // SAFETY: the mapping lives as long as `self`, whose guard is dropped first; its contents
+            // are shared with others and reached as such.
+            Some(unsafe { Guard::new(memory.as_ptr(), memory.len()) }?)
+        } else {
+            None
+        };
+        Ok(Self { guard, memory })
+    }
+
+    /// Bytes in it.
+    pub(crate) fn len(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Whether the file was found to be shorter than it was; only with a guard.
+    #[inline]
+    pub(crate) fn is_cut(&self) -> bool {
+        self.guard.as_ref().is_some_and(Guard::is_cut)
     }
 
     /// Asks for huge pages.
     pub(crate) fn advise_huge_pages(&self) -> io::Result<()> {
-        crate::sys::advise_huge_pages(self.0.as_mut_ptr(), self.0.len())
+        crate::sys::advise_huge_pages(self.memory.as_mut_ptr(), self.memory.len())
     }
 
     /// The region in this memory.
@@ -33,9 +69,9 @@ impl Mapping {
     /// # Safety
     /// The mapping outlives the region, its clones and all that is made from them.
     pub(crate) unsafe fn region(&self) -> Result<Region, RegionError> {
-        let base = NonNull::new(self.0.as_mut_ptr()).unwrap_or(NonNull::dangling());
+        let base = NonNull::new(self.memory.as_mut_ptr()).unwrap_or(NonNull::dangling());
         // SAFETY: a shared mapping of this length, page-aligned, valid by the caller's promise;
         // this program reaches it only through regions.
-        unsafe { Region::from_raw(base, self.0.len()) }
+        unsafe { Region::from_raw(base, self.memory.len()) }
     }
 }

@@ -11,7 +11,7 @@ use hqq_core::{AttachError, Format, FormatError, Identity, InitOptions, Layout, 
 use crate::attach::lock;
 use crate::error::OpenError;
 use crate::identify::{identify, is_under_way};
-use crate::mapping::Mapping;
+use crate::mapping::{MapOptions, Mapping};
 use crate::sys::ByteLocks;
 use crate::wait::{Backoff, poll};
 
@@ -31,7 +31,7 @@ pub(crate) struct Request {
     pub(crate) created: bool,
     /// How to initialise a region that is not ready, where that is allowed.
     pub(crate) initialise: Option<(Layout, InitOptions)>,
-    pub(crate) prefault: bool,
+    pub(crate) map: MapOptions,
     pub(crate) huge_pages: bool,
     pub(crate) patience: Duration,
 }
@@ -91,7 +91,7 @@ pub(crate) fn prepare(file: File, path: PathBuf, request: &Request) -> Result<Re
         let path = path.clone();
         move |error| OpenError::of_io(path, action, error)
     };
-    let mapping = Mapping::new(locks.file(), len, request.prefault).map_err(of_io("map"))?;
+    let mapping = Mapping::new(locks.file(), len, request.map).map_err(of_io("map"))?;
     if request.huge_pages {
         mapping
             .advise_huge_pages()

@@ -22,7 +22,7 @@ use super::error::{BodyFailure, LinkFailure, TransferError};
 use super::options::AdvancedOptions;
 use super::stats::{Began, Recorder};
 use super::waiters::{Interest, Waiters};
-use crate::link::{Receiver, Sender};
+use crate::link::{MISSING, Receiver, Sender};
 pub(super) use express::Look;
 use express::{Taken, Want};
 use served::Served;
@@ -339,6 +339,9 @@ impl Engine {
     /// Takes one packet in. What `want` names is given to the caller at once, and nobody else hears of
     /// it.
     fn take_packet(&mut self, now: u64, want: Want) -> Result<Taken, LinkFailure> {
+        if self.receiver.is_truncated() {
+            return Err(LinkFailure::Corrupt(PollError::Corrupt(MISSING)));
+        }
         let grant = match self.receiver.core().try_next_packet() {
             Ok(grant) => grant,
             // The packet is gone, and nothing else with it.

@@ -32,6 +32,9 @@ pub enum SendError {
     Corrupt(Corruption),
     /// This process was forked after the link was opened: the link is its parent's.
     Forked,
+    /// The region's file was made shorter; only with
+    /// [`LinkOptions::guard_truncation`](crate::LinkOptions::guard_truncation).
+    Truncated,
     /// The call is of a kind this one does not know.
     Other(hqq_core::SendError),
 }
@@ -54,6 +57,9 @@ pub enum RecvError {
     Corrupt(Corruption),
     /// This process was forked after the link was opened: the link is its parent's.
     Forked,
+    /// The region's file was made shorter; only with
+    /// [`LinkOptions::guard_truncation`](crate::LinkOptions::guard_truncation).
+    Truncated,
     /// The message is longer than the caller's buffer; it stays the next one.
     BufferTooSmall {
         /// Bytes the message has.
@@ -99,6 +105,8 @@ impl From<hqq_core::RecvError> for RecvError {
 const FORKED: &str =
     "this process was forked after the link was opened, which is its parent's: open one of its own";
 
+const TRUNCATED: &str = "the region's file was made shorter while it was in use: make it anew";
+
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -106,6 +114,7 @@ impl fmt::Display for SendError {
             Self::PeerStalled(obstacle) => hqq_core::SendError::PeerStalled(*obstacle).fmt(f),
             Self::PeerDead => hqq_core::SendError::PeerDead.fmt(f),
             Self::Forked => f.write_str(FORKED),
+            Self::Truncated => f.write_str(TRUNCATED),
             Self::TooLong { len, max } => write!(
                 f,
                 "the message has {len} bytes, a buffer {max}: send it in parts with `send_chunked`, or make the region with larger buffers"
@@ -126,6 +135,7 @@ impl fmt::Display for RecvError {
             Self::PeerDead => hqq_core::RecvError::PeerDead.fmt(f),
             Self::Corrupt(corruption) => hqq_core::RecvError::Corrupt(*corruption).fmt(f),
             Self::Forked => f.write_str(FORKED),
+            Self::Truncated => f.write_str(TRUNCATED),
             Self::Disconnected => hqq_core::RecvError::Disconnected.fmt(f),
             Self::BufferTooSmall { needed, capacity } => hqq_core::RecvError::BufferTooSmall {
                 needed: *needed,
@@ -147,7 +157,7 @@ impl From<SendError> for io::Error {
             SendError::TooLong { .. } | SendError::EmptyMessage => io::ErrorKind::InvalidInput,
             SendError::Disconnected | SendError::PeerDead => io::ErrorKind::BrokenPipe,
             SendError::Forked => io::ErrorKind::NotConnected,
-            SendError::Corrupt(_) => io::ErrorKind::InvalidData,
+            SendError::Corrupt(_) | SendError::Truncated => io::ErrorKind::InvalidData,
             SendError::Other(_) => io::ErrorKind::Other,
         };
         Self::new(kind, error)
@@ -162,7 +172,9 @@ impl From<RecvError> for io::Error {
             RecvError::PeerDead => io::ErrorKind::ConnectionReset,
             RecvError::Forked => io::ErrorKind::NotConnected,
             RecvError::BufferTooSmall { .. } => io::ErrorKind::InvalidInput,
-            RecvError::Peer(_) | RecvError::Corrupt(_) => io::ErrorKind::InvalidData,
+            RecvError::Peer(_) | RecvError::Corrupt(_) | RecvError::Truncated => {
+                io::ErrorKind::InvalidData
+            }
         };
         Self::new(kind, error)
     }
@@ -177,6 +189,8 @@ pub enum DrainError {
         /// How many.
         unread: usize,
     },
+    /// The region's file was made shorter.
+    Truncated,
     /// The receivers have died and left messages unread.
     PeerDead {
         /// How many.
@@ -196,6 +210,7 @@ impl fmt::Display for DrainError {
                 f,
                 "{unread} messages were not received in time: wait longer, or see whether the receiver runs"
             ),
+            Self::Truncated => f.write_str(TRUNCATED),
             Self::PeerDead { unread } => write!(
                 f,
                 "the receivers have died with {unread} messages unread: they stay for the next one"
@@ -214,6 +229,7 @@ impl From<DrainError> for io::Error {
     fn from(error: DrainError) -> Self {
         let kind = match error {
             DrainError::TimedOut { .. } => io::ErrorKind::TimedOut,
+            DrainError::Truncated => io::ErrorKind::InvalidData,
             DrainError::PeerDead { .. } | DrainError::Disconnected { .. } => {
                 io::ErrorKind::BrokenPipe
             }

@@ -4,6 +4,8 @@ use std::io;
 use std::ops::Deref;
 use std::time::Duration;
 
+use hqq_core::position::Position;
+use hqq_core::ring::Corruption;
 use hqq_core::{Format, Role};
 
 use super::watch::Watch;
@@ -11,6 +13,12 @@ use crate::attach::Attachment;
 use crate::datagram::LinkAddr;
 use crate::kept::Kept;
 use crate::wait::Backoff;
+
+/// What calls that do not wait say where memory is missing.
+pub(crate) const MISSING: Corruption = Corruption {
+    position: Position::new(0),
+    stamp: 0,
+};
 
 /// A half of a link: a [`Sender`](super::Sender) or a [`Receiver`](super::Receiver).
 pub struct Half<T> {
@@ -78,6 +86,14 @@ impl<T> Half<T> {
     #[must_use]
     pub const fn timeout(&self) -> Option<Duration> {
         self.timeout
+    }
+
+    /// Whether the region's file was made shorter and this end has come upon that: what was read
+    /// since may be zeros, and no call works any more. Only with
+    /// [`LinkOptions::guard_truncation`](crate::LinkOptions::guard_truncation).
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.attachment().is_cut()
     }
 
     pub(super) fn backoff(&self) -> Backoff {

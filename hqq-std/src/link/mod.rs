@@ -23,6 +23,7 @@ use crate::kept::{Kept, SharedSide};
 use crate::trace::event;
 
 pub use half::Half;
+pub(crate) use half::MISSING;
 pub use receiver::{Incoming, Received, Receiver};
 pub use sender::Sender;
 

@@ -7,7 +7,7 @@ use hqq_core::ring::Consumer;
 use hqq_core::{Trusted, TryRecvError};
 
 use super::watch::Watch;
-use super::{AnyConsumer, Half};
+use super::{AnyConsumer, Half, MISSING};
 use crate::attach::Attachment;
 use crate::error::RecvError;
 use crate::trace::event;
@@ -72,6 +72,7 @@ impl<C: Consumer> Receiver<C> {
         let mut watch = Watch::new(backoff, attachment);
         loop {
             match call(core, &mut watch) {
+                Ok(_) if attachment.is_cut() => return Err(RecvError::Truncated),
                 Ok(value) => return Ok(value),
                 Err(_) if watch.heritage() && attachment.take_over(core) => {}
                 Err(_) if watch.goes_on() => {}
@@ -135,6 +136,10 @@ impl<C: Consumer> Receiver<C> {
             return Err(RecvError::BufferTooSmall { needed, capacity });
         }
         let len = message.copy_to(0, buffer);
+        drop(message);
+        if self.is_truncated() {
+            return Err(RecvError::Truncated);
+        }
         Ok(Received { len, in_doubt })
     }
 
@@ -151,7 +156,8 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As there.
     pub fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        self.core.try_recv(buffer)
+        let result = self.core.try_recv(buffer);
+        present(self.attachment(), result)
     }
 
     /// As [`hqq_core::Receiver::try_next`].
@@ -159,7 +165,8 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As there.
     pub fn try_next(&mut self) -> Result<ReadGrant<'_, C>, TryRecvError> {
-        self.core.try_next()
+        let (core, attachment) = self.core.parts();
+        present(attachment, core.try_next())
     }
 
     /// As [`hqq_core::Receiver::try_recv_batch`].
@@ -171,7 +178,8 @@ impl<C: Consumer> Receiver<C> {
         limit: usize,
         each: impl FnMut(&ReadGrant<'_, C>),
     ) -> Result<usize, TryRecvError> {
-        self.core.try_recv_batch(limit, each)
+        let result = self.core.try_recv_batch(limit, each);
+        present(self.attachment(), result)
     }
 
     /// As [`hqq_core::Receiver::try_read`].
@@ -179,7 +187,8 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As there.
     pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        self.core.try_read(buffer)
+        let result = self.core.try_read(buffer);
+        present(self.attachment(), result)
     }
 
     /// As [`hqq_core::Receiver::trusted`]; wait with a [`Backoff`].
@@ -244,9 +253,21 @@ pub struct Received {
     pub in_doubt: bool,
 }
 
+/// A result of the ring, unless memory was missing: what was received may be zeros then.
+#[inline]
+fn present<T>(attachment: &Attachment, result: Result<T, TryRecvError>) -> Result<T, TryRecvError> {
+    if attachment.is_cut() {
+        return Err(TryRecvError::Corrupt(MISSING));
+    }
+    result
+}
+
 /// What an error of the ring is, by what the locks tell.
 #[cold]
 fn explained(attachment: &Attachment, error: hqq_core::RecvError) -> RecvError {
+    if attachment.is_cut() {
+        return RecvError::Truncated;
+    }
     if attachment.is_forked() {
         return RecvError::Forked;
     }

@@ -7,7 +7,7 @@ use hqq_core::ring::Producer;
 use hqq_core::{Trusted, TrySendError};
 
 use super::watch::{Pulse, Watch};
-use super::{AnyProducer, Half};
+use super::{AnyProducer, Half, MISSING};
 use crate::attach::Attachment;
 use crate::error::{DrainError, SendError};
 use crate::trace::event;
@@ -77,7 +77,7 @@ impl<P: Producer> Sender<P> {
             }
             Err(error) => event!(DEBUG, peer = %self.peer_addr(), len, %error, "not sent"),
         }
-        result.map_err(|error| explained(self.attachment(), error))
+        settled(self.attachment(), result)
     }
 
     /// Sends bytes of any length as as many messages as that takes; none for no bytes.
@@ -100,8 +100,7 @@ impl<P: Producer> Sender<P> {
         let backoff = self.backoff();
         let (core, attachment) = self.core.parts();
         let mut watch = Watch::new(backoff, attachment);
-        core.reserve(&mut watch)
-            .map_err(|error| explained(attachment, error))
+        settled(attachment, core.reserve(&mut watch))
     }
 
     /// As [`hqq_core::Sender::try_send`].
@@ -109,7 +108,8 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As there.
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        self.core.try_send(message)
+        let result = self.core.try_send(message);
+        present(self.attachment(), result)
     }
 
     /// As [`hqq_core::Sender::try_send_vectored`].
@@ -117,7 +117,8 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As there.
     pub fn try_send_vectored<B: AsRef<[u8]>>(&mut self, pieces: &[B]) -> Result<(), TrySendError> {
-        self.core.try_send_vectored(pieces)
+        let result = self.core.try_send_vectored(pieces);
+        present(self.attachment(), result)
     }
 
     /// As [`hqq_core::Sender::try_send_batch`].
@@ -128,7 +129,8 @@ impl<P: Producer> Sender<P> {
         &mut self,
         messages: &[M],
     ) -> Result<usize, TrySendError> {
-        self.core.try_send_batch(messages)
+        let result = self.core.try_send_batch(messages);
+        present(self.attachment(), result)
     }
 
     /// As [`hqq_core::Sender::try_reserve`].
@@ -136,7 +138,8 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As there.
     pub fn try_reserve(&mut self) -> Result<WriteGrant<'_, P>, TrySendError> {
-        self.core.try_reserve()
+        let (core, attachment) = self.core.parts();
+        present(attachment, core.try_reserve())
     }
 
     /// As [`hqq_core::Sender::trusted`]; wait with a [`Backoff`].
@@ -162,6 +165,7 @@ impl<P: Producer> Sender<P> {
             let closed = self.core.is_peer_closed();
             let dead = self.core.is_peer_dead();
             match self.core.unread() {
+                _ if self.is_truncated() => Some(Err(DrainError::Truncated)),
                 0 => Some(Ok(())),
                 unread if closed => Some(Err(DrainError::Disconnected { unread })),
                 unread if dead => Some(Err(DrainError::PeerDead { unread })),
@@ -169,6 +173,7 @@ impl<P: Producer> Sender<P> {
             }
         })
         .unwrap_or_else(|| match self.core.unread() {
+            0 if self.is_truncated() => Err(DrainError::Truncated),
             0 => Ok(()),
             unread => Err(DrainError::TimedOut { unread }),
         })
@@ -191,9 +196,34 @@ impl<P: Producer> Sender<P> {
     }
 }
 
+/// A result of the ring, unless memory was missing: nobody gets what was sent then.
+#[inline]
+fn settled<T>(
+    attachment: &Attachment,
+    result: Result<T, hqq_core::SendError>,
+) -> Result<T, SendError> {
+    match result {
+        Ok(value) if !attachment.is_cut() => Ok(value),
+        Ok(_) => Err(SendError::Truncated),
+        Err(error) => Err(explained(attachment, error)),
+    }
+}
+
+/// The same of a call that does not wait.
+#[inline]
+fn present<T>(attachment: &Attachment, result: Result<T, TrySendError>) -> Result<T, TrySendError> {
+    if attachment.is_cut() {
+        return Err(TrySendError::Corrupt(MISSING));
+    }
+    result
+}
+
 /// What an error of the ring is, by what the locks tell.
 #[cold]
 fn explained(attachment: &Attachment, error: hqq_core::SendError) -> SendError {
+    if attachment.is_cut() {
+        return SendError::Truncated;
+    }
     if attachment.is_forked() {
         return SendError::Forked;
     }

@@ -86,7 +86,7 @@ impl Wait for Watch<'_> {
 impl Watch<'_> {
     #[cold]
     fn look(&mut self) -> ControlFlow<()> {
-        if self.attachment.is_forked() {
+        if self.attachment.is_forked() || self.attachment.is_cut() {
             return ControlFlow::Break(());
         }
         let now = Instant::now();

@@ -17,6 +17,7 @@ use crate::attach::Endpoint;
 use crate::error::OpenError;
 use crate::identify::no_space;
 use crate::link::StandardLink;
+use crate::mapping::MapOptions;
 use crate::name::RegionName;
 use crate::prepare::{Ready, Request, prepare};
 use crate::repair::Caretaker;
@@ -56,7 +57,7 @@ pub struct LinkOptions<A = Exclusive> {
     any_owner: bool,
     role: Option<Role>,
     delivery: Delivery,
-    prefault: bool,
+    map: MapOptions,
     huge_pages: bool,
     patience: Duration,
     access: std::marker::PhantomData<A>,
@@ -87,7 +88,10 @@ impl LinkOptions {
             any_owner: false,
             role: None,
             delivery: Delivery::AtMostOnce,
-            prefault: false,
+            map: MapOptions {
+                prefault: false,
+                guard: false,
+            },
             huge_pages: false,
             patience: Duration::from_secs(5),
             access: std::marker::PhantomData,
@@ -112,7 +116,7 @@ impl<A> LinkOptions<A> {
             any_owner: self.any_owner,
             role: self.role,
             delivery: self.delivery,
-            prefault: self.prefault,
+            map: self.map,
             huge_pages: self.huge_pages,
             patience: self.patience,
             access: std::marker::PhantomData,
@@ -197,7 +201,27 @@ impl<A> LinkOptions<A> {
     /// Touches every page when mapping, so that no message pays for a page fault.
     #[must_use]
     pub const fn prefault(mut self, prefault: bool) -> Self {
-        self.prefault = prefault;
+        self.map.prefault = prefault;
+        self
+    }
+
+    /// Bears that somebody makes the region's file shorter while it is in use, which anybody can who
+    /// may write it: without this, touching what is gone ends the process with a SIGBUS. With it, calls
+    /// fail with `Truncated` from then on (those that do not wait, with `Corrupt` at position 0), and
+    /// the link is of no more use. An [`AdvancedLink`](crate::AdvancedLink) fails with its next packet, and the message that
+    /// was arriving may have ended in zeros.
+    ///
+    /// For this a handler of SIGBUS is installed in the process, once, which hands on what it is not
+    /// for to the one that was there before; one that is installed later must do the same. Messages
+    /// that were read in place may have ended in zeros: ask [`Half::is_truncated`] after reading them.
+    /// Regions without a name need none of this: nobody can change their length.
+    ///
+    /// Linux only: elsewhere opening fails with [`OpenError::Io`].
+    ///
+    /// [`Half::is_truncated`]: crate::link::Half::is_truncated
+    #[must_use]
+    pub const fn guard_truncation(mut self, guard: bool) -> Self {
+        self.map.guard = guard;
         self
     }
 
@@ -232,7 +256,7 @@ impl<A> LinkOptions<A> {
             size: self.size,
             created: false,
             initialise: initialise.map(|layout| (layout, options)),
-            prefault: self.prefault,
+            map: self.map,
             huge_pages: self.huge_pages,
             patience: self.patience,
         }

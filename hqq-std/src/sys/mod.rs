@@ -1,11 +1,15 @@
 //! What the operating system does for regions; one file for each way it is done.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod guard;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod portable;
 mod unix;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use guard::Guard;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use linux::{
     ByteLocks, TELLS_BLOCKS, allocate, anonymous, create_named, create_unnamed, give_name,
@@ -13,7 +17,7 @@ pub(crate) use linux::{
 };
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use portable::{
-    ByteLocks, TELLS_BLOCKS, allocate, anonymous, create_named, create_unnamed, give_name,
+    ByteLocks, Guard, TELLS_BLOCKS, allocate, anonymous, create_named, create_unnamed, give_name,
     named_path, names, next_data, open_named, reopen, unlink_named,
 };
 pub(crate) use unix::{advise_huge_pages, create_path, effective_user, open_path, view};

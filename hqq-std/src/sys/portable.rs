@@ -82,6 +82,24 @@ pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// A mapping under guard against SIGBUS: there are none on these systems.
+pub(crate) enum Guard {}
+
+#[allow(unsafe_code, reason = "as where there are some")]
+impl Guard {
+    /// Refuses.
+    ///
+    /// # Safety
+    /// Nothing hangs on it here.
+    pub(crate) unsafe fn new(_: *const u8, _: usize) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) const fn is_cut(&self) -> bool {
+        match *self {}
+    }
+}
+
 /// Stands in for locks on single bytes: only the first, ATTACH, is real.
 pub(crate) struct ByteLocks {
     file: File,

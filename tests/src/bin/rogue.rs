@@ -6,6 +6,7 @@
 //! | `connect SOCKET USER` | gets a region from a listener of this user, and echoes in it until its peer leaves |
 //! | `listen SOCKET USER` | hands a region to one process of this user, and echoes in it |
 //! | `scribble SEED VICTIM…` | writes into these regions until its input ends, and says how much |
+//! | `sigbus NAME HANDLER CAUSE` | guards a link, and gets a SIGBUS that has nothing to do with it |
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -22,6 +23,7 @@ use std::time::Duration;
 use hqq_std::handoff::{Allow, Connector, Listener};
 use hqq_std::{LinkOptions, RecvError, StandardLink};
 use hqq_tests::scribble::Victim;
+use nix::libc;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -54,6 +56,7 @@ fn run(arguments: &[&str]) -> Result {
             echo(guest.make_region(&LinkOptions::new().count(4).size(64), PATIENCE)?)
         }
         ["scribble", seed, ref victims @ ..] => scribble(seed.parse()?, victims),
+        ["sigbus", name, handler, cause] => sigbus(name, handler, cause),
         _ => Err(format!("no such task: {arguments:?}").into()),
     }
 }
@@ -97,4 +100,56 @@ fn scribble(seed: u64, victims: &[&str]) -> Result {
         ended?;
         Ok(())
     })
+}
+
+/// What a handler of a SIGBUS ends the process with.
+const CODE: i32 = 42;
+
+extern "C" fn on_signal(_: libc::c_int) {
+    // SAFETY: ends the process at once, as a handler may.
+    unsafe { libc::_exit(CODE) }
+}
+
+extern "C" fn on_signal_with_info(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    _: *mut libc::c_void,
+) {
+    // SAFETY: the kernel hands a handler with SA_SIGINFO a valid one.
+    let found = unsafe { (*info).si_signo };
+    // SAFETY: as above.
+    unsafe { libc::_exit(if found == signal { CODE } else { 1 }) }
+}
+
+/// Installs what is to be done about a SIGBUS, then guards a link, and then gets one.
+fn sigbus(name: &str, handler: &str, cause: &str) -> Result {
+    // SAFETY: all zeros are a disposition, the default one.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    match handler {
+        "default" => {}
+        "ignored" => action.sa_sigaction = libc::SIG_IGN,
+        "plain" => action.sa_sigaction = on_signal as *const () as usize,
+        _ => {
+            action.sa_sigaction = on_signal_with_info as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO;
+        }
+    }
+    // SAFETY: a valid disposition; the handlers do what handlers may.
+    if unsafe { libc::sigaction(libc::SIGBUS, &raw const action, std::ptr::null_mut()) } != 0 {
+        return Err(std::io::Error::last_os_error().into());
+    }
+    let link = LinkOptions::new().guard_truncation(true).open(name)?;
+    if cause == "sent" {
+        println!("ready");
+        std::io::stdin().lock().read_to_end(&mut Vec::new())?;
+        return Ok(());
+    }
+    let file = tempfile::tempfile()?;
+    file.set_len(4096)?;
+    let memory = memmap2::MmapOptions::new().len(4096).map_raw(&file)?;
+    file.set_len(0)?;
+    // SAFETY: mapped; that the file is shorter now is what this is about.
+    let byte = unsafe { memory.as_ptr().read_volatile() };
+    drop(link);
+    Err(format!("read {byte}").into())
 }
