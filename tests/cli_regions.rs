@@ -34,6 +34,33 @@ fn create_makes_a_region_that_stays() {
 }
 
 #[test]
+fn create_says_what_becomes_of_messages_whose_receiver_dies() {
+    for (argument, text) in [
+        ("at-most-once", "at most once"),
+        ("at-least-once", "at least once"),
+    ] {
+        let name = Name::new();
+        let _ = run(hqq!["create", &*name, "--delivery", argument]).ok();
+        let seen = json(hqq!["inspect", &*name, "--json"]);
+        assert!(
+            seen.to_string()
+                .contains(&format!("\"delivery\":\"{text}\""))
+        );
+    }
+    let name = Name::new();
+    let refused = run(hqq![
+        "create",
+        &*name,
+        "--format",
+        "1",
+        "--delivery",
+        "at-least-once"
+    ]);
+    refused.with_code(1).complains(&["--delivery"]);
+    assert!(!name.exists());
+}
+
+#[test]
 fn buffers_is_another_name_for_count() {
     let name = Name::new();
     let _ = run(hqq!["create", &*name, "--buffers", "2", "--size", "8"]).ok();

@@ -16,7 +16,8 @@ use hqq_core::side::{SideError, SideState};
 use hqq_core::{AttachError, Format, Member, Mode, Presence, Receiver, Region, Role};
 
 use crate::error::OpenError;
-use crate::life::{self, Generation, Life};
+use crate::fork::Generation;
+use crate::life::{self, Life};
 use crate::mapping::Mapping;
 use crate::prepare::{Ready, unusable};
 use crate::sys::{ByteLocks, LockKind};
@@ -60,13 +61,14 @@ pub(crate) struct Attachment {
     path: PathBuf,
     role: Role,
     format: Format,
+    /// Before `locks`: a forked child is not to have the one without the other.
+    mapping: Mapping,
     locks: ByteLocks,
     /// Threads share the description, and so its locks; this keeps them apart.
     leaving: Mutex<()>,
     /// `None` in format 1, where nobody knows who lives.
     life: Option<Life>,
     generation: Generation,
-    mapping: Mapping,
 }
 
 impl Attachment {

@@ -39,6 +39,7 @@ pub mod advanced;
 mod attach;
 pub mod datagram;
 pub mod error;
+mod fork;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod handoff;
 mod identify;

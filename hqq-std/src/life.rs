@@ -6,7 +6,6 @@
     reason = "vouches for deaths, which the kernel's locks prove"
 )]
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use hqq_core::repair::{Liveness, Repaired, Repairer};
@@ -223,24 +222,5 @@ impl Drop for Serial<'_> {
     fn drop(&mut self) {
         // Nothing can be done about a failure; closing the description frees it.
         let _ = self.locks.unlock(ATTACH);
-    }
-}
-
-/// How often this process is a child of one that used links: once for each `fork` since.
-static FORKS: AtomicU32 = AtomicU32::new(0);
-
-/// Which process this is, among parents and their forked children.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Generation(u32);
-
-impl Generation {
-    pub(crate) fn current() -> Self {
-        // Relaxed: written by the only thread of a child, before it does anything else.
-        Self(FORKS.load(Ordering::Relaxed))
-    }
-
-    /// Whether this process is a child, made since.
-    pub(crate) fn is_over(self) -> bool {
-        self != Self::current()
     }
 }

@@ -6,9 +6,10 @@ use std::fs::File;
 use std::io;
 use std::ptr::NonNull;
 
-use hqq_core::{Region, RegionError};
+use hqq_core::{Layout, Region, RegionError};
 use memmap2::{MmapOptions, MmapRaw};
 
+use crate::fork::NotInherited;
 use crate::sys::Guard;
 
 /// How a file is mapped.
@@ -20,12 +21,14 @@ pub(crate) struct MapOptions {
     pub(crate) guard: bool,
 }
 
-/// A region's file in memory, shared with everybody who maps it.
+/// A region's file in memory, shared with everybody who maps it, but for children that this process
+/// forks. The file is not closed before this is dropped.
 ///
 /// # Invariants
-/// The guard goes before the mapping: fields are dropped in their order.
+/// The guard and what keeps children away go before the mapping: fields are dropped in their order.
 pub(crate) struct Mapping {
     guard: Option<Guard>,
+    inherited: NotInherited,
     memory: MmapRaw,
 }
 
@@ -38,6 +41,9 @@ impl Mapping {
             map.populate();
         }
         let memory = map.map_raw(file)?;
+        // SAFETY: this is a shared mapping of the file; it is unmapped after `inherited` is dropped,
+        // and the file is closed later still, as the callers keep it.
+        let inherited = unsafe { NotInherited::new(memory.as_mut_ptr(), memory.len(), file) };
         let guard = if options.guard {
             // SAFETY: the mapping lives as long as `self`, whose guard is dropped first; its contents
             // are shared with others and reached as such.
@@ -45,7 +51,16 @@ impl Mapping {
         } else {
             None
         };
-        Ok(Self { guard, memory })
+        Ok(Self {
+            guard,
+            inherited,
+            memory,
+        })
+    }
+
+    /// Says what lies here, for the calls of forked children.
+    pub(crate) fn describe(&self, layout: &Layout) {
+        self.inherited.describe(layout);
     }
 
     /// Bytes in it.

@@ -42,8 +42,8 @@ pub(crate) struct Request {
 /// `mapping` has the length of `identity`'s layout.
 pub(crate) struct Ready {
     pub(crate) path: PathBuf,
-    pub(crate) locks: ByteLocks,
     pub(crate) mapping: Mapping,
+    pub(crate) locks: ByteLocks,
     pub(crate) identity: Identity,
     /// Whether this call made the region ready.
     pub(crate) initialised: bool,
@@ -92,6 +92,7 @@ pub(crate) fn prepare(file: File, path: PathBuf, request: &Request) -> Result<Re
         move |error| OpenError::of_io(path, action, error)
     };
     let mapping = Mapping::new(locks.file(), len, request.map).map_err(of_io("map"))?;
+    mapping.describe(&identity.layout);
     if request.huge_pages {
         mapping
             .advise_huge_pages()

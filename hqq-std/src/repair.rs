@@ -147,11 +147,12 @@ impl Report {
 /// A region that is looked after from outside; see the [module](self).
 pub struct Caretaker {
     path: PathBuf,
+    /// Before `locks`, as in an attachment.
+    _mapping: Mapping,
     locks: ByteLocks,
     repairer: Repairer,
     serial: Mutex<()>,
     patience: Duration,
-    _mapping: Mapping,
 }
 
 impl Caretaker {

@@ -3,6 +3,7 @@
 //! | module | who dies, or stops |
 //! |---|---|
 //! | `kill9` | senders and receivers, at random instants under full traffic; either role, restarted |
+//! | `forked` | a parent, whose child lives on |
 //! | `stopped` | nobody: a peer is stopped for a while |
 //!
 //! `HQQ_KILLS` sets how often; each test prints what it has seen.
@@ -14,6 +15,7 @@
 )]
 
 mod crew;
+mod forked;
 mod kill9;
 mod ledger;
 mod stopped;

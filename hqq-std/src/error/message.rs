@@ -191,6 +191,8 @@ pub enum DrainError {
     },
     /// The region's file was made shorter.
     Truncated,
+    /// This process was forked after the link was opened: the link is its parent's.
+    Forked,
     /// The receivers have died and left messages unread.
     PeerDead {
         /// How many.
@@ -211,6 +213,7 @@ impl fmt::Display for DrainError {
                 "{unread} messages were not received in time: wait longer, or see whether the receiver runs"
             ),
             Self::Truncated => f.write_str(TRUNCATED),
+            Self::Forked => f.write_str(FORKED),
             Self::PeerDead { unread } => write!(
                 f,
                 "the receivers have died with {unread} messages unread: they stay for the next one"
@@ -230,6 +233,7 @@ impl From<DrainError> for io::Error {
         let kind = match error {
             DrainError::TimedOut { .. } => io::ErrorKind::TimedOut,
             DrainError::Truncated => io::ErrorKind::InvalidData,
+            DrainError::Forked => io::ErrorKind::NotConnected,
             DrainError::PeerDead { .. } | DrainError::Disconnected { .. } => {
                 io::ErrorKind::BrokenPipe
             }

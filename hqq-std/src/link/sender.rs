@@ -158,6 +158,9 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// [`DrainError`] with the number of messages that are left.
     pub fn wait_drained(&self, timeout: Option<Duration>) -> Result<(), DrainError> {
+        if self.attachment().is_forked() {
+            return Err(DrainError::Forked);
+        }
         let mut watch = Pulse::new(self.attachment());
         poll(Backoff::within(timeout), || {
             watch.beat();

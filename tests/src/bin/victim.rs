@@ -33,6 +33,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[&str]) -> Result {
+    if let ["fork", name] = arguments {
+        return fork(name);
+    }
     let &[task, name, mode, threads, sheet, stream] = arguments else {
         return Err(format!("no such task: {arguments:?}").into());
     };
@@ -179,5 +182,32 @@ fn receive<C: Consumer>(mut receiver: Receiver<C>, sheet: &Sheet, thread: usize)
             error => return Err(error.into()),
         }
     }
+    Ok(())
+}
+
+/// Opens a link and forks. The child says what its calls do, and stays until it is killed.
+#[allow(unsafe_code, reason = "fork is an unsafe call")]
+fn fork(name: &str) -> Result {
+    let mut link = LinkOptions::new().role(Role::Primary).open(name)?;
+    link.send(b"parent")?;
+    // SAFETY: this process has one thread.
+    let child = unsafe { nix::libc::fork() };
+    if child > 0 {
+        println!("child {child}");
+        std::thread::sleep(LIFE);
+        return Ok(());
+    }
+    let mut buffer = [0; 128];
+    let sent = link.send(b"child");
+    let received = link.recv(&mut buffer);
+    let tried = link.receiver().try_recv(&mut buffer);
+    let drained = link.wait_drained(Some(CALL));
+    drop(link);
+    println!("{sent:?} {received:?} {tried:?} {drained:?}");
+    // In its own right it can do everything.
+    let mut own = LinkOptions::new().count(2).size(128).anonymous()?;
+    own.send(b"own")?;
+    println!("ready");
+    std::thread::sleep(LIFE);
     Ok(())
 }

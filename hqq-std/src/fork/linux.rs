@@ -1,0 +1,180 @@
+//! Linux: the mapping is not inherited, and a handler of `fork` fills its place in the child.
+
+#![allow(
+    unsafe_code,
+    reason = "replaces mappings and descriptors in a forked child"
+)]
+
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Once;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+
+use hqq_core::{Direction, Format, Layout};
+use nix::libc;
+
+use super::FORKS;
+
+/// All entries there ever were; they are used again, and never freed.
+static ENTRIES: AtomicPtr<Entry> = AtomicPtr::new(std::ptr::null_mut());
+
+const UNUSED: u32 = 0;
+const CHANGING: u32 = 1;
+const USED: u32 = 2;
+
+/// A mapping and the descriptor of its file.
+struct Entry {
+    state: AtomicU32,
+    base: AtomicPtr<u8>,
+    len: AtomicUsize,
+    descriptor: AtomicI32,
+    /// Words that say in private memory that everybody has left: where, and what.
+    words: [(AtomicUsize, AtomicU32); 4],
+    next: AtomicPtr<Self>,
+}
+
+/// A mapping that forked children do not get; until this is dropped, before the mapping is.
+pub(crate) struct NotInherited(&'static Entry);
+
+impl NotInherited {
+    /// # Safety
+    /// `len` bytes from `base` on are a shared mapping of the file of this descriptor, and both stay so
+    /// until the result is dropped.
+    pub(crate) unsafe fn new(base: *mut u8, len: usize, file: &impl AsRawFd) -> Self {
+        static HANDLER: Once = Once::new();
+        HANDLER.call_once(|| {
+            // SAFETY: the handler is a function of this program that needs no state but statics.
+            unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        });
+        // SAFETY: the mapping is the caller's, by its promise; what it holds does not change.
+        unsafe { libc::madvise(base.cast(), len, libc::MADV_DONTFORK) };
+        let entry = entry();
+        entry.base.store(base, Ordering::Relaxed);
+        entry.len.store(len, Ordering::Relaxed);
+        entry.descriptor.store(file.as_raw_fd(), Ordering::Relaxed);
+        for (offset, _) in &entry.words {
+            offset.store(usize::MAX, Ordering::Relaxed);
+        }
+        // Release: whoever sees it used, sees what it is used for.
+        entry.state.store(USED, Ordering::Release);
+        Self(entry)
+    }
+
+    /// What a child's calls find there.
+    pub(crate) fn describe(&self, layout: &Layout) {
+        let words: [(usize, u32); 4] = match layout.format() {
+            // Each side closed, in an epoch that none of them has had.
+            Format::V2 => [(0, false), (0, true), (1, false), (1, true)].map(|(at, consumer)| {
+                let direction = Direction::BOTH[at];
+                (layout.side(direction, consumer).unwrap_or(usize::MAX), !1)
+            }),
+            // Counters to which no sequence fits.
+            Format::V1 => {
+                let [first, second] = Direction::BOTH.map(|direction| layout.ring(direction));
+                [first + 24, first + 128, second + 24, second + 128].map(|counter| (counter + 4, 1))
+            }
+        };
+        for ((offset, word), (at, value)) in self.0.words.iter().zip(words) {
+            word.store(value, Ordering::Relaxed);
+            // Release: no place without its word, whenever another thread forks.
+            offset.store(at, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for NotInherited {
+    fn drop(&mut self) {
+        // Release: the next user of the entry comes after this one.
+        self.0.state.store(UNUSED, Ordering::Release);
+    }
+}
+
+/// An entry for this call alone.
+fn entry() -> &'static Entry {
+    let mut at = ENTRIES.load(Ordering::Acquire);
+    // SAFETY: entries are never freed, and published complete.
+    while let Some(entry) = unsafe { at.as_ref() } {
+        let taken =
+            entry
+                .state
+                .compare_exchange(UNUSED, CHANGING, Ordering::Acquire, Ordering::Relaxed);
+        if taken.is_ok() {
+            return entry;
+        }
+        at = entry.next.load(Ordering::Relaxed);
+    }
+    let fresh: &'static Entry = Box::leak(Box::new(Entry {
+        state: AtomicU32::new(CHANGING),
+        base: AtomicPtr::new(std::ptr::null_mut()),
+        len: AtomicUsize::new(0),
+        descriptor: AtomicI32::new(-1),
+        words: std::array::from_fn(|_| (AtomicUsize::new(usize::MAX), AtomicU32::new(0))),
+        next: AtomicPtr::new(std::ptr::null_mut()),
+    }));
+    let mut first = ENTRIES.load(Ordering::Relaxed);
+    loop {
+        fresh.next.store(first, Ordering::Relaxed);
+        // Release: whoever sees the entry sees what it holds.
+        let pointer = std::ptr::from_ref(fresh).cast_mut();
+        match ENTRIES.compare_exchange(first, pointer, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return fresh,
+            Err(found) => first = found,
+        }
+    }
+}
+
+/// Runs in a forked child, where it is the only thread, before anything else of the program does.
+/// Async-signal-safe: system calls and atomics only.
+extern "C" fn in_child() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+    let stand_in = stand_in();
+    let mut at = ENTRIES.load(Ordering::Acquire);
+    // SAFETY: entries are never freed, and published complete.
+    while let Some(entry) = unsafe { at.as_ref() } {
+        if entry.state.load(Ordering::Acquire) == USED {
+            replace(entry, stand_in);
+        }
+        at = entry.next.load(Ordering::Relaxed);
+    }
+    if stand_in >= 0 {
+        // SAFETY: made above, and nobody else's.
+        unsafe { libc::close(stand_in) };
+    }
+}
+
+/// A file that nobody else has.
+fn stand_in() -> RawFd {
+    // SAFETY: a system call with a static name.
+    let made = unsafe { libc::memfd_create(c"hqq-forked".as_ptr(), libc::MFD_CLOEXEC) };
+    if made >= 0 {
+        return made;
+    }
+    // SAFETY: as above.
+    unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) }
+}
+
+/// Puts private memory where the mapping was in the parent, and the stand-in where its descriptor
+/// was: the number stays taken, as the program will close it.
+fn replace(entry: &Entry, stand_in: RawFd) {
+    let base = entry.base.load(Ordering::Relaxed);
+    let len = entry.len.load(Ordering::Relaxed);
+    let flags =
+        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    // SAFETY: where the kernel left a hole; it replaces nothing.
+    let mapped = unsafe { libc::mmap(base.cast(), len, access, flags, -1, 0) };
+    if mapped.cast() == base {
+        for (offset, word) in &entry.words {
+            let offset = offset.load(Ordering::Relaxed);
+            if offset < len {
+                let at = base.wrapping_add(offset).cast::<AtomicU32>();
+                // SAFETY: inside the fresh mapping; offsets of words are multiples of 4.
+                unsafe { &*at }.store(word.load(Ordering::Relaxed).to_le(), Ordering::Relaxed);
+            }
+        }
+    }
+    let descriptor = entry.descriptor.load(Ordering::Relaxed);
+    if stand_in >= 0 {
+        // SAFETY: the descriptor is the link's, which has no other use for it here.
+        unsafe { libc::dup3(stand_in, descriptor, libc::O_CLOEXEC) };
+    }
+}

@@ -1,0 +1,37 @@
+//! What a forked child has of its parent's links: nothing. The region is not in its memory, and the
+//! descriptors that hold the parent's locks are replaced, so that the parent's death is seen.
+//!
+//! A mapping is not inherited (`MADV_DONTFORK`). As a child may still touch what it believes to be
+//! its link, a handler puts private memory in the mapping's place, in which all sides are closed, before
+//! `fork` returns there; it takes no lock and allocates nothing.
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod linux;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod portable;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use linux::NotInherited;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use portable::NotInherited;
+
+/// How often this process is a child of one that used links: once for each `fork` since.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// Which process this is, among parents and their forked children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Generation(u32);
+
+impl Generation {
+    pub(crate) fn current() -> Self {
+        // Relaxed: written by the only thread of a child, before it does anything else.
+        Self(FORKS.load(Ordering::Relaxed))
+    }
+
+    /// Whether this process is a child, made since.
+    pub(crate) fn is_over(self) -> bool {
+        self != Self::current()
+    }
+}

@@ -1,0 +1,59 @@
+//! A forked child has none of its parent's links, and does not make a dead parent look alive.
+
+use hqq_std::{LinkOptions, RecvError, Role};
+use hqq_tests::{LIMIT, Name, Process};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A process that is no child of this one.
+struct Orphan(Pid);
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = kill_process(self.0, Signal::KILL);
+    }
+}
+
+#[test]
+fn a_child_has_nothing_of_its_parents_links() {
+    let name = Name::new();
+    LinkOptions::new()
+        .count(16)
+        .size(128)
+        .create_region(&name)
+        .unwrap();
+    let mut far = LinkOptions::new()
+        .role(Role::Secondary)
+        .open(&name)
+        .unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_victim"));
+    command.args(["fork", &name]);
+    let mut parent = Process::start(&mut command);
+    parent.wait_for_output("child ");
+    parent.wait_for_output("ready");
+    let output = parent.stdout();
+    let line = |start: &str| {
+        let line = output.lines().find(|line| line.starts_with(start));
+        line.map(str::to_owned).unwrap_or_default()
+    };
+    let id = line("child ")["child ".len()..].parse().unwrap();
+    let _child = Orphan(Pid::from_raw(id).unwrap());
+    assert_eq!(
+        line("Err"),
+        "Err(Forked) Err(Forked) Err(Empty) Err(Forked)"
+    );
+    let mut buffer = [0; 128];
+    assert_eq!(far.recv_timeout(&mut buffer, LIMIT), Ok(6));
+    assert_eq!(&buffer[..6], b"parent");
+    // The child has neither closed the link nor sent anything through it.
+    assert_eq!(
+        far.recv_timeout(&mut buffer, std::time::Duration::from_millis(50)),
+        Err(RecvError::TimedOut)
+    );
+    parent.kill();
+    // And nothing of it holds the dead parent's locks.
+    assert_eq!(
+        far.recv_timeout(&mut buffer, LIMIT),
+        Err(RecvError::PeerDead)
+    );
+}
