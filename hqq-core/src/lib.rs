@@ -25,6 +25,7 @@
 //! | [`link`] | messages: [`Link`], [`SharedLink`], [`Sender`], [`Receiver`] |
 //! | [`advanced`] | the Advanced protocol, polled |
 //! | `repair` | what dead members leave, mended while others go on (64-bit atomics only) |
+//! | [`platform`] | cores whose caches do not see each other |
 //! | [`wait`] | what waiting means where this runs |
 //!
 //! # Start here
@@ -50,6 +51,8 @@ pub mod layout;
 pub mod link;
 pub mod member;
 pub mod packet;
+#[cfg(not(loom))]
+pub mod platform;
 pub mod position;
 pub mod region;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
@@ -72,9 +75,12 @@ pub use link::{
     ReadGrant, Receiver, RecvError, SendError, Sender, StandardLink, TryRecvError, TrySendError,
     WriteGrant,
 };
-#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+#[cfg(feature = "embedded-io-async")]
+pub use link::{Bell, Notified};
 pub use link::{Format1Link, SharedLink};
 pub use member::{Member, MemberSet, Mode, Role};
+#[cfg(not(loom))]
+pub use platform::Platform;
 pub use position::Position;
 pub use region::{Region, RegionError, StaticRegion};
 pub use side::Presence;

@@ -400,6 +400,27 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
+    /// Takes a side of a region that was initialised just now and that nobody else knows of.
+    #[cfg(not(loom))]
+    pub(crate) fn first(memory: &SuperblockMemory, side: Side) -> Self {
+        let (mode, member) = (Mode::Exclusive, Member::FIRST);
+        let status = SideStatus::new(SideState::Open, mode, 1);
+        side.set_member(memory, member, status, 0);
+        // Pairs with the Acquire in `Side::status`.
+        memory
+            .side(side.direction(), side.consumer, STATUS)
+            .store(status.0, ordering::store_status());
+        Self {
+            memory: memory.clone(),
+            side,
+            peer: SuperblockMemory::status_offset(side.direction(), !side.consumer),
+            mode,
+            member,
+            ignored: None,
+            restore: None,
+        }
+    }
+
     /// The other side has come and gone (Acquire: all it published can be seen).
     #[inline]
     pub(crate) fn is_peer_closed(&self) -> bool {

@@ -18,6 +18,7 @@ mod link;
 mod negotiate;
 pub mod session;
 mod streams;
+mod table;
 mod transfer;
 
 pub use calls::CallFailure;

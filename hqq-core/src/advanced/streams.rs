@@ -1,8 +1,7 @@
 //! Logical streams: opening, closing, and how much may be sent on each (PROTOCOL.md, "Advanced
 //! protocol: streams").
 
-use heapless::index_map::{Entry, FnvIndexMap};
-
+use super::table::Table;
 use crate::packet::{
     ConnectionAccept, ConnectionClose, ConnectionCreate, ConnectionCredit, ErrorCode, ErrorPacket,
     Packet, Reason,
@@ -91,10 +90,10 @@ pub(super) enum Telling {
     Credit(u64, u64),
 }
 
-/// Streams, at most `N` (a power of two, as the map needs it), and the flow of the link itself.
+/// Streams, at most `N`, and the flow of the link itself.
 #[derive(Debug)]
 pub(super) struct Streams<const N: usize> {
-    streams: FnvIndexMap<u64, Stream, N>,
+    streams: Table<Stream, N>,
     link: Flow,
     /// The initial credit of a stream in bytes; 0 where credits were not agreed on.
     window: u64,
@@ -110,7 +109,7 @@ pub(super) struct Streams<const N: usize> {
 impl<const N: usize> Streams<N> {
     pub(super) const fn new(first_id: u64, id_step: u64) -> Self {
         Self {
-            streams: FnvIndexMap::new(),
+            streams: Table::new(),
             link: Flow::new(0),
             window: 0,
             next_id: first_id,
@@ -136,7 +135,7 @@ impl<const N: usize> Streams<N> {
     }
 
     pub(super) fn state(&self, id: u64) -> Option<StreamState> {
-        self.streams.get(&id).map(|stream| stream.state)
+        self.streams.get(id).map(|stream| stream.state)
     }
 
     fn insert(&mut self, id: u64, state: StreamState, untold: bool) -> bool {
@@ -149,7 +148,7 @@ impl<const N: usize> Streams<N> {
             flow: Flow::new(self.window),
         };
         self.untold += usize::from(untold);
-        self.streams.insert(id, stream).is_ok()
+        self.streams.insert(id, stream)
     }
 
     /// A new stream of this side's.
@@ -161,7 +160,7 @@ impl<const N: usize> Streams<N> {
         for _ in 0..=N {
             let id = self.next_id;
             self.next_id = self.next_id.wrapping_add(self.id_step);
-            if id != 0 && !self.streams.contains_key(&id) {
+            if id != 0 && !self.streams.contains(id) {
                 return self.insert(id, StreamState::Dialling, true).then_some(id);
             }
         }
@@ -190,7 +189,7 @@ impl<const N: usize> Streams<N> {
 
     /// Moves a stream on to a state that the peer is told of.
     fn change(&mut self, id: u64, state: StreamState) {
-        if let Some(stream) = self.streams.get_mut(&id) {
+        if let Some(stream) = self.streams.get_mut(id) {
             self.untold += usize::from(!stream.untold);
             stream.untold = true;
             stream.state = state;
@@ -209,14 +208,14 @@ impl<const N: usize> Streams<N> {
     /// Whether the peer has to answer a dial of this side's.
     fn is_asked(&self, id: u64) -> bool {
         self.streams
-            .get(&id)
+            .get(id)
             .is_some_and(|stream| stream.state == StreamState::Dialling && !stream.untold)
     }
 
     /// The peer accepts; `false` where this side had not dialled.
     pub(super) fn accepted(&mut self, id: u64) -> bool {
         let asked = self.is_asked(id);
-        if asked && let Some(stream) = self.streams.get_mut(&id) {
+        if asked && let Some(stream) = self.streams.get_mut(id) {
             stream.state = StreamState::Open;
         }
         asked
@@ -229,7 +228,7 @@ impl<const N: usize> Streams<N> {
 
     /// This side closes a stream; `false` where there is none.
     pub(super) fn close(&mut self, id: u64, reason: Reason) -> bool {
-        let Some(stream) = self.streams.get(&id).copied() else {
+        let Some(stream) = self.streams.get(id).copied() else {
             return false;
         };
         let refused = match stream.state {
@@ -242,7 +241,7 @@ impl<const N: usize> Streams<N> {
             StreamState::Open => stream.untold && !stream.created,
         };
         self.change(id, StreamState::Closing);
-        if let Some(stream) = self.streams.get_mut(&id) {
+        if let Some(stream) = self.streams.get_mut(id) {
             stream.reason = reason;
             stream.refused = refused;
         }
@@ -251,10 +250,7 @@ impl<const N: usize> Streams<N> {
 
     /// Forgets a stream; says in which state it was.
     pub(super) fn remove(&mut self, id: u64) -> Option<StreamState> {
-        let Entry::Occupied(entry) = self.streams.entry(id) else {
-            return None;
-        };
-        let stream = entry.remove();
+        let stream = self.streams.remove(id)?;
         self.untold = self.untold.saturating_sub(usize::from(stream.untold));
         if self.owing {
             self.recount_owing();
@@ -265,7 +261,7 @@ impl<const N: usize> Streams<N> {
     fn flow(&self, id: u64) -> Option<&Flow> {
         match id {
             0 => Some(&self.link),
-            _ => self.streams.get(&id).map(|stream| &stream.flow),
+            _ => self.streams.get(id).map(|stream| &stream.flow),
         }
     }
 
@@ -273,7 +269,7 @@ impl<const N: usize> Streams<N> {
     fn flow_mut(&mut self, id: u64) -> Option<&mut Flow> {
         match id {
             0 => Some(&mut self.link),
-            _ => self.streams.get_mut(&id).map(|stream| &mut stream.flow),
+            _ => self.streams.get_mut(id).map(|stream| &mut stream.flow),
         }
     }
 
@@ -281,7 +277,7 @@ impl<const N: usize> Streams<N> {
     /// before the peer knows that the stream is open.
     pub(super) fn sendable(&self, id: u64) -> u64 {
         match self.flow(id) {
-            _ if self.streams.get(&id).is_some_and(|stream| stream.untold) => 0,
+            _ if self.streams.get(id).is_some_and(|stream| stream.untold) => 0,
             Some(flow) if self.window > 0 => flow.sendable,
             _ => u64::MAX,
         }
@@ -330,7 +326,7 @@ impl<const N: usize> Streams<N> {
     fn recount_owing(&mut self) {
         let window = self.window;
         let owes = |flow: &Flow| window > 0 && flow.credit(window).is_some();
-        self.owing = owes(&self.link) || self.streams.values().any(|stream| owes(&stream.flow));
+        self.owing = owes(&self.link) || self.streams.iter().any(|(_, stream)| owes(&stream.flow));
     }
 
     /// The peer has taken bytes off a stream.
@@ -357,7 +353,7 @@ impl<const N: usize> Streams<N> {
         if self.untold > 0
             && let Some((id, stream)) = self.streams.iter().find(|(_, stream)| stream.untold)
         {
-            let connection_id = *id;
+            let connection_id = id;
             let packet = match stream.state {
                 StreamState::Dialling => ConnectionCreate { connection_id }.into(),
                 StreamState::Offered | StreamState::Open => {
@@ -379,7 +375,7 @@ impl<const N: usize> Streams<N> {
         if !self.owing {
             return None;
         }
-        let streams = self.streams.iter().map(|(id, stream)| (*id, &stream.flow));
+        let streams = self.streams.iter().map(|(id, stream)| (id, &stream.flow));
         core::iter::once((0, &self.link))
             .chain(streams)
             .find_map(|(connection_id, flow)| {
@@ -395,7 +391,7 @@ impl<const N: usize> Streams<N> {
     /// Notes that the peer was told.
     pub(super) fn told(&mut self, telling: Telling) {
         match telling {
-            Telling::State(id, state) => match self.streams.get_mut(&id) {
+            Telling::State(id, state) => match self.streams.get_mut(id) {
                 Some(_) if state == StreamState::Closing => {
                     let _ = self.remove(id);
                 }

@@ -7,11 +7,17 @@
 
 #[cfg(feature = "embedded-io")]
 mod embedded_io;
+#[cfg(feature = "embedded-io-async")]
+mod embedded_io_async;
 mod error;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 mod format1;
 #[cfg(not(loom))]
 mod grant;
+#[cfg(not(all(target_has_atomic = "64", not(hqq_narrow))))]
+mod no_shared;
+#[cfg(feature = "embedded-io-async")]
+mod notified;
 mod packets;
 mod received;
 mod receiver;
@@ -24,18 +30,28 @@ pub use error::{AttachError, GrantError, RecvError, SendError, TryRecvError, Try
 pub use format1::Format1Link;
 #[cfg(not(loom))]
 pub use grant::{Trusted, TrustedReadGrant, TrustedWriteGrant};
+#[cfg(not(all(target_has_atomic = "64", not(hqq_narrow))))]
+pub use no_shared::{Format1Link, SharedLink, SharedSides};
+#[cfg(feature = "embedded-io-async")]
+pub use notified::{Bell, Notified};
 pub use packets::PacketGrant;
 pub(crate) use packets::{Claim, Decoded};
 pub use received::{ReadGrant, TryIter};
 pub use receiver::Receiver;
 pub use sender::{REASON_DROPPED, REASON_EMPTY, REASON_TOO_LONG, Sender, WriteGrant};
 
+#[cfg(not(loom))]
+use crate::layout::Direction;
 use crate::layout::{Dynamic, Fixed, Format, Geometry, Layout};
 use crate::member::{Member, Mode, Role};
+#[cfg(not(loom))]
+use crate::platform::Platform;
 use crate::region::{Region, RingMemory, SuperblockMemory};
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 use crate::ring::Handle;
 use crate::ring::exclusive::{ExclusiveConsumer, ExclusiveProducer};
+#[cfg(not(loom))]
+use crate::ring::managed::{ManagedConsumer, ManagedProducer};
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 use crate::ring::shared::{SharedConsumer, SharedProducer};
 use crate::ring::{Corruption, Obstacle, join};
@@ -46,6 +62,12 @@ use error::Retry;
 
 /// The sending half of an exclusive link.
 pub type ExclusiveSender<G> = Sender<ExclusiveProducer<G>>;
+/// Both halves of an exclusive link on a core whose caches its peer does not see.
+#[cfg(not(loom))]
+pub type Managed<G, X> = (
+    Sender<ManagedProducer<G, X>>,
+    Receiver<ManagedConsumer<G, X>>,
+);
 /// The receiving half of an exclusive link.
 pub type ExclusiveReceiver<G> = Receiver<ExclusiveConsumer<G>>;
 
@@ -234,6 +256,30 @@ impl<G: Geometry> Link<G> {
         })
     }
 
+    /// Both roles, primary first, of a region that was initialised just now and that nobody else
+    /// knows of; `None` where `layout` does not fit it. There is nothing to check, to repair or to
+    /// resume, so that firmware with a region of its own carries no code for that.
+    #[cfg(not(loom))]
+    pub(crate) fn first(region: &Region, layout: &Layout) -> Option<(Self, Self)> {
+        let superblock = SuperblockMemory::with_layout(region, layout)?;
+        let there = RingMemory::new(region, layout, Direction::ToSecondary)?;
+        let back = RingMemory::new(region, layout, Direction::ToPrimary)?;
+        let end = |role, outgoing: &RingMemory<G>, incoming: &RingMemory<G>| {
+            let side = |consumer| Attached::first(&superblock, Side { role, consumer });
+            let start = crate::Position::new(0);
+            let producer = ExclusiveProducer::new(outgoing.clone(), start, side(false));
+            let consumer = ExclusiveConsumer::first(incoming.clone(), side(true));
+            Self {
+                sender: Sender::new(producer),
+                receiver: Receiver::new(consumer),
+            }
+        };
+        Some((
+            end(Role::Primary, &there, &back),
+            end(Role::Secondary, &back, &there),
+        ))
+    }
+
     /// As [`Link::attach`], the two sides alone: for senders and receivers that wrap them, such as
     /// in [`Either`](crate::ring::Either).
     ///
@@ -261,6 +307,35 @@ impl<G: Geometry> Link<G> {
             ExclusiveProducer::new(taken.outgoing, next, sending),
             ExclusiveConsumer::new(taken.incoming, resume, delivery, receiving),
         ))
+    }
+
+    /// As [`Link::attach`], on a core whose caches the peer does not see: both halves, which call
+    /// `platform` around what they do.
+    ///
+    /// # Errors
+    /// As there.
+    #[cfg(not(loom))]
+    pub fn attach_managed<X: Platform>(
+        region: Region,
+        options: &AttachOptions,
+        platform: X,
+    ) -> Result<Managed<G, X>, AttachError> {
+        region.invalidate(&platform);
+        let (producer, consumer) = Self::attach_sides(region.clone(), options)?;
+        // What attaching has recorded and mended.
+        region.clean(&platform);
+        let identity = options
+            .identity
+            .map_or_else(|| Identity::read(&region), Ok)?;
+        let memory = SuperblockMemory::with_layout(&region, &identity.layout).ok_or(
+            FormatError::Truncated {
+                needed: identity.layout.len() as u64,
+                found: region.len() as u64,
+            },
+        )?;
+        let producer = ManagedProducer::new(producer, memory.clone(), platform.clone());
+        let consumer = ManagedConsumer::new(consumer, memory, platform);
+        Ok((Sender::new(producer), Receiver::new(consumer)))
     }
 
     /// The two halves, for two threads or to close one direction before the other.

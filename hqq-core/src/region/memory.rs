@@ -18,8 +18,8 @@ use crate::sync::{Counter, SharedU32, Stamp};
 /// `members` entries a role fit the region.
 #[derive(Clone)]
 pub(crate) struct SuperblockMemory {
-    region: Region,
-    members: usize,
+    pub(super) region: Region,
+    pub(super) members: usize,
 }
 
 impl SuperblockMemory {
@@ -164,7 +164,7 @@ impl<G: Geometry> Buffers<G> {
 #[derive(Clone)]
 pub(crate) struct RingMemory<G> {
     buffers: Buffers<G>,
-    ring: usize,
+    pub(super) ring: usize,
 }
 
 impl<G: Geometry> RingMemory<G> {
@@ -178,6 +178,12 @@ impl<G: Geometry> RingMemory<G> {
             buffers: Buffers::new(region, layout, direction)?,
             ring: layout.ring(direction),
         })
+    }
+
+    /// The region they lie in.
+    #[cfg(not(loom))]
+    pub(super) const fn region(&self) -> &Region {
+        &self.buffers.region
     }
 
     /// The buffers beside the ring.
@@ -284,9 +290,9 @@ impl<'a> Slot<'a> {
 /// `len` bytes from `offset` on lie inside `region`; both are multiples of 8.
 #[derive(Clone, Copy)]
 pub(crate) struct Buffer<'a> {
-    region: &'a Region,
-    offset: usize,
-    len: usize,
+    pub(super) region: &'a Region,
+    pub(super) offset: usize,
+    pub(super) len: usize,
 }
 
 impl Buffer<'_> {
@@ -295,16 +301,17 @@ impl Buffer<'_> {
     #[inline]
     pub(crate) fn copy_in(self, at: usize, from: &[u8]) -> usize {
         let at = at.min(self.len);
-        let len = from.len().min(self.len - at);
+        // Not by index: builds for size leave the bound's panic in.
+        let from = from.get(..self.len - at).unwrap_or(from);
         #[cfg(not(loom))]
         {
-            // SAFETY: `at + len` bytes lie inside the buffer, whose start and length are multiples
-            // of 8, so the words around them do too.
-            unsafe { bytes::copy_in(self.as_ptr(), at, &from[..len]) };
+            // SAFETY: that many bytes from `at` on lie inside the buffer, whose start and length are
+            // multiples of 8, so the words around them do too.
+            unsafe { bytes::copy_in(self.as_ptr(), at, from) };
         }
         #[cfg(loom)]
-        self.region.copy_in(self.offset + at, &from[..len]);
-        len
+        self.region.copy_in(self.offset + at, from);
+        from.len()
     }
 
     /// Copies bytes from byte `at` on into `to`; what is past the buffer's end is left out. Says
@@ -313,14 +320,16 @@ impl Buffer<'_> {
     pub(crate) fn copy_out(self, at: usize, to: &mut [u8]) -> usize {
         let at = at.min(self.len);
         let len = to.len().min(self.len - at);
+        // Not by index, as above.
+        let to = to.get_mut(..len).unwrap_or_default();
         #[cfg(not(loom))]
         {
-            // SAFETY: `at + len` bytes lie inside the buffer, whose start and length are multiples
-            // of 8, so the words around them do too.
-            unsafe { bytes::copy_out(self.as_ptr(), at, &mut to[..len]) };
+            // SAFETY: `len` bytes from `at` on lie inside the buffer, whose start and length are
+            // multiples of 8, so the words around them do too.
+            unsafe { bytes::copy_out(self.as_ptr(), at, to) };
         }
         #[cfg(loom)]
-        self.region.copy_out(self.offset + at, &mut to[..len]);
+        self.region.copy_out(self.offset + at, to);
         len
     }
 

@@ -11,6 +11,8 @@
 mod bytes;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 mod format1;
+#[cfg(not(loom))]
+mod managed;
 mod memory;
 #[cfg(loom)]
 mod model;

@@ -8,11 +8,11 @@ use core::ptr::NonNull;
 use super::Region;
 use crate::layout::{Fixed, LINE, MEMBER_LEN, MEMBERS, ring};
 #[cfg(not(loom))]
-use crate::link::{AttachOptions, StandardLink};
+use crate::link::StandardLink;
 #[cfg(not(loom))]
-use crate::member::Role;
+use crate::position::Position;
 #[cfg(not(loom))]
-use crate::superblock::{InitOptions, initialise};
+use crate::superblock::{Delivery, identity_words, initialise_as};
 
 /// A part of the region, on cache lines of its own.
 #[repr(C, align(64))]
@@ -131,12 +131,10 @@ impl<const COUNT: usize, const SIZE: usize> StaticRegion<COUNT, SIZE> {
     #[cfg(not(loom))]
     fn endpoints(&'static self) -> Option<(StandardLink<COUNT, SIZE>, StandardLink<COUNT, SIZE>)> {
         let region = self.region()?;
-        initialise(&region, &Fixed::<COUNT, SIZE>::LAYOUT, &InitOptions::new()).ok()?;
-        let primary = AttachOptions::new(Role::Primary);
-        let secondary = AttachOptions::new(Role::Secondary);
-        Some((
-            StandardLink::attach(region.clone(), &primary).ok()?,
-            StandardLink::attach(region, &secondary).ok()?,
-        ))
+        let layout = &Fixed::<COUNT, SIZE>::LAYOUT;
+        let words =
+            const { &identity_words(&Fixed::<COUNT, SIZE>::LAYOUT, 0, Delivery::AtMostOnce) };
+        initialise_as::<Fixed<COUNT, SIZE>>(&region, layout, words, Position::new(0))?;
+        StandardLink::first(&region, layout)
     }
 }

@@ -39,6 +39,14 @@ impl<G: Geometry> ExclusiveProducer<G> {
     }
 }
 
+#[cfg(not(loom))]
+impl<G: Geometry> ExclusiveProducer<G> {
+    /// The ring, and the position that comes next.
+    pub(super) const fn place(&self) -> (&RingMemory<G>, Position) {
+        (&self.memory, self.position)
+    }
+}
+
 impl<G: Geometry> Sealed for ExclusiveProducer<G> {}
 
 #[allow(private_interfaces, reason = "sealed, for this crate only")]
@@ -154,20 +162,41 @@ pub struct ExclusiveConsumer<G: Geometry> {
 }
 
 impl<G: Geometry> ExclusiveConsumer<G> {
+    /// The side of a ring that was initialised just now, from position 0 on.
+    #[cfg(not(loom))]
+    pub(crate) fn first(memory: RingMemory<G>, side: Attached) -> Self {
+        let start = Position::new(0);
+        let settled = start;
+        Self::starting(
+            memory,
+            Resume { start, settled },
+            Delivery::AtMostOnce,
+            side,
+        )
+    }
+
     /// A side that goes on where `resume` says.
-    #[allow(clippy::cast_possible_wrap, reason = "a ring has at most 2^14 slots")]
     pub(crate) fn new(
         memory: RingMemory<G>,
         resume: Resume,
         delivery: Delivery,
         side: Attached,
     ) -> Self {
+        let mut consumer = Self::starting(memory, resume, delivery, side);
+        if resume.start != resume.settled || consumer.has_packet() {
+            consumer.side.heed_earlier_close();
+        }
+        consumer
+    }
+
+    #[allow(clippy::cast_possible_wrap, reason = "a ring has at most 2^14 slots")]
+    fn starting(memory: RingMemory<G>, resume: Resume, delivery: Delivery, side: Attached) -> Self {
         let Resume { start, settled } = resume;
         let lag = match delivery {
             Delivery::AtMostOnce => (memory.count() / 2) as i64,
             Delivery::AtLeastOnce => 1,
         };
-        let mut consumer = Self {
+        Self {
             lag,
             memory,
             position: start,
@@ -176,16 +205,12 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             settled,
             counters: Counters::default(),
             side,
-        };
-        if start != settled || consumer.has_packet() {
-            consumer.side.heed_earlier_close();
         }
-        consumer
     }
 
     /// T5x: tells producers how far this side has read.
     #[inline]
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         if self.flushed != self.finished {
             self.flushed = self.finished;
             // Pairs with the Acquire of T1 and T3x.
@@ -224,6 +249,14 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             }
         }
         None
+    }
+}
+
+#[cfg(not(loom))]
+impl<G: Geometry> ExclusiveConsumer<G> {
+    /// The ring, and the position that comes next.
+    pub(super) const fn place(&self) -> (&RingMemory<G>, Position) {
+        (&self.memory, self.position)
     }
 }
 

@@ -12,6 +12,8 @@ pub mod format1;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 mod handle;
 pub(crate) mod join;
+#[cfg(not(loom))]
+pub mod managed;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub(crate) mod repair;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]

@@ -11,9 +11,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 pub use error::{FormatError, RingField};
 
-use crate::layout::{Direction, Format, IDENTITY_LEN, Layout};
+use crate::layout::{Direction, Format, Geometry, IDENTITY_LEN, Layout};
 use crate::position::Position;
-use crate::region::{Region, SuperblockMemory};
+use crate::region::{Region, RingMemory, SuperblockMemory};
 use crate::ring::stamp;
 use crate::sync::ordering;
 
@@ -33,6 +33,7 @@ pub const STATE_INITIALISING: u32 = 0x0201;
 pub const STATE_READY: u32 = 0x0202;
 
 const STATE_WORD: usize = 2;
+const CHECKSUM_WORD: usize = 11;
 
 /// The identity as it lies in the region.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -66,7 +67,7 @@ static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, incompatible), 2
 static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, alignment), 32);
 static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, count), 36);
 static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, size), 40);
-static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, checksum), 44);
+static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, checksum), 4 * CHECKSUM_WORD);
 static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, layout_len), 48);
 static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, session), 56);
 static_assertions::const_assert_eq!(core::mem::offset_of!(Wire, members), 64);
@@ -79,17 +80,10 @@ impl Wire {
         let mut plain = *self;
         plain.state = U32::ZERO;
         plain.checksum = U32::ZERO;
-        let mut crc = u32::MAX;
-        for byte in plain.as_bytes() {
-            crc ^= u32::from(*byte);
-            for _ in 0..8 {
-                let carry = crc & 1;
-                crc >>= 1;
-                if carry != 0 {
-                    crc ^= 0xedb8_8320;
-                }
-            }
-        }
+        let (words, _) = plain.as_bytes().as_chunks::<4>();
+        let crc = words.iter().fold(u32::MAX, |crc, word| {
+            crc_of_word(crc, u32::from_le_bytes(*word))
+        });
         !crc
     }
 }
@@ -103,6 +97,15 @@ pub enum Delivery {
     AtMostOnce,
     /// It is handed out again, marked as in doubt.
     AtLeastOnce,
+}
+
+impl Delivery {
+    const fn code(self) -> u32 {
+        match self {
+            Self::AtMostOnce => 0,
+            Self::AtLeastOnce => 1,
+        }
+    }
 }
 
 impl fmt::Display for Delivery {
@@ -323,43 +326,32 @@ pub fn initialise(
             found: Format::V1,
         });
     }
-    let truncated = FormatError::Truncated {
-        needed: layout.len() as u64,
-        found: region.len() as u64,
-    };
-    let memory = SuperblockMemory::with_layout(region, layout).ok_or(truncated)?;
+    let words = identity_words(layout, options.session, options.delivery);
+    initialise_as::<crate::layout::Dynamic>(region, layout, &words, options.start).ok_or(
+        FormatError::Truncated {
+            needed: layout.len() as u64,
+            found: region.len() as u64,
+        },
+    )
+}
+
+/// Makes a region ready for a layout of format 2 whose [identity](identity_words) is known; `None`
+/// where it does not fit.
+pub(crate) fn initialise_as<G: Geometry>(
+    region: &Region,
+    layout: &Layout,
+    words: &IdentityWords,
+    start: Position,
+) -> Option<()> {
+    let memory = SuperblockMemory::with_layout(region, layout)?;
     // Pairs with the Acquire in `Identity::read`.
     memory
         .identity(STATE_WORD)
         .store(STATE_INITIALISING, ordering::store_status());
     memory.clear_records();
     for direction in Direction::BOTH {
-        clear_ring(region, layout, direction, options.start).ok_or(truncated)?;
+        clear_ring::<G>(region, layout, direction, start)?;
     }
-    let field = |value: usize| U32::new(u32::try_from(value).unwrap_or(u32::MAX));
-    let mut wire = Wire {
-        magic: U64::new(MAGIC),
-        state: U32::new(STATE_INITIALISING),
-        state_high: U32::ZERO,
-        major: U32::new(VERSION.0),
-        minor: U32::new(VERSION.1),
-        compatible: U32::ZERO,
-        incompatible: U32::ZERO,
-        alignment: field(layout.alignment()),
-        count: field(layout.count()),
-        size: field(layout.size()),
-        checksum: U32::ZERO,
-        layout_len: U64::new(layout.len() as u64),
-        session: U64::new(options.session),
-        members: field(layout.members()),
-        delivery: U32::new(match options.delivery {
-            Delivery::AtMostOnce => 0,
-            Delivery::AtLeastOnce => 1,
-        }),
-        reserved: [0; 56],
-    };
-    wire.checksum = U32::new(wire.checksum());
-    let (words, _) = wire.as_bytes().as_chunks::<4>();
     // Backwards, so that the magic comes last but one.
     for (index, word) in words.iter().enumerate().rev() {
         if index != STATE_WORD {
@@ -367,25 +359,80 @@ pub fn initialise(
             // has changed.
             memory
                 .identity(index)
-                .store(u32::from_le_bytes(*word), ordering::store_status());
+                .store(*word, ordering::store_status());
         }
     }
     // Pairs with the Acquire in `Identity::read`.
     memory
         .identity(STATE_WORD)
         .store(STATE_READY, ordering::store_status());
-    Ok(())
+    Some(())
+}
+
+/// The identity of a region, as 32-bit words.
+pub(crate) type IdentityWords = [u32; IDENTITY_LEN / 4];
+
+/// The identity of a region that is being initialised; `const`, so that firmware whose geometry the
+/// compiler knows carries the words and not what computes them.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "halves of 64-bit words; a layout's numbers fit 32 bits"
+)]
+pub(crate) const fn identity_words(
+    layout: &Layout,
+    session: u64,
+    delivery: Delivery,
+) -> IdentityWords {
+    let len = layout.len() as u64;
+    let mut words = [0; IDENTITY_LEN / 4];
+    // In the order of `Wire`. State and checksum are zero in the checksum.
+    words[0] = MAGIC as u32;
+    words[1] = (MAGIC >> 32) as u32;
+    words[4] = VERSION.0;
+    words[5] = VERSION.1;
+    words[8] = layout.alignment() as u32;
+    words[9] = layout.count() as u32;
+    words[10] = layout.size() as u32;
+    words[12] = len as u32;
+    words[13] = (len >> 32) as u32;
+    words[14] = session as u32;
+    words[15] = (session >> 32) as u32;
+    words[16] = layout.members() as u32;
+    words[17] = delivery.code();
+    let mut crc = u32::MAX;
+    let mut index = 0;
+    while index < words.len() {
+        crc = crc_of_word(crc, words[index]);
+        index += 1;
+    }
+    words[CHECKSUM_WORD] = !crc;
+    words[STATE_WORD] = STATE_INITIALISING;
+    words
+}
+
+/// One word more in a CRC-32 (IEEE), in the order of its bytes in the region.
+const fn crc_of_word(mut crc: u32, word: u32) -> u32 {
+    crc ^= word;
+    let mut bit = 0;
+    while bit < u32::BITS {
+        let carry = crc & 1;
+        crc >>= 1;
+        if carry != 0 {
+            crc ^= 0xedb8_8320;
+        }
+        bit += 1;
+    }
+    crc
 }
 
 /// Writes the header and the stamps of one ring; `None` where it does not fit the region.
-fn clear_ring(
+fn clear_ring<G: Geometry>(
     region: &Region,
     layout: &Layout,
     direction: Direction,
     start: Position,
 ) -> Option<()> {
-    let memory =
-        crate::region::RingMemory::<crate::layout::Dynamic>::new(region, layout, direction)?;
+    let memory = RingMemory::<G>::new(region, layout, direction)?;
     let relaxed = ordering::Ordering::Relaxed;
     // Relaxed throughout: published by the region's state.
     memory.clear_header();

@@ -35,7 +35,7 @@ pub enum Reception {
 }
 
 /// One end of the Advanced protocol: at most `ASSEMBLIES` messages of up to `MESSAGE` bytes that
-/// arrive in several chunks at a time, `PENDING` calls and `CONNECTIONS` streams (both powers of two).
+/// arrive in several chunks at a time, `PENDING` (a power of two) calls and `CONNECTIONS` streams.
 ///
 /// Everything happens in [`AdvancedLink::poll`], which never waits; `now` is the caller's clock, in
 /// ticks of any length. A message that is sent is a [`Transfer`], moved on in between; several of them

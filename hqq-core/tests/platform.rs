@@ -1,0 +1,240 @@
+//! Two cores whose caches see nothing of each other: each has a copy of the memory of its own, and
+//! only what a `Platform` cleans and invalidates moves between the copies. A call that is missing
+//! anywhere loses a message, delivers an old one, or hangs.
+#![cfg(not(loom))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests, too"
+)]
+
+use std::cell::RefCell;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use hqq_core::ring::managed::{ManagedConsumer, ManagedProducer};
+use hqq_core::{
+    AttachOptions, Fixed, InitOptions, Link, Platform, Receiver, Region, Role, Sender,
+    TryRecvError, TrySendError, initialise,
+};
+
+const LINE: usize = 64;
+const LEN: usize = Geometry::LAYOUT.len();
+type Geometry = Fixed<4, 136>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    Clean(usize, usize),
+    Invalidate(usize, usize),
+    Barrier,
+}
+
+/// What lies in the memory that both cores reach.
+type Memory = Rc<RefCell<Vec<u8>>>;
+
+/// One core: its view of the memory, which is all its link works on.
+#[derive(Clone)]
+struct Core {
+    view: NonNull<u8>,
+    /// The view as it was when each line was last cleaned or invalidated: what differs is dirty.
+    clean: Rc<RefCell<Vec<u8>>>,
+    memory: Memory,
+    done: Rc<RefCell<Vec<Done>>>,
+}
+
+#[repr(align(64))]
+struct Bytes([u8; LEN]);
+
+impl Core {
+    fn new(memory: &Memory) -> (Self, Region) {
+        let bytes = &mut Box::leak(Box::new(Bytes([0; LEN]))).0;
+        let view = NonNull::from(bytes).cast();
+        let core = Self {
+            view,
+            clean: Rc::new(RefCell::new(vec![0; LEN])),
+            memory: memory.clone(),
+            done: Rc::default(),
+        };
+        // SAFETY: leaked, so valid for ever. This test is one thread, and looks at the bytes only
+        // between the link's own accesses.
+        let region = unsafe { Region::from_raw(view, LEN) }.unwrap();
+        (core, region)
+    }
+
+    fn view(&self) -> Vec<u8> {
+        // SAFETY: as in `new`.
+        unsafe { std::slice::from_raw_parts(self.view.as_ptr(), LEN) }.to_vec()
+    }
+
+    fn set_line(&self, at: usize, line: &[u8]) {
+        assert_eq!((at % LINE, line.len()), (0, LINE));
+        // SAFETY: as in `new`; a line of the view.
+        let to = unsafe { self.view.add(at) };
+        // SAFETY: the two do not overlap.
+        unsafe { to.copy_from_nonoverlapping(NonNull::from(line).cast(), LINE) };
+    }
+
+    /// The lines of a range, which has to be made of whole ones.
+    fn lines(&self, start: NonNull<u8>, len: usize) -> (usize, impl Iterator<Item = usize>) {
+        let offset = start.addr().get() - self.view.addr().get();
+        assert!(offset.is_multiple_of(LINE) && len.is_multiple_of(LINE));
+        assert!(len > 0 && offset + len <= LEN);
+        (offset, (offset..offset + len).step_by(LINE))
+    }
+
+    fn take_done(&self) -> Vec<Done> {
+        std::mem::take(&mut *self.done.borrow_mut())
+    }
+}
+
+impl Platform for Core {
+    fn clean(&self, start: NonNull<u8>, len: usize) {
+        let (offset, lines) = self.lines(start, len);
+        self.done.borrow_mut().push(Done::Clean(offset, len));
+        let view = self.view();
+        for at in lines {
+            let line = &view[at..at + LINE];
+            if self.clean.borrow()[at..at + LINE] != *line {
+                self.clean.borrow_mut()[at..at + LINE].copy_from_slice(line);
+                self.memory.borrow_mut()[at..at + LINE].copy_from_slice(line);
+            }
+        }
+    }
+
+    fn invalidate(&self, start: NonNull<u8>, len: usize) {
+        let (offset, lines) = self.lines(start, len);
+        self.done.borrow_mut().push(Done::Invalidate(offset, len));
+        let view = self.view();
+        for at in lines {
+            let dirty = self.clean.borrow()[at..at + LINE] != view[at..at + LINE];
+            assert!(!dirty, "what was written to the line at {at} is lost");
+            let line = self.memory.borrow()[at..at + LINE].to_vec();
+            self.set_line(at, &line);
+            self.clean.borrow_mut()[at..at + LINE].copy_from_slice(&line);
+        }
+    }
+
+    fn barrier(&self) {
+        self.done.borrow_mut().push(Done::Barrier);
+    }
+}
+
+type End = (
+    Sender<ManagedProducer<Geometry, Core>>,
+    Receiver<ManagedConsumer<Geometry, Core>>,
+);
+
+/// Two cores, each with an end.
+fn cores() -> ((Core, End), (Core, End)) {
+    let memory: Memory = Rc::new(RefCell::new(vec![0; LEN]));
+    let ((near, near_region), (far, far_region)) = (Core::new(&memory), Core::new(&memory));
+    initialise(&near_region, &Geometry::LAYOUT, &InitOptions::new()).unwrap();
+    near_region.clean(&near);
+    let attach = |region, role, core: &Core| {
+        let options = AttachOptions::new(role);
+        Link::<Geometry>::attach_managed(region, &options, core.clone()).unwrap()
+    };
+    let primary = attach(near_region, Role::Primary, &near);
+    let secondary = attach(far_region, Role::Secondary, &far);
+    ((near, primary), (far, secondary))
+}
+
+fn message(number: usize) -> Vec<u8> {
+    (0..number * 29 % 137)
+        .map(|at| (number * 31 + at * 7) as u8)
+        .collect()
+}
+
+#[test]
+fn messages_of_every_length_cross_both_ways() {
+    let ((_, (mut sender, mut receiver)), (_, (mut back, mut there))) = cores();
+    let mut buffer = [0; 136];
+    for number in 0..500 {
+        let expected = message(number);
+        sender.try_send(&expected).unwrap();
+        let len = there.try_recv(&mut buffer).unwrap();
+        assert_eq!(buffer[..len], expected, "message {number}");
+        back.try_send(&buffer[..len]).unwrap();
+        let len = receiver.try_recv(&mut buffer).unwrap();
+        assert_eq!(buffer[..len], expected, "answer {number}");
+    }
+}
+
+#[test]
+fn a_full_ring_drains_and_fills_again() {
+    let ((_, (mut sender, _receiver)), (_, (_back, mut there))) = cores();
+    let mut buffer = [0; 136];
+    let (mut sent, mut received) = (0, 0);
+    for _ in 0..50 {
+        loop {
+            match sender.try_send(&message(sent)) {
+                Ok(()) => sent += 1,
+                Err(TrySendError::Full) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert!(!sender.is_writable());
+        assert!(there.is_readable());
+        loop {
+            match there.try_recv(&mut buffer) {
+                Ok(len) => {
+                    assert_eq!(buffer[..len], message(received));
+                    received += 1;
+                }
+                Err(TryRecvError::Empty) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!((sent, sender.unread()), (received, 0));
+    }
+    assert_eq!(sent, 200);
+}
+
+#[test]
+fn leaving_is_seen_after_the_last_message() {
+    let ((_, (mut sender, receiver)), (_, (mut back, mut there))) = cores();
+    assert!(sender.is_peer_open() && there.is_peer_open());
+    sender.try_send(b"the last").unwrap();
+    drop((sender, receiver));
+    assert_eq!(there.try_recv(&mut [0; 136]), Ok(8));
+    assert_eq!(
+        there.try_recv(&mut [0; 136]),
+        Err(TryRecvError::Disconnected)
+    );
+    assert_eq!(back.try_send(b"x"), Err(TrySendError::Disconnected));
+}
+
+#[test]
+fn a_publish_cleans_the_message_before_its_stamp_and_a_receive_invalidates_before_it_reads() {
+    let layout = Geometry::LAYOUT;
+    let direction = Role::Primary.sends();
+    let slot = layout.slots(direction);
+    let buffer = layout.buffers(direction);
+    // 136 bytes from a line's start on lie on three lines.
+    let lines = (buffer, 3 * LINE);
+    let ((near, (mut sender, _receiver)), (far, (_back, mut there))) = cores();
+    near.take_done();
+    far.take_done();
+    sender.try_send(&[7; 100]).unwrap();
+    let done = near.take_done();
+    let at = |what| done.iter().rposition(|found| *found == what).unwrap();
+    let message = at(Done::Clean(lines.0, lines.1));
+    let stamp = at(Done::Clean(slot, LINE));
+    assert_eq!(done[message + 1], Done::Barrier, "{done:?}");
+    assert!(message + 1 < stamp, "{done:?}");
+    assert_eq!(done[stamp + 1..], [Done::Barrier], "{done:?}");
+
+    there.try_recv(&mut [0; 136]).unwrap();
+    let done = far.take_done();
+    let at = |what| done.iter().position(|found| *found == what).unwrap();
+    let stamp = at(Done::Invalidate(slot, LINE));
+    let message = at(Done::Invalidate(lines.0, lines.1));
+    assert!(stamp < message, "{done:?}");
+    // Given back, and told.
+    let released = layout.released(direction).unwrap();
+    assert!(
+        done[message..].contains(&Done::Clean(released, LINE)),
+        "{done:?}"
+    );
+    assert_eq!(done.last(), Some(&Done::Barrier));
+}
