@@ -227,6 +227,12 @@ pub(crate) fn lock(locks: &ByteLocks, backoff: Backoff) -> io::Result<bool> {
     .unwrap_or(Ok(false))
 }
 
+/// Frees ATTACH.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn unlock(locks: &ByteLocks) -> io::Result<()> {
+    locks.unlock(ATTACH)
+}
+
 /// An endpoint's attachment with ATTACH still held, and what to make its link from.
 ///
 /// # Invariants

@@ -30,6 +30,7 @@
 //! | [`datagram`] | addresses: `send_to`, `recv_from` |
 //! | `handoff` | an anonymous region, handed to an authorised peer over a Unix socket (Linux) |
 //! | [`wait`] | spinning, yielding, sleeping, until a deadline |
+//! | `stand_in` | `StandIn`: locks for a peer that no kernel here knows (Linux) |
 //! | [`inspect`] | looking at a region without taking part |
 //! | [`repair`] | who has died, what is stuck, and repairing it, for tools |
 //! | [`error`] | what can go wrong |
@@ -52,6 +53,8 @@ pub mod name;
 pub mod options;
 mod prepare;
 pub mod repair;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub mod stand_in;
 mod sys;
 mod trace;
 pub mod wait;
@@ -68,3 +71,5 @@ pub use hqq_core::{
 pub use link::{Receiver, Sender, SharedLink, SharedReceiver, SharedSender, StandardLink};
 pub use name::{RegionName, list, unlink};
 pub use options::{LinkOptions, pair};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use stand_in::StandIn;

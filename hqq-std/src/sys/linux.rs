@@ -125,6 +125,7 @@ pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
 }
 
 /// Locks on single bytes of a region's file, held by one description of it.
+#[derive(Debug)]
 pub(crate) struct ByteLocks(File);
 
 impl ByteLocks {
@@ -137,6 +138,11 @@ impl ByteLocks {
 
     pub(crate) const fn file(&self) -> &File {
         &self.0
+    }
+
+    /// The description, which keeps the locks.
+    pub(crate) fn into_file(self) -> File {
+        self.0
     }
 
     /// Takes the lock if nobody else has it.

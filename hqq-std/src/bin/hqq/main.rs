@@ -8,6 +8,8 @@ use clap::{Parser, Subcommand};
 
 mod call;
 mod create;
+#[cfg(feature = "defmt")]
+mod defmt;
 mod demo;
 mod echo;
 mod failure;
@@ -46,6 +48,8 @@ enum Command {
     Ping(ping::Args),
     Serve(serve::Args),
     Call(call::Args),
+    #[cfg(feature = "defmt")]
+    Defmt(defmt::Args),
     Rm(rm::Args),
     #[command(name = "demo-peer", hide = true)]
     DemoPeer(demo::peer::Args),
@@ -64,6 +68,8 @@ fn main() -> ExitCode {
         Command::Ping(args) => ping::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Call(args) => call::run(args),
+        #[cfg(feature = "defmt")]
+        Command::Defmt(args) => defmt::run(args),
         Command::Rm(args) => rm::run(args),
         Command::DemoPeer(args) => demo::peer::run(args),
     });

@@ -107,6 +107,15 @@ pub enum RoleArg {
     Secondary,
 }
 
+impl From<RoleArg> for Role {
+    fn from(role: RoleArg) -> Self {
+        match role {
+            RoleArg::Primary => Self::Primary,
+            RoleArg::Secondary => Self::Secondary,
+        }
+    }
+}
+
 /// Whether a command may create the region it works on.
 #[derive(clap::Args, Clone, Copy)]
 pub struct Create {
@@ -188,10 +197,7 @@ impl Target {
     ) -> Result<Opened, Failure> {
         let mut options = options.attach_timeout(RETRY);
         if let Some(role) = self.role {
-            options = options.role(match role {
-                RoleArg::Primary => Role::Primary,
-                RoleArg::Secondary => Role::Secondary,
-            });
+            options = options.role(role.into());
         }
         loop {
             signals::check()?;
