@@ -1,6 +1,7 @@
 //! What the tests of this package share: names of regions, other processes, messages to send.
 //! The other process is `src/bin/peer.rs`, `src/bin/rogue.rs`, the `hqq` command, or `format1/peer.c`.
 
+pub mod foreign;
 mod messages;
 mod numbered;
 mod process;
