@@ -30,17 +30,22 @@ with_cfg() { # NAME ARGUMENT…
     run env RUSTFLAGS="--cfg $1" CARGO_TARGET_DIR="$TARGET/cfg-$1" cargo "${@:2}"
 }
 
-# Runs cargo with Debian's compiler, whose library source is there to be built for any target.
-# RUSTC_BOOTSTRAP: -Zbuild-std is unstable.
+# Runs cargo with Debian's compiler, whose library source is there to be built for any target, and
+# with rustup's rust-lld, which that compiler comes without. RUSTC_BOOTSTRAP: -Zbuild-std is unstable.
 foreign() {
+    local tools
+    tools=$(dirname "$(rustc --print target-libdir)")/bin
     run env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$TARGET/foreign" \
-        CARGO_PROFILE_DEV_DEBUG=0 cargo "$@"
+        CARGO_PROFILE_DEV_DEBUG=0 PATH="$tools:$PATH" cargo "$@"
 }
 
 install() {
     local packages=(
         rustc-web rust-web-src                                   # foreign
         gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user      # test_big_endian
+        gcc-multilib                                             # test_i686
+        qemu-system-arm qemu-system-misc                         # targets, test_firmware
+        qemu-system-x86                                          # test_guest
         gcc g++                                                  # linking; cargo-fuzz's libFuzzer
     )
     if ! dpkg --status "${packages[@]}" >/dev/null 2>&1; then
@@ -48,6 +53,8 @@ install() {
         run apt-get update --quiet
         run apt-get install --yes --quiet --no-install-recommends "${packages[@]}"
     fi
+    # For WebAssembly, in targets; any will do.
+    command -v node >/dev/null || run apt-get install --yes --quiet nodejs
     if [[ $(cargo-fuzz --version 2>&1) != "cargo-fuzz $CARGO_FUZZ_VERSION" ]]; then
         run env CARGO_TARGET_DIR="$TARGET/ci/cargo-fuzz" cargo install cargo-fuzz \
             --version "$CARGO_FUZZ_VERSION" --locked --force --root "$TOOLS"
@@ -61,12 +68,18 @@ install() {
 
 lockfiles() {
     run cargo metadata --locked --format-version 1 >/dev/null
-    run cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
+    local apart
+    for apart in fuzz tests/targets tests/firmware tests/guest; do
+        run cargo metadata --locked --format-version 1 --manifest-path "$apart/Cargo.toml" >/dev/null
+    done
 }
 
 format() {
     run cargo fmt --all --check -- --color never
-    run cargo fmt --manifest-path fuzz/Cargo.toml --check -- --color never
+    local apart
+    for apart in fuzz tests/targets tests/firmware tests/guest; do
+        run cargo fmt --manifest-path "$apart/Cargo.toml" --check -- --color never
+    done
 }
 
 clippy_workspace() {
@@ -76,10 +89,10 @@ clippy_workspace() {
 clippy_core() {
     local features
     run cargo clippy -p hqq-core --no-default-features -- -D warnings
-    for features in defmt embedded-io defmt,embedded-io; do
+    for features in defmt embedded-io embedded-io-async defmt,embedded-io-async; do
         run cargo clippy -p hqq-core --features "$features" -- -D warnings
     done
-    run cargo clippy -p hqq-core --features embedded-io --all-targets -- -D warnings
+    run cargo clippy -p hqq-core --features embedded-io-async --all-targets -- -D warnings
 }
 
 clippy_cfg() {
@@ -109,10 +122,10 @@ docs() {
 
 # Each of these is no_std in the configuration that hqq-core asks for.
 dependencies() {
-    local allowed=" hqq-core bitflags byteorder defmt embedded-io hash32 heapless portable-atomic \
-        stable_deref_trait static_assertions zerocopy "
+    local allowed=" hqq-core atomic-waker bitflags byteorder critical-section defmt embedded-io \
+        embedded-io-async hash32 heapless portable-atomic stable_deref_trait static_assertions zerocopy "
     local crates crate code=0
-    crates=$(cargo tree -p hqq-core --all-features -e normal,no-proc-macro \
+    crates=$(cargo tree -p hqq-core --all-features -e normal,no-proc-macro --target all \
         --prefix none --format '{p}' | awk '{ print $1 }' | sort -u)
     for crate in $crates; do
         [[ $allowed == *" $crate "* ]] && continue
@@ -129,7 +142,8 @@ test_workspace() {
 }
 
 test_features() {
-    run cargo test -p hqq-core --features embedded-io --test embedded_io
+    run cargo test -p hqq-core --features embedded-io-async --test embedded_io \
+        --test embedded_io_async
 }
 
 test_narrow() {
@@ -168,6 +182,7 @@ examples() {
     local built=$TARGET/debug/examples server
     run cargo build --examples -p hqq-core -p hqq-std
     run "$built/poll_loop"
+    run cargo run --quiet -p hqq-core --features embedded-io-async --example async_tasks
     run timeout 60 "$built/rpc_server" "hqq-ci-rpc-$$" &
     server=$!
     # The server creates the region first.
@@ -196,17 +211,61 @@ bench() {
     done
 }
 
-no_std() { # TARGET
-    local features
-    for features in "" defmt,embedded-io; do
-        foreign build -p hqq-core --no-default-features --features "$features" \
-            -Zbuild-std=core --target "$1"
+# hqq-core for every target, with each feature alone and all together: a line for each. Where there
+# is an emulator, a self-check runs; i686 and s390x have the whole tests (test_i686, test_big_endian),
+# x86_64-unknown-none has test_guest.
+targets() {
+    local target features code=0 result
+    local all=(
+        thumbv6m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf
+        riscv64gc-unknown-none-elf aarch64-unknown-none x86_64-unknown-none
+        wasm32-unknown-unknown i686-unknown-linux-gnu s390x-unknown-linux-gnu
+    )
+    for target in "${all[@]}"; do
+        for features in "" defmt embedded-io embedded-io-async defmt,embedded-io-async; do
+            result=built
+            foreign build --quiet -p hqq-core --no-default-features --features "$features" \
+                -Zbuild-std=core --target "$target" || { result=FAILED; code=1; }
+            printf 'note: ci: %-29s %-24s %s\n' "$target" "${features:-(none)}" "$result"
+        done
+        case $target in *-linux-* | x86_64-*) continue ;; esac
+        result="ok"
+        (cd tests/targets && foreign run --quiet --locked -Zbuild-std=core --target "$target" \
+            --bin selfcheck) || { result=FAILED; code=1; }
+        printf 'note: ci: %-29s %-24s %s\n' "$target" "self-check, emulated" "$result"
     done
+    refused_without_64_bit_atomics || code=1
+    return "$code"
 }
-no_std_thumbv7em() { no_std thumbv7em-none-eabihf; }
-no_std_thumbv6m() { no_std thumbv6m-none-eabi; }
-no_std_riscv32() { no_std riscv32imac-unknown-none-elf; }
-no_std_aarch64() { no_std aarch64-unknown-none; }
+
+# Sharing a side does not compile there, and the message says why.
+refused_without_64_bit_atomics() {
+    local log=target/ci/refused.out
+    if (cd tests/targets && foreign build --locked -Zbuild-std=core --target thumbv7em-none-eabihf \
+        --features refused --bin refused) >"$log" 2>&1; then
+        echo "a shared side compiles without 64-bit atomics"
+        return 1
+    fi
+    grep --max-count=1 'error\[E0277\]: a side of a ring cannot be shared on this target: it has no 64-bit atomics' "$log" |
+        sed 's/^/note: ci: thumbv7em-none-eabihf refuses SharedLink: /'
+    grep --quiet 'use `Link`, which takes a side for one thread alone' "$log"
+}
+
+test_i686() {
+    foreign test -p hqq-core --lib --tests --no-fail-fast \
+        -Zbuild-std=std,panic_unwind,test --target i686-unknown-linux-gnu
+}
+
+# Short; `cargo test --release -p hqq-tests --test guest` is the whole.
+test_guest() {
+    run env HQQ_GUEST_MESSAGES=100000 cargo test -p hqq-tests --test guest -- --nocapture |
+        sed --unbuffered 's/^\(KVM\|TCG\): /note: ci: &/'
+}
+
+test_firmware() {
+    run cargo test -p hqq-tests --test firmware -- --nocapture |
+        sed --unbuffered 's/^| /note: ci: /'
+}
 
 other_systems() {
     foreign check -p hqq-std -Zbuild-std=std,panic_abort \
