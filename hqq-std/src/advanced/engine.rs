@@ -39,6 +39,9 @@ const BATCH: usize = 32;
 const CLOCK: u32 = 64;
 /// How long nothing may come before it is looked whether the peer lives.
 const SILENCE: Duration = Duration::from_millis(100);
+/// How long a message that is too long to be put together may hold up the ring before anybody has
+/// begun to read messages as they come.
+const GRACE: Duration = Duration::from_secs(1);
 /// What a message that nobody has taken counts for besides its bytes: what the shortest chunk costs
 /// of a stream's credit.
 const OVERHEAD: usize = 64;
@@ -119,6 +122,9 @@ pub(super) struct Engine {
     held: Share,
     requests: usize,
     stalled_since: Option<Instant>,
+    /// Somebody reads messages as they come, or may yet: see [`Engine::is_stalled`].
+    pub(super) streams_read: bool,
+    grace_used: bool,
     /// Since when whoever waits has seen nothing come.
     silent_since: Option<Instant>,
     pub(super) failure: Option<LinkFailure>,
@@ -155,6 +161,8 @@ impl Engine {
             held: Share::default(),
             requests: 0,
             stalled_since: None,
+            streams_read: false,
+            grace_used: false,
             silent_since: None,
             failure: None,
             recorder: Recorder::new(),
@@ -195,6 +203,7 @@ impl Engine {
         self.refusals.clear();
         self.streams.clear();
         (self.held, self.requests, self.stalled_since) = (Share::default(), 0, None);
+        self.grace_used = false;
         self.served.cancel_all();
         self.failure = None;
     }
@@ -476,24 +485,42 @@ impl Engine {
                 len,
                 max: max as u64,
             };
-            call.failed = Some(CallFailure::Discarded(reason));
-            self.session
-                .cancel_call(arrival.key.connection, arrival.key.id);
+            self.refuse_answer(arrival.key.id, reason);
         }
         self.recount_answer(arrival.key.id);
+        if !arrival.last && self.held.assembly > self.options.max_assembly_bytes {
+            self.refuse_answer(arrival.key.id, DiscardReason::NoRoom);
+        }
         self.waiters.wake(Interest::Call(arrival.key.id));
     }
 
-    /// As [`Engine::recount`], for an answer that is read as it comes.
+    /// Gives up a call whose answer cannot be put together; what came of it makes room.
+    fn refuse_answer(&mut self, id: u64, reason: DiscardReason) {
+        let Some(call) = self.calls.get_mut(&id).filter(|call| {
+            let answer = call.answer.as_ref();
+            answer.is_some_and(|answer| !answer.taken)
+        }) else {
+            return;
+        };
+        let connection = call.connection;
+        let accounted = call.answer.take().map(|answer| answer.accounted);
+        call.failed = Some(CallFailure::Discarded(reason));
+        self.session.cancel_call(connection, id);
+        self.account(connection, Share::default(), accounted.unwrap_or_default());
+    }
+
+    /// As [`Engine::recount`], for an answer: what somebody reads as it comes stops its stream, what is
+    /// put together takes memory.
     fn recount_answer(&mut self, id: u64) {
         if let Some(call) = self.calls.get_mut(&id)
-            && let Some(answer) = call.answer.as_mut().filter(|answer| answer.taken)
+            && let Some(answer) = call.answer.as_mut()
         {
-            let stream = answer.buffered();
-            let now = Share {
-                stream,
-                ..Share::default()
-            };
+            let (bytes, mut now) = (answer.buffered(), Share::default());
+            if answer.taken {
+                now.stream = bytes;
+            } else if !answer.is_over() {
+                now.assembly = bytes;
+            }
             let before = std::mem::replace(&mut answer.accounted, now);
             let connection = call.connection;
             self.account(connection, now, before);
@@ -593,16 +620,24 @@ impl Engine {
             self.stalled_since = None;
             return false;
         }
+        // Where nobody reads messages as they come, one that cannot be put together holds up all others:
+        // once for as long as a program may take to get there, then not at all.
+        let patience = match (self.streams_read, self.grace_used) {
+            (true, _) => self.options.patience,
+            (false, false) => self.options.patience.min(GRACE),
+            (false, true) => Duration::ZERO,
+        };
         let since = *self.stalled_since.get_or_insert_with(Instant::now);
-        if since.elapsed() >= self.options.patience {
+        if since.elapsed() >= patience {
             self.stalled_since = None;
-            self.drop_unreadable();
+            self.grace_used |= self.drop_unreadable();
         }
         true
     }
 
-    /// Drops the oldest message that nobody takes and that cannot be assembled either.
-    fn drop_unreadable(&mut self) {
+    /// Drops the oldest message that nobody takes and that cannot be assembled either; `false` where
+    /// there is none.
+    fn drop_unreadable(&mut self) -> bool {
         let found = self.order.iter().copied().find(|key| {
             self.arriving
                 .get(key)
@@ -611,12 +646,13 @@ impl Engine {
         if let Some(key) = found {
             self.refuse(&key);
         }
+        found.is_some()
     }
 
     /// Gives a message that arrives up; of a request, the caller is told.
     fn refuse(&mut self, key: &MessageKey) {
         self.forget(key);
-        match self.session.discard(key) {
+        match self.session.discard_for_room(key) {
             Some(notice) => self.notice(notice),
             // All of it has come: only this side knows of it.
             None if key.kind == MessageKind::Request => {
@@ -682,6 +718,7 @@ impl Engine {
                         });
                     }
                 }
+                self.recount_answer(id);
                 self.waiters.wake(Interest::Call(id));
             }
             Notice::Offered(id) => self.offered.push_back(id),

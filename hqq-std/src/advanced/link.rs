@@ -411,9 +411,21 @@ impl AdvancedLink {
     /// # Errors
     /// As there.
     pub fn receive_until(&self, deadline: Option<Instant>) -> Result<Message, ReceiveError> {
+        if let Some(request) = self.look_for_request() {
+            return Ok(Message::Request(request));
+        }
         self.shared()
             .wait(deadline, |engine| take_message(engine, |_| true))
             .unwrap_or(Err(ReceiveError::TimedOut))
+    }
+
+    /// A request that comes soon, where nothing else goes on.
+    fn look_for_request(&self) -> Option<Request> {
+        let mut engine = self.shared().lock();
+        if !engine.is_quiet() {
+            return None;
+        }
+        self.shared().look(&mut engine, Engine::look_for_request)
     }
 
     /// The next request, all of it; other messages stay.
@@ -421,13 +433,9 @@ impl AdvancedLink {
     /// # Errors
     /// [`ReceiveError`].
     pub fn receive_request(&self, deadline: Option<Instant>) -> Result<Request, ReceiveError> {
-        let mut engine = self.shared().lock();
-        if engine.is_quiet()
-            && let Some(request) = self.shared().look(&mut engine, Engine::look_for_request)
-        {
+        if let Some(request) = self.look_for_request() {
             return Ok(request);
         }
-        drop(engine);
         let message = self.shared().wait(deadline, |engine| {
             take_message(engine, |key| key.kind == MessageKind::Request)
         });
@@ -443,6 +451,7 @@ impl AdvancedLink {
     /// # Errors
     /// [`ReceiveError`].
     pub fn receive_stream(&self, deadline: Option<Instant>) -> Result<Incoming, ReceiveError> {
+        self.shared().lock().streams_read = true;
         let begun = self.shared().wait(deadline, |engine| {
             let found = engine.order.iter().copied().find(|key| {
                 let arriving = engine.arriving.get(key);
@@ -688,6 +697,11 @@ impl AdvancedLink {
         result
     }
 
+    /// Counts a message that nobody wants.
+    pub(super) fn unhandled(&self) {
+        self.shared().lock().recorder.messages_unhandled += 1;
+    }
+
     /// Lets the peer open streams, which [`AdvancedLink::accept`] gives; or no more.
     pub fn listen(&self, listening: bool) {
         self.shared().lock().session.listen(listening);
@@ -813,6 +827,7 @@ impl AdvancedLink {
             arriving: engine.session.arriving(),
             buffered_bytes: engine.buffered(),
             streams: engine.session.streams(),
+            messages_unhandled: recorder.messages_unhandled,
             call_latency: recorder.latency().cloned(),
         }
     }

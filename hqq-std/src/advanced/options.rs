@@ -72,7 +72,8 @@ impl AdvancedOptions {
         self
     }
 
-    /// The most bytes of parts of messages. Memory is taken as bytes arrive.
+    /// The most bytes of parts of messages, requests and answers. Memory is taken as bytes arrive. What
+    /// would need more is given up: a request is refused with status 7, a call fails.
     #[must_use]
     pub const fn max_assembly_bytes(mut self, bytes: usize) -> Self {
         self.max_assembly_bytes = bytes;
@@ -96,7 +97,10 @@ impl AdvancedOptions {
         self
     }
 
-    /// How long a message that arrives in parts may make no progress.
+    /// How long a message that arrives in parts may make no progress; and how long, with peers of format
+    /// 1, one that cannot be put together may hold up all others until
+    /// [`receive_stream`](super::AdvancedLink::receive_stream) takes it. Where that was never called, it
+    /// may for a second, and only the first one.
     #[must_use]
     pub const fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;

@@ -1,4 +1,4 @@
-//! Answering requests on a pool of threads.
+//! Answering requests, and taking messages, on a pool of threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use hqq_core::packet::ErrorCode;
 
 use super::error::{LinkFailure, ReceiveError, TransferError};
 use super::link::AdvancedLink;
-use super::message::Request;
+use super::message::{Message, Request};
 
 /// How often a worker looks whether it is to stop.
 const SLICE: Duration = Duration::from_millis(100);
@@ -24,6 +24,7 @@ pub struct Refusal {
     pub body: Vec<u8>,
 }
 
+type Listener<'a> = Box<dyn Fn(Message) + Send + Sync + 'a>;
 type Handler<'a> = Box<dyn Fn(&Request) -> Result<Vec<u8>, Refusal> + Send + Sync + 'a>;
 
 /// Handlers by method, and the threads that run them.
@@ -51,6 +52,7 @@ type Handler<'a> = Box<dyn Fn(&Request) -> Result<Vec<u8>, Refusal> + Send + Syn
 #[derive(Default)]
 pub struct Server<'a> {
     handlers: HashMap<u64, Handler<'a>>,
+    listener: Option<Listener<'a>>,
     threads: usize,
 }
 
@@ -60,6 +62,7 @@ impl<'a> Server<'a> {
     pub fn new() -> Self {
         Self {
             handlers: HashMap::new(),
+            listener: None,
             threads: 1,
         }
     }
@@ -81,6 +84,16 @@ impl<'a> Server<'a> {
         handler: impl Fn(&Request) -> Result<Vec<u8>, Refusal> + Send + Sync + 'a,
     ) -> Self {
         self.handlers.insert(method, Box::new(handler));
+        self
+    }
+
+    /// What takes messages that are no requests; one that panics has dropped its message. Without it they
+    /// are dropped and counted ([`AdvancedStats::messages_unhandled`](super::AdvancedStats)): a server
+    /// takes all that comes on its link, as messages that nobody takes would stop the requests behind
+    /// them. Those that are too long to be put together only [`AdvancedLink::receive_stream`] takes.
+    #[must_use]
+    pub fn message(mut self, listener: impl Fn(Message) + Send + Sync + 'a) -> Self {
+        self.listener = Some(Box::new(listener));
         self
     }
 
@@ -117,8 +130,9 @@ impl<'a> Server<'a> {
         // Relaxed: nothing hangs on when exactly it is seen.
         let mut slice = Instant::now().checked_add(SLICE);
         while !stop.load(Ordering::Relaxed) {
-            match link.receive_request(slice) {
-                Ok(request) => {
+            match link.receive_until(slice) {
+                Ok(message @ Message::Plain { .. }) => self.take(link, message),
+                Ok(Message::Request(request)) => {
                     if let Err(TransferError::Link(failure)) = self.answer(link, &request) {
                         return Some(failure);
                     }
@@ -128,6 +142,14 @@ impl<'a> Server<'a> {
             }
         }
         None
+    }
+
+    fn take(&self, link: &AdvancedLink, message: Message) {
+        match &self.listener {
+            // What it broke when it panicked is its own.
+            Some(listener) => drop(catch_unwind(AssertUnwindSafe(|| listener(message)))),
+            None => link.unhandled(),
+        }
     }
 
     fn answer(&self, link: &AdvancedLink, request: &Request) -> Result<(), TransferError> {

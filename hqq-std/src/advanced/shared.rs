@@ -1,14 +1,19 @@
 //! Who drives the ring of a link, and how the others wait.
 //!
 //! One thread at a time drives: it moves the ring on, and spins, yields and sleeps between looks. Who
-//! waits alone drives for itself, with no thread hop; further threads park until something for them
-//! came, and when the driver has what it waited for it wakes another to drive. Tasks (futures) cannot
-//! drive: while any waits and no thread does, a background thread drives, started with the first task.
+//! waits alone drives for itself, with no thread hop. Where several threads wait, one of them drives and
+//! the others park until something for them came; when the driver has what it waited for it wakes another
+//! to drive. A background thread in its place would wake a thread for each answer, and take a core of its
+//! own to look at the ring: with one of those who wait at the ring, its answer needs no waking at all, and
+//! handing on is one waking for each answer of the driver's, which may wait for many others' meanwhile.
+//!
+//! Tasks (futures) cannot drive, and a thread that has gone on does not: while a task waits, or something
+//! is left to be said, and no thread drives, a background thread does, started with the first need.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -30,10 +35,51 @@ pub(super) struct Shared {
 /// Looks for what comes soon, some microseconds, before waiting in the way of [`Shared::wait`].
 const LOOKS: u32 = 100;
 
+/// The engine under its lock. Whoever was woken meanwhile is called when it is let go of, and not
+/// before: a waker may do anything, also use this link.
+pub(super) struct Locked<'a>(MutexGuard<'a, Engine>);
+
+impl Locked<'_> {
+    /// Calls those who were woken and does `other`, without the lock.
+    fn unlocked<T>(&mut self, other: impl FnOnce() -> T) -> T {
+        let woken = self.0.waiters.take_woken();
+        MutexGuard::unlocked(&mut self.0, || {
+            woken.into_iter().for_each(Waker::wake);
+            other()
+        })
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = Engine;
+
+    #[inline]
+    fn deref(&self) -> &Engine {
+        &self.0
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Engine {
+        &mut self.0
+    }
+}
+
+impl Drop for Locked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.0.waiters.has_woken() {
+            self.unlocked(|| {});
+        }
+    }
+}
+
 impl Shared {
     #[inline]
-    pub(super) fn lock(&self) -> MutexGuard<'_, Engine> {
-        self.engine.try_lock().unwrap_or_else(|| self.lock_taken())
+    pub(super) fn lock(&self) -> Locked<'_> {
+        let engine = self.engine.try_lock();
+        Locked(engine.unwrap_or_else(|| self.lock_taken()))
     }
 
     #[cold]
@@ -99,7 +145,7 @@ impl Shared {
                 return None;
             }
             let token = engine.waiters.add(interest, this_thread(), true);
-            MutexGuard::unlocked(&mut engine, || match deadline {
+            engine.unlocked(|| match deadline {
                 None => std::thread::park(),
                 Some(deadline) => {
                     std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
@@ -113,7 +159,7 @@ impl Shared {
     /// Drives the ring until `check` gives a value or the deadline has passed.
     fn drive<T>(
         &self,
-        engine: &mut MutexGuard<'_, Engine>,
+        engine: &mut Locked<'_>,
         deadline: Option<Instant>,
         mut check: impl FnMut(&mut Engine) -> Option<T>,
     ) -> Option<T> {
@@ -127,10 +173,10 @@ impl Shared {
             if progress {
                 round = 0;
                 // Senders wait for the lock, and get it.
-                MutexGuard::bump(engine);
+                MutexGuard::bump(&mut engine.0);
             }
             round = round.saturating_add(1);
-            let paused = MutexGuard::unlocked(engine, || backoff.pause(round));
+            let paused = engine.unlocked(|| backoff.pause(round));
             if let ControlFlow::Break(()) = paused {
                 engine.poll();
                 engine.look_for_death();
@@ -186,7 +232,11 @@ impl Shared {
                     engine.waiters.wake_driver();
                 }
                 // A driver that leaves, a task that begins to wait, and closing notify.
-                self.background.wait(&mut engine);
+                if engine.waiters.has_woken() {
+                    engine.unlocked(|| {});
+                    continue;
+                }
+                self.background.wait(&mut engine.0);
                 continue;
             }
             engine.driven = true;

@@ -20,6 +20,8 @@ pub struct AdvancedStats {
     pub messages_sent: u64,
     /// Messages received, without requests and responses.
     pub messages_received: u64,
+    /// Of these, those that a [`Server`](super::Server) without a handler for them has dropped.
+    pub messages_unhandled: u64,
     /// Requests sent.
     pub requests_sent: u64,
     /// Requests received.
@@ -60,6 +62,7 @@ pub(super) struct Began {
 pub(super) struct Recorder {
     pub(super) messages_sent: u64,
     pub(super) messages_received: u64,
+    pub(super) messages_unhandled: u64,
     pub(super) requests_sent: u64,
     pub(super) requests_received: u64,
     pub(super) responses_sent: u64,
@@ -74,6 +77,7 @@ impl Recorder {
         Self {
             messages_sent: 0,
             messages_received: 0,
+            messages_unhandled: 0,
             requests_sent: 0,
             requests_received: 0,
             responses_sent: 0,

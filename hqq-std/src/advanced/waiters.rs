@@ -28,6 +28,8 @@ struct Waiter {
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     waiters: Vec<Waiter>,
+    /// Those whose time has come: to be called without the link's lock, as a waker may do anything.
+    woken: Vec<Waker>,
     next_token: u64,
 }
 
@@ -66,19 +68,27 @@ impl Waiters {
     }
 
     pub(super) fn wake(&mut self, interest: Interest) {
-        self.waiters.retain(|waiter| {
-            let hit = waiter.interest == interest;
-            if hit {
-                waiter.waker.wake_by_ref();
-            }
-            !hit
-        });
+        let woken = self
+            .waiters
+            .extract_if(.., |waiter| waiter.interest == interest);
+        self.woken.extend(woken.map(|waiter| waiter.waker));
     }
 
     pub(super) fn wake_all(&mut self) {
-        for waiter in self.waiters.drain(..) {
-            waiter.waker.wake();
-        }
+        self.woken
+            .extend(self.waiters.drain(..).map(|waiter| waiter.waker));
+    }
+
+    /// Whom to call once the lock is free.
+    #[inline]
+    pub(super) fn take_woken(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.woken)
+    }
+
+    /// Whether somebody is to be called.
+    #[inline]
+    pub(super) fn has_woken(&self) -> bool {
+        !self.woken.is_empty()
     }
 
     /// Wakes the first who can drive the ring, to do so; `false` where there is nobody.
@@ -86,7 +96,7 @@ impl Waiters {
         let Some(index) = self.waiters.iter().position(|waiter| waiter.drives) else {
             return false;
         };
-        self.waiters.remove(index).waker.wake();
+        self.woken.push(self.waiters.remove(index).waker);
         true
     }
 }

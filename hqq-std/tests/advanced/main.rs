@@ -16,6 +16,7 @@ mod limits;
 mod messages;
 mod processes;
 mod renewal;
+mod room;
 mod servers;
 mod streams;
 mod support;

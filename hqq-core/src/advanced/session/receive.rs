@@ -297,12 +297,21 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         }
     }
 
-    /// Gives up a message that arrives, for want of memory or of interest; its other chunks will be
+    /// Gives up a message that arrives, for want of interest; its other chunks will be
     /// dropped. `None` where none arrives, or where it is a response: the call says so then.
     pub fn discard(&mut self, key: &MessageKey) -> Option<Notice> {
+        self.discard_for(key, DiscardReason::Dropped)
+    }
+
+    /// As [`Session::discard`], for want of room: the sender of a request is told so.
+    pub fn discard_for_room(&mut self, key: &MessageKey) -> Option<Notice> {
+        self.discard_for(key, DiscardReason::NoRoom)
+    }
+
+    fn discard_for(&mut self, key: &MessageKey, reason: DiscardReason) -> Option<Notice> {
         if !self.inbound.discard(key) {
             return None;
         }
-        self.discarded(*key, DiscardReason::Dropped)
+        self.discarded(*key, reason)
     }
 }

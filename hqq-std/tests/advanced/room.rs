@@ -1,0 +1,193 @@
+//! Nobody holds up others: messages that nobody takes, answers that take too much memory, wakers that do
+//! what they like.
+
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use hqq_core::advanced::{CallFailure, DiscardReason};
+use hqq_std::advanced::error::CallError;
+use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, Server};
+
+use super::common::{bounded, eventually};
+use super::support::{FORMATS, assert_idle, body, limit, pair, pair_with, serving};
+
+#[test]
+fn a_server_without_a_use_for_messages_drops_and_counts_them() {
+    bounded(|| {
+        // Fewer may wait than are sent.
+        let options = AdvancedOptions::new().incoming_queue(4);
+        for format in FORMATS {
+            let (near, far) = pair_with(format, 8, 64, options, options);
+            let server = Server::new().method(1, |request| Ok(request.body().to_vec()));
+            serving(&server, &far, || {
+                for _ in 0..20 {
+                    near.send_large(&body(1, 100)).unwrap();
+                }
+                assert_eq!(near.call(1, b"behind them").unwrap(), b"behind them");
+            });
+            assert_eq!(far.stats().messages_unhandled, 20);
+            assert_idle(&far);
+        }
+    });
+}
+
+#[test]
+fn a_server_hands_messages_on_also_after_a_panic() {
+    bounded(|| {
+        for format in FORMATS {
+            let (near, far) = pair(format, 8, 64);
+            let taken = Mutex::new(Vec::new());
+            let server = Server::new()
+                .method(1, |_| Ok(Vec::new()))
+                .message(|message| {
+                    assert!(message.body() != b"bad", "as told");
+                    taken.lock().unwrap().push(message.body().to_vec());
+                });
+            serving(&server, &far, || {
+                for text in [&b"one"[..], b"bad", b"two"] {
+                    near.send_large(text).unwrap();
+                }
+                near.call(1, b"").unwrap();
+            });
+            assert_eq!(*taken.lock().unwrap(), [b"one", b"two"]);
+            assert_eq!(far.stats().messages_unhandled, 0);
+        }
+    });
+}
+
+#[test]
+fn answers_that_are_put_together_take_no_more_memory_than_they_may() {
+    bounded(|| {
+        let little = AdvancedOptions::new().max_assembly_bytes(4096);
+        for format in FORMATS {
+            let (near, far) = pair_with(format, 8, 64, little, AdvancedOptions::new());
+            let server = Server::new().method(1, |request| {
+                let len = if request.body().is_empty() {
+                    20_000
+                } else {
+                    4000
+                };
+                Ok(body(3, len))
+            });
+            serving(&server, &far, || {
+                for _ in 0..3 {
+                    let error = near.call_on(0, 1, b"", limit()).unwrap_err();
+                    let reason = CallFailure::Discarded(DiscardReason::NoRoom);
+                    assert!(
+                        matches!(error, CallError::Failed(failed) if failed == reason),
+                        "{error}"
+                    );
+                    let answer = near.call_on(0, 1, b"less", limit()).unwrap();
+                    assert!(answer == body(3, 4000));
+                }
+            });
+            assert_idle(&near);
+        }
+    });
+}
+
+/// In format 1 a peer cannot be told to stop: what is too long to be put together stands in the way of
+/// all others, until it is plain that nobody reads messages as they come.
+#[test]
+fn messages_too_long_to_be_put_together_do_not_hold_up_calls_for_ever() {
+    bounded(|| {
+        let options = AdvancedOptions::new()
+            .max_message_size(1000)
+            .incoming_bytes(100)
+            .patience(Duration::from_secs(3600));
+        for format in FORMATS {
+            let (near, far) = pair_with(format, 8, 64, AdvancedOptions::new(), options);
+            let server = Server::new().method(1, |request| Ok(request.body().to_vec()));
+            serving(&server, &far, || {
+                std::thread::scope(|scope| {
+                    // In format 2 nobody takes it, and it waits for credit until the link ends.
+                    let sending = scope.spawn(|| {
+                        for _ in 0..if format == Format::V1 { 20 } else { 1 } {
+                            let deadline = match format {
+                                Format::V1 => limit(),
+                                _ => {
+                                    std::time::Instant::now().checked_add(Duration::from_millis(50))
+                                }
+                            };
+                            let sent = near.send_large_on(0, &[7; 5000], deadline);
+                            assert_eq!(sent.is_ok(), format == Format::V1, "{sent:?}");
+                        }
+                    });
+                    sending.join().unwrap();
+                    assert_eq!(near.call_on(0, 1, b"behind", limit()).unwrap(), b"behind");
+                });
+            });
+            if format == Format::V1 {
+                assert_eq!(far.stats().dropped.discarded, 20);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_message_too_long_to_be_put_together_waits_for_who_reads_it() {
+    bounded(|| {
+        let options = AdvancedOptions::new()
+            .max_message_size(1000)
+            .incoming_bytes(100);
+        let (near, far) = pair_with(Format::V1, 8, 64, AdvancedOptions::new(), options);
+        std::thread::scope(|scope| {
+            scope.spawn(|| near.send_large_on(0, &body(4, 5000), limit()).unwrap());
+            let Incoming::Plain {
+                body: mut reader, ..
+            } = far.receive_stream(limit()).unwrap()
+            else {
+                panic!("not a message");
+            };
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut reader, &mut bytes).unwrap();
+            assert!(bytes == body(4, 5000));
+        });
+        assert_idle(&far);
+    });
+}
+
+/// A waker that uses the link it is woken for.
+struct Curious {
+    link: AdvancedLink,
+    woken: AtomicUsize,
+}
+
+impl Wake for Curious {
+    fn wake(self: Arc<Self>) {
+        // Would wait for the link's lock for ever, if whoever wakes had it.
+        let _ = self.link.stats();
+        // Relaxed: a count.
+        self.woken.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_waker_may_use_the_link() {
+    bounded(|| {
+        for format in FORMATS {
+            let (near, far) = pair(format, 8, 64);
+            let curious = Arc::new(Curious {
+                link: near.clone(),
+                woken: AtomicUsize::new(0),
+            });
+            let waker = Waker::from(Arc::clone(&curious));
+            let mut call = pin!(near.call_async(1, b"?"));
+            assert!(
+                call.as_mut()
+                    .poll(&mut Context::from_waker(&waker))
+                    .is_pending()
+            );
+            let request = far.receive_request(limit()).unwrap();
+            far.respond(&request, b"!").unwrap();
+            eventually("the waker", || {
+                (curious.woken.load(Ordering::Relaxed) > 0).then_some(())
+            });
+            let polled = call.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(matches!(polled, Poll::Ready(Ok(answer)) if answer == b"!"));
+        }
+    });
+}
