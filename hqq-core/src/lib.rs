@@ -83,6 +83,7 @@ pub use member::{Member, MemberSet, Mode, Role};
 pub use platform::Platform;
 pub use position::Position;
 pub use region::{Region, RegionError, StaticRegion};
+pub use ring::wake::{WaitWords, WakeDomain, WakeHook};
 pub use side::Presence;
 #[cfg(target_has_atomic = "32")]
 pub use superblock::try_claim;

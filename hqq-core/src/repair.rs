@@ -14,6 +14,7 @@ use crate::position::Position;
 use crate::region::{Region, RingMemory, SuperblockMemory};
 use crate::ring::repair::{mend, states};
 use crate::ring::stamp::State;
+use crate::ring::wake::{self, WaitWords, WakeHook};
 use crate::side::{Side, SideState, SideStatus};
 use crate::superblock::{Delivery, Identity};
 
@@ -116,6 +117,8 @@ pub struct Repairer {
     superblock: SuperblockMemory,
     /// By direction.
     rings: [RingMemory<Dynamic>; 2],
+    /// Of the producers and the consumers of each.
+    sleepers: [[WaitWords; 2]; 2],
     delivery: Delivery,
 }
 
@@ -126,11 +129,22 @@ impl Repairer {
         let layout = &identity.layout;
         let [first, second] =
             Direction::BOTH.map(|direction| RingMemory::new(region, layout, direction));
+        let words = |direction| {
+            let words = |consumer| WaitWords::new(region, layout, direction, consumer);
+            Some([words(false)?, words(true)?])
+        };
+        let [forth, back] = Direction::BOTH.map(words);
         Some(Self {
             superblock: SuperblockMemory::with_layout(region, layout)?,
             rings: [first?, second?],
+            sleepers: [forth?, back?],
             delivery: identity.delivery,
         })
+    }
+
+    /// Wakes everybody who sleeps at any side of the region, to look again after a repair.
+    pub fn wake_all(&self, hook: &WakeHook) {
+        wake::wake_all(self.sleepers.iter().flatten(), hook);
     }
 
     fn ring(&self, direction: Direction) -> &RingMemory<Dynamic> {
@@ -219,7 +233,7 @@ impl Repairer {
     /// members, then those of the sides whose last member has died.
     ///
     /// Interrupted anywhere it can be begun anew, by anybody. At most 4N steps and a constant. Whoever
-    /// waits should look again afterwards where [`Repaired::has_changed`].
+    /// waits should look again afterwards where [`Repaired::has_changed`]: see [`Repairer::wake_all`].
     pub fn repair(&self, life: &mut impl Liveness) -> Repaired {
         let mut repaired = Repaired::default();
         let mut dead = self.named();

@@ -40,6 +40,12 @@ pub struct Waiting {
 pub trait Wait {
     /// Waits a little. `Break` ends the call with its `TimedOut` error.
     fn wait(&mut self, waiting: &Waiting) -> ControlFlow<()>;
+
+    /// How many looks the last wait stands for: more than one where it was long. After many looks a
+    /// ring that no rule explains counts as damaged.
+    fn worth(&self) -> u32 {
+        1
+    }
 }
 
 impl<F: FnMut(&Waiting) -> ControlFlow<()>> Wait for F {

@@ -13,14 +13,14 @@ use hqq_core::link::AttachOptions;
 use hqq_core::repair::{Repaired, Repairer};
 use hqq_core::ring::Consumer;
 use hqq_core::side::{SideError, SideState};
-use hqq_core::{AttachError, Format, Member, Mode, Presence, Receiver, Region, Role};
+use hqq_core::{AttachError, Format, Layout, Member, Mode, Presence, Receiver, Region, Role};
 
 use crate::error::OpenError;
 use crate::fork::Generation;
 use crate::life::{self, Life};
 use crate::mapping::Mapping;
 use crate::prepare::{Ready, unusable};
-use crate::sys::{ByteLocks, LockKind};
+use crate::sys::{self, ByteLocks, LockKind};
 use crate::trace::event;
 use crate::wait::{Backoff, poll};
 
@@ -106,7 +106,7 @@ impl Attachment {
 
     /// A descriptor of the region's file with a description of its own.
     pub(crate) fn reopen(&self) -> io::Result<OwnedFd> {
-        Ok(crate::sys::reopen(self.locks.file())?.into())
+        Ok(sys::reopen(self.locks.file())?.into())
     }
 
     /// Whether the region's file was found to be shorter than it was; only where that is borne.
@@ -244,6 +244,11 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
+    /// How the region is laid out.
+    pub(crate) const fn layout(&self) -> Option<&Layout> {
+        self.options.layout()
+    }
+
     /// Takes the bytes of a free role and of a free member of it.
     pub(crate) fn claim(ready: Ready, roles: &[Role], mode: Mode) -> Result<Self, OpenError> {
         let Ready {
@@ -295,6 +300,10 @@ impl Endpoint {
                 .member(member)
                 .pid(std::process::id())
                 .presence(sending, receiving);
+            let options = match sys::wake_hook() {
+                Some(hook) => options.wake_hook(hook),
+                None => options,
+            };
             return Ok(Self {
                 attachment: Attachment::new(path, role, format, locks, life, mapping),
                 region,

@@ -14,7 +14,7 @@ use hqq_core::side::SideState;
 use hqq_core::{Member, Receiver, Role};
 
 use crate::attach::{ATTACH, SideByte, member_byte};
-use crate::sys::{ByteLocks, LockKind};
+use crate::sys::{self, ByteLocks, LockKind};
 
 /// Proves deaths: under ATTACH, by taking the locks of those who would hold them.
 ///
@@ -80,7 +80,13 @@ pub(crate) fn repair(
         me,
         taken: Vec::new(),
     };
-    repairer.repair(&mut coroner)
+    let repaired = repairer.repair(&mut coroner);
+    if repaired.has_changed()
+        && let Some(hook) = sys::wake_hook()
+    {
+        repairer.wake_all(&hook);
+    }
+    repaired
 }
 
 /// For the tests that show what repair is good for.

@@ -39,8 +39,10 @@ pub(crate) const MEMBER_LEN: usize = 128;
 /// Offsets within a ring.
 pub(crate) mod ring {
     pub(crate) const W: usize = 0;
+    pub(crate) const PRODUCERS_WAIT: usize = 64;
     pub(crate) const R: usize = 128;
     pub(crate) const RELEASED: usize = 256;
+    pub(crate) const CONSUMERS_WAIT: usize = 320;
     pub(crate) const SLOTS: usize = 384;
 }
 
@@ -300,6 +302,23 @@ impl Layout {
         match self.format {
             Format::V1 => None,
             Format::V2 => Some(self.ring(direction) + ring::RELEASED),
+        }
+    }
+
+    /// Where the wait words of one side of a direction lie (16 words of 32 bits); `None` in format
+    /// 1, where nobody is woken.
+    #[must_use]
+    pub const fn wait_words(&self, direction: Direction, consumer: bool) -> Option<usize> {
+        match self.format {
+            Format::V1 => None,
+            Format::V2 => Some(
+                self.ring(direction)
+                    + if consumer {
+                        ring::CONSUMERS_WAIT
+                    } else {
+                        ring::PRODUCERS_WAIT
+                    },
+            ),
         }
     }
 }

@@ -54,6 +54,7 @@ use crate::ring::exclusive::{ExclusiveConsumer, ExclusiveProducer};
 use crate::ring::managed::{ManagedConsumer, ManagedProducer};
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 use crate::ring::shared::{SharedConsumer, SharedProducer};
+use crate::ring::wake::{Alarm, WakeHook};
 use crate::ring::{Corruption, Obstacle, join};
 use crate::side::{Attached, Presence, Side, SideError};
 use crate::superblock::{FormatError, Identity};
@@ -87,6 +88,7 @@ pub struct AttachOptions {
     sending: Presence,
     receiving: Presence,
     identity: Option<Identity>,
+    wake_hook: Option<WakeHook>,
 }
 
 impl AttachOptions {
@@ -100,6 +102,7 @@ impl AttachOptions {
             sending: Presence::Recorded,
             receiving: Presence::Recorded,
             identity: None,
+            wake_hook: None,
         }
     }
 
@@ -131,6 +134,22 @@ impl AttachOptions {
     pub const fn identity(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
         self
+    }
+
+    /// How the peer is woken where it sleeps; without this it is not, and has to look by itself.
+    #[must_use]
+    pub const fn wake_hook(mut self, hook: WakeHook) -> Self {
+        self.wake_hook = Some(hook);
+        self
+    }
+
+    /// How the region is laid out, where [`AttachOptions::identity`] was given.
+    #[must_use]
+    pub const fn layout(&self) -> Option<&Layout> {
+        match &self.identity {
+            None => None,
+            Some(identity) => Some(&identity.layout),
+        }
     }
 
     fn side_error(&self, error: SideError) -> AttachError {
@@ -186,6 +205,28 @@ impl<G: Geometry> Taken<G> {
             sending,
             receiving,
         })
+    }
+}
+
+impl<G> Taken<G> {
+    /// What the sending and the receiving side wake the peer with. Wakes it: both were taken, and
+    /// nothing can fail any more.
+    fn alarms(&self, region: &Region, options: &AttachOptions) -> [Alarm; 2] {
+        let (layout, role) = (&self.identity.layout, options.role);
+        let alarm = |direction, consumer, first| {
+            Alarm::new(
+                region,
+                layout,
+                direction,
+                consumer,
+                first,
+                options.wake_hook,
+            )
+        };
+        [
+            alarm(role.sends(), false, self.sending.1),
+            alarm(role.receives(), true, self.receiving.1),
+        ]
     }
 }
 
@@ -267,7 +308,8 @@ impl<G: Geometry> Link<G> {
         let end = |role, outgoing: &RingMemory<G>, incoming: &RingMemory<G>| {
             let side = |consumer| Attached::first(&superblock, Side { role, consumer });
             let start = crate::Position::new(0);
-            let producer = ExclusiveProducer::new(outgoing.clone(), start, side(false));
+            let producer =
+                ExclusiveProducer::new(outgoing.clone(), start, side(false), Alarm::none());
             let consumer = ExclusiveConsumer::first(incoming.clone(), side(true));
             Self {
                 sender: Sender::new(producer),
@@ -302,10 +344,11 @@ impl<G: Geometry> Link<G> {
         let resume =
             join::first_consumer(&taken.incoming, Mode::Exclusive, options.member, delivery)
                 .map_err(corrupt(role.receives()))?;
+        let [sending_alarm, receiving_alarm] = taken.alarms(&region, options);
         let (sending, receiving) = (taken.sending.0.kept(), taken.receiving.0.kept());
         Ok((
-            ExclusiveProducer::new(taken.outgoing, next, sending),
-            ExclusiveConsumer::new(taken.incoming, resume, delivery, receiving),
+            ExclusiveProducer::new(taken.outgoing, next, sending, sending_alarm),
+            ExclusiveConsumer::new(taken.incoming, resume, delivery, receiving, receiving_alarm),
         ))
     }
 
@@ -439,23 +482,30 @@ impl<G: Geometry> SharedLink<G> {
         };
         let (role, member) = (options.role, options.member);
         let delivery = taken.identity.delivery;
-        let (sending, first) = taken.sending;
-        if first {
+        if taken.sending.1 {
             join::first_producer(&taken.outgoing).map_err(corrupt(role.sends()))?;
         } else {
             join::further_producer(&taken.outgoing, member);
         }
-        let (receiving, first) = taken.receiving;
-        let resume = if first {
+        let resume = if taken.receiving.1 {
             join::first_consumer(&taken.incoming, Mode::Shared, member, delivery)
                 .map_err(corrupt(role.receives()))?
         } else {
             join::further_consumer(&taken.incoming, member, delivery)
         };
-        let (sending, receiving) = (sending.kept(), receiving.kept());
+        let [sending_alarm, receiving_alarm] = taken.alarms(&region, options);
+        let (sending, receiving) = (taken.sending.0.kept(), taken.receiving.0.kept());
+        let (outgoing, incoming) = (taken.outgoing, taken.incoming);
         Ok(Self {
-            producer: SharedProducer::new(taken.outgoing, member, sending),
-            consumer: SharedConsumer::new(taken.incoming, member, delivery, resume, receiving),
+            producer: SharedProducer::new(outgoing, member, sending, sending_alarm),
+            consumer: SharedConsumer::new(
+                incoming,
+                member,
+                delivery,
+                resume,
+                receiving,
+                receiving_alarm,
+            ),
         })
     }
 
@@ -506,7 +556,7 @@ impl<C: crate::ring::Consumer> Receiver<C> {
 /// The round of waiting in which it is noted who is in the way: late enough not to slow answers down
 /// that come at once.
 const OBSTACLE: u32 = 2;
-/// Rounds of waiting after which a ring is looked at for corruption.
+/// Looks, or what waits stand for, after which a ring is looked at for corruption.
 const SUSPICION: u32 = 256;
 
 /// Repeats `attempt` until it settles, or `wait` gives up, or the same corruption was found twice,
@@ -521,6 +571,7 @@ fn wait_until<S, T, E: Retry>(
     look: impl Fn(&S) -> (Option<Corruption>, Option<Obstacle>),
 ) -> Result<T, E::Final> {
     let mut round = 0_u32;
+    let mut looks = 0_u32;
     let mut suspected = None;
     let mut in_the_way = None;
     loop {
@@ -533,7 +584,9 @@ fn wait_until<S, T, E: Retry>(
         if round == OBSTACLE {
             in_the_way = look(state).1;
         }
-        if round.is_multiple_of(SUSPICION) {
+        looks = looks.saturating_add(if round == 1 { 1 } else { wait.worth() });
+        if looks >= SUSPICION {
+            looks = 0;
             let (found, _) = look(state);
             // Once proves nothing: a 32-bit peer may be between the halves of a stamp.
             if found.is_some() && found == suspected {

@@ -219,6 +219,18 @@ impl<G: Geometry> RingMemory<G> {
         unsafe { self.buffers.region.word32(self.ring + ring::RELEASED) }
     }
 
+    /// The flag that a sleeper on one side sets: whoever moves the ring on for that side looks at it.
+    #[inline]
+    pub(crate) fn sleeping(&self, consumer: bool) -> &SharedU32 {
+        let words = if consumer {
+            ring::CONSUMERS_WAIT
+        } else {
+            ring::PRODUCERS_WAIT
+        };
+        // SAFETY: the header lies inside the region; wait words are 32-bit words.
+        unsafe { self.buffers.region.word32(self.ring + words) }
+    }
+
     /// Zeroes what the header has besides the counters: the wait words and what is reserved.
     pub(crate) fn clear_header(&self) {
         let counters = [ring::W, ring::W + 4, ring::R, ring::R + 4, ring::RELEASED];
@@ -241,6 +253,39 @@ impl<G: Geometry> RingMemory<G> {
             region: &self.buffers.region,
             offset: self.ring + ring::SLOTS + index * LINE,
         }
+    }
+}
+
+/// The wait words of one side of a ring.
+///
+/// # Invariants
+/// `offset` is that of a side's wait words inside `region`.
+#[derive(Clone, Debug)]
+pub(crate) struct WaitMemory {
+    region: Region,
+    offset: usize,
+}
+
+impl WaitMemory {
+    /// The words of a side; `None` in format 1, or where `layout` is larger than the region.
+    pub(crate) fn new(
+        region: &Region,
+        layout: &Layout,
+        direction: Direction,
+        consumer: bool,
+    ) -> Option<Self> {
+        let offset = layout.wait_words(direction, consumer)?;
+        (layout.len() <= region.len()).then(|| Self {
+            region: region.clone(),
+            offset,
+        })
+    }
+
+    /// Word `index`, 16 words.
+    #[inline]
+    pub(crate) fn word(&self, index: usize) -> &SharedU32 {
+        // SAFETY: a side's 16 wait words lie inside the region by the invariant.
+        unsafe { self.region.word32(self.offset + index % 16 * 4) }
     }
 }
 

@@ -24,7 +24,9 @@ use core::fmt;
 
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub(crate) use format1::{Format1Memory, RingHeader};
-pub(crate) use memory::{Buffer, Buffers, RingMemory, Slot, StatusOffset, SuperblockMemory};
+pub(crate) use memory::{
+    Buffer, Buffers, RingMemory, Slot, StatusOffset, SuperblockMemory, WaitMemory,
+};
 #[cfg(loom)]
 pub use model::Region;
 #[cfg(not(loom))]

@@ -43,9 +43,9 @@ impl fmt::Debug for Region {
 impl Region {
     /// A region of zeros with a word for everything in `layout`.
     ///
-    /// Modelled are stamps, `w`, `r`, `released`, the sides' status, the identity, operands and
-    /// buffers; in format 1 sequences and the rings' headers. Member records and wait words are
-    /// not: only calls that the caller serialises use them.
+    /// Modelled are stamps, `w`, `r`, `released`, the wait words, the sides' status, the identity,
+    /// operands and buffers; in format 1 sequences and the rings' headers. Member records are not:
+    /// only calls that the caller serialises use them.
     #[must_use]
     pub fn model(layout: &Layout) -> Self {
         Self {
@@ -199,6 +199,9 @@ impl Word {
         let slots = ring::SLOTS..ring::SLOTS + layout.count() * LINE;
         match within {
             ring::W | ring::R => Some(Self::Counter(Counter::default())),
+            ring::PRODUCERS_WAIT | ring::CONSUMERS_WAIT => {
+                Some(Self::Halves([SharedU32::modelled(), SharedU32::modelled()]))
+            }
             ring::RELEASED => Some(Self::Halves([SharedU32::modelled(), SharedU32::plain()])),
             _ if slots.contains(&within) && within.is_multiple_of(LINE) => {
                 Some(Self::Stamp(Stamp::default()))

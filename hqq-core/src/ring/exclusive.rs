@@ -2,6 +2,7 @@
 
 use super::join::Resume;
 use super::stamp::{self, is_free, is_released, packet_at};
+use super::wake::Alarm;
 use super::{Claimed, Consumer, Corruption, Obstacle, Producer, Refused, Sealed};
 use crate::counters::{Counters, Event};
 use crate::layout::Geometry;
@@ -23,10 +24,16 @@ pub struct ExclusiveProducer<G: Geometry> {
     released: u32,
     counters: Counters,
     side: Attached,
+    alarm: Alarm,
 }
 
 impl<G: Geometry> ExclusiveProducer<G> {
-    pub(crate) fn new(memory: RingMemory<G>, position: Position, side: Attached) -> Self {
+    pub(crate) fn new(
+        memory: RingMemory<G>,
+        position: Position,
+        side: Attached,
+        alarm: Alarm,
+    ) -> Self {
         // Pairs with T5x.
         let released = memory.released().load(ordering::see_released());
         Self {
@@ -35,6 +42,7 @@ impl<G: Geometry> ExclusiveProducer<G> {
             released,
             counters: Counters::default(),
             side,
+            alarm,
         }
     }
 }
@@ -87,6 +95,7 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
         slot.stamp()
             .store(stamp::published(position, opcode), ordering::publish());
         self.position = position.plus(1);
+        self.alarm.check(&self.memory, true);
     }
 
     #[inline]
@@ -159,6 +168,7 @@ pub struct ExclusiveConsumer<G: Geometry> {
     settled: Position,
     counters: Counters,
     side: Attached,
+    alarm: Alarm,
 }
 
 impl<G: Geometry> ExclusiveConsumer<G> {
@@ -172,6 +182,7 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             Resume { start, settled },
             Delivery::AtMostOnce,
             side,
+            Alarm::none(),
         )
     }
 
@@ -181,8 +192,9 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         resume: Resume,
         delivery: Delivery,
         side: Attached,
+        alarm: Alarm,
     ) -> Self {
-        let mut consumer = Self::starting(memory, resume, delivery, side);
+        let mut consumer = Self::starting(memory, resume, delivery, side, alarm);
         if resume.start != resume.settled || consumer.has_packet() {
             consumer.side.heed_earlier_close();
         }
@@ -190,7 +202,13 @@ impl<G: Geometry> ExclusiveConsumer<G> {
     }
 
     #[allow(clippy::cast_possible_wrap, reason = "a ring has at most 2^14 slots")]
-    fn starting(memory: RingMemory<G>, resume: Resume, delivery: Delivery, side: Attached) -> Self {
+    fn starting(
+        memory: RingMemory<G>,
+        resume: Resume,
+        delivery: Delivery,
+        side: Attached,
+        alarm: Alarm,
+    ) -> Self {
         let Resume { start, settled } = resume;
         let lag = match delivery {
             Delivery::AtMostOnce => (memory.count() / 2) as i64,
@@ -205,6 +223,7 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             settled,
             counters: Counters::default(),
             side,
+            alarm,
         }
     }
 
@@ -217,6 +236,7 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             self.memory
                 .released()
                 .store(self.finished.low(), ordering::release_counter());
+            self.alarm.check(&self.memory, false);
         }
     }
 
@@ -312,6 +332,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
                 stamp::released(position, self.memory.count()),
                 ordering::release_slot(),
             );
+            self.alarm.check(&self.memory, false);
         }
         self.finished = position.plus(1);
         if self.finished.since(self.flushed) >= self.lag {

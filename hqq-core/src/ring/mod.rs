@@ -2,7 +2,7 @@
 //!
 //! Format 2: [`stamp`] has the moves as pure functions; [`exclusive`] and [`shared`] are the two
 //! ways to use a side; `join` finds the place where a ring that is in use goes on. [`format1`] is
-//! the other ring. Links use any of them through [`Producer`] and [`Consumer`]; [`Either`] is for
+//! the other ring; [`wake`] wakes those who sleep. Links use any of them through [`Producer`] and [`Consumer`]; [`Either`] is for
 //! those that learn the format when they open a region. Nothing here knows what an opcode means.
 
 mod either;
@@ -19,6 +19,7 @@ pub(crate) mod repair;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub mod shared;
 pub mod stamp;
+pub mod wake;
 
 pub use either::Either;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]

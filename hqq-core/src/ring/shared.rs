@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::join::Resume;
 use super::stamp::{self, ForReading, ForWriting, State};
+use super::wake::Alarm;
 use super::{
     Claimed, ConcurrentConsumer, ConcurrentProducer, Corruption, Obstacle, Refused, Sealed,
     step_released,
@@ -29,15 +30,17 @@ pub struct SharedProducer<G: Geometry> {
     member: Member,
     counters: SharedCounters,
     side: Attached,
+    alarm: Alarm,
 }
 
 impl<G: Geometry> SharedProducer<G> {
-    pub(crate) fn new(memory: RingMemory<G>, member: Member, side: Attached) -> Self {
+    pub(crate) fn new(memory: RingMemory<G>, member: Member, side: Attached, alarm: Alarm) -> Self {
         Self {
             memory,
             member,
             counters: SharedCounters::default(),
             side,
+            alarm,
         }
     }
 
@@ -112,6 +115,7 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
         // T3. Pairs with the Acquire of T4 and T4x.
         slot.stamp()
             .store(stamp::published(position, opcode), ordering::publish());
+        self.alarm.check(&self.memory, true);
     }
 
     #[inline]
@@ -169,6 +173,7 @@ pub struct SharedConsumer<G: Geometry> {
     settled: Position,
     counters: SharedCounters,
     side: Attached,
+    alarm: Alarm,
 }
 
 impl<G: Geometry> SharedConsumer<G> {
@@ -180,6 +185,7 @@ impl<G: Geometry> SharedConsumer<G> {
         delivery: Delivery,
         resume: Resume,
         side: Attached,
+        alarm: Alarm,
     ) -> Self {
         let Resume { start, settled } = resume;
         let mut consumer = Self {
@@ -190,6 +196,7 @@ impl<G: Geometry> SharedConsumer<G> {
             settled,
             counters: SharedCounters::default(),
             side,
+            alarm,
         };
         if start != settled || consumer.has_packet() {
             consumer.side.heed_earlier_close();
@@ -305,6 +312,11 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
             stamp::released(position, self.memory.count()),
             ordering::release_slot(),
         );
+        self.alarm.check(&self.memory, false);
+        // C1: this may have been the last message that others waited to see read.
+        if self.delivery == Delivery::AtLeastOnce && self.side.peer_end().is_some() {
+            self.alarm.check_own(&self.memory, true);
+        }
     }
 
     /// C1: the slot at `r` is free and `r` stood still meanwhile; at least once, none is being

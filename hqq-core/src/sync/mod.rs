@@ -82,6 +82,29 @@ mod word {
             self.0.store(value.to_le(), order);
         }
 
+        /// Adds one. Nobody else's addition is lost where there is an exchange; elsewhere one party
+        /// alone may add.
+        pub(crate) fn increment(&self, order: Ordering) {
+            super::counted!(Word32);
+            #[cfg(target_has_atomic = "32")]
+            {
+                // The loop of `fetch_update`, so that the bytes in memory stay little-endian.
+                let next = |word: u32| Some(u32::from_le(word).wrapping_add(1).to_le());
+                let _ = self.0.fetch_update(order, Ordering::Relaxed, next);
+            }
+            #[cfg(not(target_has_atomic = "32"))]
+            {
+                // Relaxed: read by the only one who writes it.
+                let next = u32::from_le(self.0.load(Ordering::Relaxed)).wrapping_add(1);
+                self.0.store(next.to_le(), order);
+            }
+        }
+
+        /// Where the word lies, for a system that sleeps on it.
+        pub(crate) const fn as_ptr(&self) -> *mut u32 {
+            self.0.as_ptr()
+        }
+
         /// Stores `new` where the word is `expected`; otherwise says what it is.
         #[cfg(target_has_atomic = "32")]
         #[inline]

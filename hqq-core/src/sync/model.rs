@@ -96,6 +96,14 @@ impl SharedU32 {
         }
     }
 
+    /// Adds one.
+    pub(crate) fn increment(&self, order: Ordering) {
+        match self {
+            Self::Modelled(word) => word.fetch_add(1, order),
+            Self::Plain(word) => word.fetch_add(1, order),
+        };
+    }
+
     /// Stores `new` where the word is `expected`; otherwise says what it is.
     pub(crate) fn compare_exchange(
         &self,

@@ -62,11 +62,41 @@ orderings! {
     store_status = Release;
     /// Is the other side open or closed, the region ready. Pairs with [`store_status`].
     see_status = Acquire;
+    /// W3: the sleepers' flag was taken down before their sequence moves on. Pairs with
+    /// [`see_sequence`].
+    advance_sequence = Release;
+    /// W3: a sleeper reads its sequence, then puts its flag up. Pairs with [`advance_sequence`].
+    see_sequence = Acquire;
 }
+
+/// W1, W3: what was stored before can be seen before anything is loaded after. A publisher makes it
+/// between publishing and looking at the flag, a sleeper between putting the flag up and looking
+/// again; each pairs with the other. A sleeper's system may make it for both.
+#[cfg(not(loom))]
+#[inline]
+pub(crate) fn full_fence() {
+    core::sync::atomic::fence(Ordering::SeqCst);
+}
+
+/// As in other builds.
+#[cfg(loom)]
+pub fn full_fence() {
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
+
+/// Ways to get the handshake of sleepers and wakers wrong, for `HQQ_WEAKEN`: a model fails with each.
+#[cfg(loom)]
+pub const FAULTS: &[&str] = &[
+    "no_fence_of_the_publisher",
+    "no_fence_of_the_sleeper",
+    "sequence_before_flag",
+    "sequence_read_after_flag",
+    "waking_one",
+];
 
 /// Whether this run asked for the ordering `name` to be weakened.
 #[cfg(loom)]
-fn weakened(name: &str) -> bool {
+pub fn weakened(name: &str) -> bool {
     use std::sync::OnceLock;
     static CHOSEN: OnceLock<Option<String>> = OnceLock::new();
     CHOSEN

@@ -15,5 +15,6 @@ mod format1;
 mod grants;
 mod joining;
 mod shared;
+mod sleeping;
 mod support;
 mod weakening;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hqq_core::position::Position;
@@ -12,7 +13,7 @@ use super::watch::Watch;
 use crate::attach::Attachment;
 use crate::datagram::LinkAddr;
 use crate::kept::Kept;
-use crate::wait::Backoff;
+use crate::wait::{Berth, Limit, Policy, Readiness, Ready, WaitStats, Waiter};
 
 /// What calls that do not wait say where memory is missing.
 pub(crate) const MISSING: Corruption = Corruption {
@@ -24,13 +25,20 @@ pub(crate) const MISSING: Corruption = Corruption {
 pub struct Half<T> {
     pub(super) core: Kept<T>,
     timeout: Option<Duration>,
+    pub(super) waiter: Waiter,
+    berth: Option<Berth>,
+    ready: Option<Ready>,
 }
 
 impl<T> Half<T> {
-    pub(super) const fn new(core: Kept<T>) -> Self {
+    pub(super) fn new(core: Kept<T>, berth: Option<Berth>, policy: Policy) -> Self {
+        let attachment = Arc::clone(core.attachment());
         Self {
             core,
             timeout: None,
+            waiter: Waiter::new([berth.clone(), None], attachment, policy),
+            berth,
+            ready: None,
         }
     }
 
@@ -96,14 +104,87 @@ impl<T> Half<T> {
         self.attachment().is_cut()
     }
 
-    pub(super) fn backoff(&self) -> Backoff {
-        Backoff::within(self.timeout)
+    /// What calls do while they wait.
+    #[must_use]
+    pub const fn wait_policy(&self) -> Policy {
+        self.waiter.policy()
     }
 
-    /// The half itself, and a way for it to wait.
-    pub(super) fn watched(&mut self, backoff: Backoff) -> (&mut T, Watch<'_>) {
+    /// What calls do while they wait, from now on.
+    pub const fn set_wait_policy(&mut self, policy: Policy) {
+        self.waiter.set_policy(policy);
+    }
+
+    /// How often calls of this half waited, and how that ended.
+    #[must_use]
+    pub const fn wait_stats(&self) -> WaitStats {
+        self.waiter.stats()
+    }
+
+    /// A way to wait for this half, for the calls of [`hqq_core`] that want one, such as those of
+    /// what `trusted` gives.
+    #[must_use]
+    pub fn waiter(&self, policy: Policy) -> Waiter {
+        let attachment = Arc::clone(self.core.attachment());
+        Waiter::new([self.berth.clone(), None], attachment, policy)
+    }
+
+    /// The descriptor that is readable while there may be something for this half; see
+    /// [`Readiness`]. The first call starts a helper thread, which ends with the half.
+    ///
+    /// # Errors
+    /// Where the system gives no descriptor or no thread.
+    pub fn readiness(&mut self) -> io::Result<Readiness> {
+        if let Some(ready) = &self.ready {
+            return Ok(ready.readiness());
+        }
+        let ready = Ready::new(self.berth.clone(), Arc::clone(self.core.attachment()))?;
+        Ok(self.ready.insert(ready).readiness())
+    }
+
+    /// How long calls without a timeout of their own wait.
+    pub(super) const fn limit(&self) -> Limit {
+        Limit::within(self.timeout)
+    }
+
+    /// The half itself, a way for it to wait, and what it is attached to.
+    pub(super) fn watched(&mut self, limit: Limit) -> (&mut T, Watch<'_>, &Attachment) {
         let (core, attachment) = self.core.parts();
-        (core, Watch::new(backoff, attachment))
+        self.waiter.limit(limit);
+        (core, Watch::new(&mut self.waiter, attachment), attachment)
+    }
+
+    /// Repeats `check` until it gives a value or the time is up, asleep in between where this half
+    /// is woken by what it checks.
+    pub(super) fn wait_for<R>(
+        &self,
+        timeout: Option<Duration>,
+        mut check: impl FnMut() -> Option<R>,
+    ) -> Option<R> {
+        let mut waiter = self.waiter(self.waiter.policy());
+        waiter.limit(Limit::within(timeout));
+        let mut round = 0_u32;
+        loop {
+            if let Some(value) = check() {
+                return Some(value);
+            }
+            round = round.saturating_add(1);
+            if waiter.pause(round).is_break() {
+                return None;
+            }
+        }
+    }
+
+    /// Whether an event loop waits for this half, which has just found nothing: it looks once more.
+    #[inline]
+    pub(super) fn rearm(&self) -> bool {
+        match &self.ready {
+            None => false,
+            Some(ready) => {
+                ready.rearm();
+                true
+            }
+        }
     }
 }
 

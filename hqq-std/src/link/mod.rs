@@ -21,6 +21,7 @@ use crate::attach::{Attachment, Endpoint, SideByte};
 use crate::error::{DrainError, OpenError, RecvError, SendError};
 use crate::kept::{Kept, SharedSide};
 use crate::trace::event;
+use crate::wait::{Berth, Policy};
 
 pub use half::Half;
 pub(crate) use half::MISSING;
@@ -56,6 +57,19 @@ pub trait HasRegion {
     fn region_fd(&self) -> io::Result<OwnedFd>;
 }
 
+/// Where the sending and the receiving half of an endpoint sleep.
+fn berths(endpoint: &Endpoint) -> [Option<Berth>; 2] {
+    let layout = endpoint.layout();
+    [false, true].map(|consumer| {
+        Berth::new(
+            &endpoint.region,
+            layout?,
+            endpoint.attachment.role(),
+            consumer,
+        )
+    })
+}
+
 /// Both directions of an endpoint, each to be left when what keeps it is dropped.
 fn keep<S, R>(attachment: &Arc<Attachment>, (sending, receiving): (S, R)) -> (Kept<S>, Kept<R>) {
     let side = |consumer| Some(SideByte::new(attachment.role(), consumer));
@@ -74,7 +88,8 @@ pub struct StandardLink {
 }
 
 impl StandardLink {
-    pub(crate) fn attach(endpoint: Endpoint) -> Result<Self, OpenError> {
+    pub(crate) fn attach(endpoint: Endpoint, policy: Policy) -> Result<Self, OpenError> {
+        let [for_room, for_messages] = berths(&endpoint);
         let Endpoint {
             attachment,
             region,
@@ -101,8 +116,8 @@ impl StandardLink {
         );
         let (sender, receiver) = keep(&attachment, halves);
         let link = Self {
-            sender: Sender::new(sender),
-            receiver: Receiver::new(receiver),
+            sender: Sender::new(sender, for_room, policy),
+            receiver: Receiver::new(receiver, for_messages, policy),
         };
         attachment.attached()?;
         event!(DEBUG, path = %attachment.path().display(), role = %attachment.role(), "link opened");
@@ -231,6 +246,12 @@ impl StandardLink {
         self.receiver.set_timeout(timeout)
     }
 
+    /// What calls of both halves do while they wait, from now on.
+    pub const fn set_wait_policy(&mut self, policy: Policy) {
+        self.sender.set_wait_policy(policy);
+        self.receiver.set_wait_policy(policy);
+    }
+
     /// As [`HasRegion::region_fd`]: to hand to the other end.
     ///
     /// # Errors
@@ -278,13 +299,17 @@ impl HasRegion for StandardLink {
 /// ```
 #[derive(Clone)]
 pub struct SharedLink {
+    /// Before the attachment, which keeps their memory.
+    berths: [Option<Berth>; 2],
+    policy: Policy,
     attachment: Arc<Attachment>,
     producer: Either<SharedSide<SharedProducer<Dynamic>>, SharedSide<Format1Producer<Dynamic>>>,
     consumer: Either<SharedSide<SharedConsumer<Dynamic>>, SharedSide<Format1Consumer<Dynamic>>>,
 }
 
 impl SharedLink {
-    pub(crate) fn attach(endpoint: Endpoint) -> Result<Self, OpenError> {
+    pub(crate) fn attach(endpoint: Endpoint, policy: Policy) -> Result<Self, OpenError> {
+        let berths = berths(&endpoint);
         let Endpoint {
             attachment,
             region,
@@ -310,6 +335,8 @@ impl SharedLink {
             }
         };
         let link = Self {
+            berths,
+            policy,
             attachment: Arc::clone(&attachment),
             producer,
             consumer,
@@ -327,7 +354,9 @@ impl SharedLink {
             Either::Second(side) => Either::Second(Handle::new(side.clone())),
         };
         let attachment = Arc::clone(&self.attachment);
-        Sender::new(Kept::new(hqq_core::Sender::new(side), attachment, None))
+        let [for_room, _] = &self.berths;
+        let core = Kept::new(hqq_core::Sender::new(side), attachment, None);
+        Sender::new(core, for_room.clone(), self.policy)
     }
 
     /// A receiver for one thread.
@@ -338,7 +367,14 @@ impl SharedLink {
             Either::Second(side) => Either::Second(Handle::new(side.clone())),
         };
         let attachment = Arc::clone(&self.attachment);
-        Receiver::new(Kept::new(hqq_core::Receiver::new(side), attachment, None))
+        let [_, for_messages] = &self.berths;
+        let core = Kept::new(hqq_core::Receiver::new(side), attachment, None);
+        Receiver::new(core, for_messages.clone(), self.policy)
+    }
+
+    /// What calls of senders and receivers that are made from now on do while they wait.
+    pub const fn set_wait_policy(&mut self, policy: Policy) {
+        self.policy = policy;
     }
 
     /// A sender and a receiver, without the link: each direction closes with its own.

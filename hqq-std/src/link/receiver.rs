@@ -11,7 +11,7 @@ use super::{AnyConsumer, Half, MISSING};
 use crate::attach::Attachment;
 use crate::error::RecvError;
 use crate::trace::event;
-use crate::wait::{Backoff, poll};
+use crate::wait::{Backoff, Limit, Policy};
 
 /// Receives messages of one direction. Dropping it closes that side of it (on a shared side, with
 /// the last of its receivers); messages that were not received stay for the next one.
@@ -25,7 +25,7 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// [`RecvError`]. A message that does not fit stays the next one.
     pub fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        self.recv_by(buffer, self.backoff())
+        self.recv_by(buffer, self.limit())
     }
 
     /// As [`Receiver::recv`], for at most this long.
@@ -37,7 +37,7 @@ impl<C: Consumer> Receiver<C> {
         buffer: &mut [u8],
         timeout: Duration,
     ) -> Result<usize, RecvError> {
-        self.recv_by(buffer, Backoff::within(Some(timeout)))
+        self.recv_by(buffer, Limit::within(Some(timeout)))
     }
 
     /// As [`Receiver::recv`], until `deadline`.
@@ -49,11 +49,29 @@ impl<C: Consumer> Receiver<C> {
         buffer: &mut [u8],
         deadline: Instant,
     ) -> Result<usize, RecvError> {
-        self.recv_by(buffer, Backoff::until(Some(deadline)))
+        self.recv_by(buffer, Limit::until(Some(deadline)))
     }
 
-    fn recv_by(&mut self, buffer: &mut [u8], backoff: Backoff) -> Result<usize, RecvError> {
-        let result = self.patiently(backoff, |core, watch| core.recv(buffer, watch));
+    /// As [`Receiver::recv`], waiting in the way of `policy` this time, until `deadline` if there is
+    /// one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn recv_with_policy(
+        &mut self,
+        buffer: &mut [u8],
+        policy: Policy,
+        deadline: Option<Instant>,
+    ) -> Result<usize, RecvError> {
+        let usual = self.wait_policy();
+        self.set_wait_policy(policy);
+        let result = self.recv_by(buffer, Limit::until(deadline));
+        self.set_wait_policy(usual);
+        result
+    }
+
+    fn recv_by(&mut self, buffer: &mut [u8], limit: Limit) -> Result<usize, RecvError> {
+        let result = self.patiently(limit, |core, watch| core.recv(buffer, watch));
         self.traced(&result);
         result
     }
@@ -62,14 +80,13 @@ impl<C: Consumer> Receiver<C> {
     #[inline]
     fn patiently<T>(
         &mut self,
-        backoff: Backoff,
+        limit: Limit,
         mut call: impl FnMut(
             &mut hqq_core::Receiver<C>,
             &mut Watch<'_>,
         ) -> Result<T, hqq_core::RecvError>,
     ) -> Result<T, RecvError> {
-        let (core, attachment) = self.core.parts();
-        let mut watch = Watch::new(backoff, attachment);
+        let (core, mut watch, attachment) = self.watched(limit);
         loop {
             match call(core, &mut watch) {
                 Ok(_) if attachment.is_cut() => return Err(RecvError::Truncated),
@@ -86,8 +103,8 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// [`RecvError`], never `BufferTooSmall`.
     pub fn recv_vec(&mut self) -> Result<Vec<u8>, RecvError> {
-        let backoff = self.backoff();
-        let result = self.patiently(backoff, |core, watch| {
+        let limit = self.limit();
+        let result = self.patiently(limit, |core, watch| {
             let message = core.next(watch)?;
             let mut bytes = vec![0; message.len()];
             let len = message.copy_to(0, &mut bytes);
@@ -107,8 +124,8 @@ impl<C: Consumer> Receiver<C> {
         reason = "the message lies in the ring, which no iterator could lend"
     )]
     pub fn next(&mut self) -> Result<ReadGrant<'_, C>, RecvError> {
-        let backoff = self.backoff();
-        self.patiently(backoff, |core, watch| core.fetch(watch))?;
+        let limit = self.limit();
+        self.patiently(limit, |core, watch| core.fetch(watch))?;
         // It is at hand: nothing is waited for.
         Ok(self.core.next(&mut Backoff::new())?)
     }
@@ -156,7 +173,10 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As there.
     pub fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        let result = self.core.try_recv(buffer);
+        let result = match self.core.try_recv(buffer) {
+            Err(TryRecvError::Empty) if self.rearm() => self.core.try_recv(buffer),
+            result => result,
+        };
         present(self.attachment(), result)
     }
 
@@ -165,6 +185,10 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As there.
     pub fn try_next(&mut self) -> Result<ReadGrant<'_, C>, TryRecvError> {
+        if !self.core.is_readable() {
+            // What comes now makes the descriptor readable again.
+            self.rearm();
+        }
         let (core, attachment) = self.core.parts();
         present(attachment, core.try_next())
     }
@@ -178,6 +202,9 @@ impl<C: Consumer> Receiver<C> {
         limit: usize,
         each: impl FnMut(&ReadGrant<'_, C>),
     ) -> Result<usize, TryRecvError> {
+        if !self.core.is_readable() {
+            self.rearm();
+        }
         let result = self.core.try_recv_batch(limit, each);
         present(self.attachment(), result)
     }
@@ -187,11 +214,14 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As there.
     pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        let result = self.core.try_read(buffer);
+        let result = match self.core.try_read(buffer) {
+            Err(TryRecvError::Empty) if self.rearm() => self.core.try_read(buffer),
+            result => result,
+        };
         present(self.attachment(), result)
     }
 
-    /// As [`hqq_core::Receiver::trusted`]; wait with a [`Backoff`].
+    /// As [`hqq_core::Receiver::trusted`]; wait with a [`Waiter`](crate::wait::Waiter).
     ///
     /// # Safety
     /// As there.
@@ -203,8 +233,8 @@ impl<C: Consumer> Receiver<C> {
 
     /// As [`std::io::Read::read`], until `backoff` gives up.
     pub(super) fn read_by(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        let backoff = self.backoff();
-        let result = self.patiently(backoff, |core, watch| core.read(buffer, watch));
+        let limit = self.limit();
+        let result = self.patiently(limit, |core, watch| core.read(buffer, watch));
         self.traced(&result);
         result
     }
@@ -227,7 +257,7 @@ impl<C: Consumer> Receiver<C> {
     /// Waits until a sender is attached or a message is there; `false` where neither came in time.
     #[must_use]
     pub fn wait_for_peer(&self, timeout: Option<Duration>) -> bool {
-        poll(Backoff::within(timeout), || {
+        self.wait_for(timeout, || {
             (self.core.is_peer_open() || self.core.is_readable()).then_some(())
         })
         .is_some()

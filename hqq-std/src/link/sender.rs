@@ -6,12 +6,12 @@ use hqq_core::link::WriteGrant;
 use hqq_core::ring::Producer;
 use hqq_core::{Trusted, TrySendError};
 
-use super::watch::{Pulse, Watch};
+use super::watch::Pulse;
 use super::{AnyProducer, Half, MISSING};
 use crate::attach::Attachment;
 use crate::error::{DrainError, SendError};
 use crate::trace::event;
-use crate::wait::{Backoff, poll};
+use crate::wait::{Limit, Policy};
 
 /// Sends messages in one direction. Dropping it closes that direction (on a shared side, with the
 /// last of its senders).
@@ -25,7 +25,7 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// [`SendError`]; nothing was published then.
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.send_by(message, self.backoff())
+        self.send_by(message, self.limit())
     }
 
     /// As [`Sender::send`], for at most this long.
@@ -33,7 +33,7 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As there.
     pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
-        self.send_by(message, Backoff::within(Some(timeout)))
+        self.send_by(message, Limit::within(Some(timeout)))
     }
 
     /// As [`Sender::send`], until `deadline`.
@@ -41,12 +41,31 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As there.
     pub fn send_deadline(&mut self, message: &[u8], deadline: Instant) -> Result<(), SendError> {
-        self.send_by(message, Backoff::until(Some(deadline)))
+        self.send_by(message, Limit::until(Some(deadline)))
     }
 
-    fn send_by(&mut self, message: &[u8], backoff: Backoff) -> Result<(), SendError> {
-        let (core, mut watch) = self.watched(backoff);
+    /// As [`Sender::send`], waiting in the way of `policy` this time, until `deadline` if there is
+    /// one.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_with_policy(
+        &mut self,
+        message: &[u8],
+        policy: Policy,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendError> {
+        let usual = self.wait_policy();
+        self.set_wait_policy(policy);
+        let result = self.send_by(message, Limit::until(deadline));
+        self.set_wait_policy(usual);
+        result
+    }
+
+    fn send_by(&mut self, message: &[u8], limit: Limit) -> Result<(), SendError> {
+        let (core, mut watch, _) = self.watched(limit);
         let result = core.send(message, &mut watch);
+        drop(watch);
         self.traced(message.len(), result)
     }
 
@@ -55,12 +74,13 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As [`Sender::send`].
     pub fn send_vectored<B: AsRef<[u8]>>(&mut self, pieces: &[B]) -> Result<(), SendError> {
-        let backoff = self.backoff();
+        let limit = self.limit();
         let len = pieces.iter().fold(0, |sum: usize, piece| {
             sum.saturating_add(piece.as_ref().len())
         });
-        let (core, mut watch) = self.watched(backoff);
+        let (core, mut watch, _) = self.watched(limit);
         let result = core.send_vectored(pieces, &mut watch);
+        drop(watch);
         self.traced(len, result)
     }
 
@@ -97,9 +117,8 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As [`Sender::send`].
     pub fn reserve(&mut self) -> Result<WriteGrant<'_, P>, SendError> {
-        let backoff = self.backoff();
-        let (core, attachment) = self.core.parts();
-        let mut watch = Watch::new(backoff, attachment);
+        let limit = self.limit();
+        let (core, mut watch, attachment) = self.watched(limit);
         settled(attachment, core.reserve(&mut watch))
     }
 
@@ -108,7 +127,10 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As there.
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        let result = self.core.try_send(message);
+        let result = match self.core.try_send(message) {
+            Err(TrySendError::Full) if self.rearm() => self.core.try_send(message),
+            result => result,
+        };
         present(self.attachment(), result)
     }
 
@@ -117,7 +139,10 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As there.
     pub fn try_send_vectored<B: AsRef<[u8]>>(&mut self, pieces: &[B]) -> Result<(), TrySendError> {
-        let result = self.core.try_send_vectored(pieces);
+        let result = match self.core.try_send_vectored(pieces) {
+            Err(TrySendError::Full) if self.rearm() => self.core.try_send_vectored(pieces),
+            result => result,
+        };
         present(self.attachment(), result)
     }
 
@@ -129,7 +154,10 @@ impl<P: Producer> Sender<P> {
         &mut self,
         messages: &[M],
     ) -> Result<usize, TrySendError> {
-        let result = self.core.try_send_batch(messages);
+        let result = match self.core.try_send_batch(messages) {
+            Err(TrySendError::Full) if self.rearm() => self.core.try_send_batch(messages),
+            result => result,
+        };
         present(self.attachment(), result)
     }
 
@@ -138,11 +166,15 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As there.
     pub fn try_reserve(&mut self) -> Result<WriteGrant<'_, P>, TrySendError> {
+        if !self.core.is_writable() {
+            // What is freed now makes the descriptor readable again.
+            self.rearm();
+        }
         let (core, attachment) = self.core.parts();
         present(attachment, core.try_reserve())
     }
 
-    /// As [`hqq_core::Sender::trusted`]; wait with a [`Backoff`].
+    /// As [`hqq_core::Sender::trusted`]; wait with a [`Waiter`](crate::wait::Waiter).
     ///
     /// # Safety
     /// As there.
@@ -162,7 +194,7 @@ impl<P: Producer> Sender<P> {
             return Err(DrainError::Forked);
         }
         let mut watch = Pulse::new(self.attachment());
-        poll(Backoff::within(timeout), || {
+        self.wait_for(timeout, || {
             watch.beat();
             // Before counting: what the receiver read before it closed was received.
             let closed = self.core.is_peer_closed();
@@ -185,10 +217,8 @@ impl<P: Producer> Sender<P> {
     /// Waits until a receiver is attached; `false` where none came in time.
     #[must_use]
     pub fn wait_for_peer(&self, timeout: Option<Duration>) -> bool {
-        poll(Backoff::within(timeout), || {
-            self.core.is_peer_open().then_some(())
-        })
-        .is_some()
+        self.wait_for(timeout, || self.core.is_peer_open().then_some(()))
+            .is_some()
     }
 
     /// Whether the receivers died without closing their half: nobody receives until another one

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hqq_core::{Wait, Waiting};
 
 use crate::attach::Attachment;
-use crate::wait::Backoff;
+use crate::wait::Waiter;
 
 /// Rounds of waiting before it is looked for the first time: answers come sooner.
 const QUIET: u32 = 500;
@@ -16,9 +16,9 @@ const FIRST: Duration = Duration::from_millis(10);
 /// The longest time between two looks.
 const SLICE: Duration = Duration::from_millis(250);
 
-/// Waits as a [`Backoff`] does, and looks after the living and the dead meanwhile.
+/// Waits as a [`Waiter`] does, and looks after the living and the dead meanwhile.
 pub(super) struct Watch<'a> {
-    inner: Backoff,
+    inner: &'a mut Waiter,
     attachment: &'a Attachment,
     next: Option<Instant>,
     pause: Duration,
@@ -31,7 +31,7 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) const fn new(inner: Backoff, attachment: &'a Attachment) -> Self {
+    pub(super) const fn new(inner: &'a mut Waiter, attachment: &'a Attachment) -> Self {
         Self {
             inner,
             attachment,
@@ -76,10 +76,20 @@ impl Wait for Watch<'_> {
             }
             return ControlFlow::Break(());
         }
-        if waiting.round > QUIET {
+        if waiting.round > QUIET || self.inner.has_slept() {
             return self.look();
         }
         ControlFlow::Continue(())
+    }
+
+    fn worth(&self) -> u32 {
+        self.inner.worth()
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.inner.finish();
     }
 }
 

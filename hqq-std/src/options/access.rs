@@ -5,6 +5,7 @@ use hqq_core::Mode;
 use crate::attach::Endpoint;
 use crate::error::OpenError;
 use crate::link::{SharedLink, StandardLink};
+use crate::wait::Policy;
 
 /// How a link uses its sides: [`Exclusive`] or [`Shared`].
 pub trait Access: sealed::Sealed {
@@ -14,7 +15,7 @@ pub trait Access: sealed::Sealed {
     const MODE: Mode;
     #[doc(hidden)]
     #[allow(private_interfaces, reason = "sealed, for this crate only")]
-    fn link(endpoint: Endpoint) -> Result<Self::Link, OpenError>;
+    fn link(endpoint: Endpoint, policy: Policy) -> Result<Self::Link, OpenError>;
 }
 
 mod sealed {
@@ -36,8 +37,8 @@ impl Access for Exclusive {
     type Link = StandardLink;
     const MODE: Mode = Mode::Exclusive;
     #[allow(private_interfaces, reason = "sealed, for this crate only")]
-    fn link(endpoint: Endpoint) -> Result<StandardLink, OpenError> {
-        StandardLink::attach(endpoint)
+    fn link(endpoint: Endpoint, policy: Policy) -> Result<StandardLink, OpenError> {
+        StandardLink::attach(endpoint, policy)
     }
 }
 
@@ -45,7 +46,7 @@ impl Access for Shared {
     type Link = SharedLink;
     const MODE: Mode = Mode::Shared;
     #[allow(private_interfaces, reason = "sealed, for this crate only")]
-    fn link(endpoint: Endpoint) -> Result<SharedLink, OpenError> {
-        SharedLink::attach(endpoint)
+    fn link(endpoint: Endpoint, policy: Policy) -> Result<SharedLink, OpenError> {
+        SharedLink::attach(endpoint, policy)
     }
 }

@@ -23,6 +23,7 @@ use crate::prepare::{Ready, Request, prepare};
 use crate::repair::Caretaker;
 use crate::sys;
 use crate::trace::event;
+use crate::wait::Policy;
 
 pub use access::{Access, Exclusive, Shared};
 use place::Place;
@@ -60,6 +61,7 @@ pub struct LinkOptions<A = Exclusive> {
     map: MapOptions,
     huge_pages: bool,
     patience: Duration,
+    wait_policy: Policy,
     access: std::marker::PhantomData<A>,
 }
 
@@ -94,6 +96,7 @@ impl LinkOptions {
             },
             huge_pages: false,
             patience: Duration::from_secs(5),
+            wait_policy: Policy::Adaptive,
             access: std::marker::PhantomData,
         }
     }
@@ -119,6 +122,7 @@ impl<A> LinkOptions<A> {
             map: self.map,
             huge_pages: self.huge_pages,
             patience: self.patience,
+            wait_policy: self.wait_policy,
             access: std::marker::PhantomData,
         }
     }
@@ -180,6 +184,13 @@ impl<A> LinkOptions<A> {
     #[must_use]
     pub const fn any_owner(mut self) -> Self {
         self.any_owner = true;
+        self
+    }
+
+    /// What calls of the link do while they wait; without this, [`Policy::Adaptive`].
+    #[must_use]
+    pub const fn wait_policy(mut self, policy: Policy) -> Self {
+        self.wait_policy = policy;
         self
     }
 
@@ -451,7 +462,7 @@ impl<A: Access> LinkOptions<A> {
             (None, Format::V1) if ready.initialised => &[Role::Primary],
             (None, Format::V1) => &[Role::Secondary],
         };
-        A::link(Endpoint::claim(ready, roles, A::MODE)?)
+        A::link(Endpoint::claim(ready, roles, A::MODE)?, self.wait_policy)
     }
 }
 

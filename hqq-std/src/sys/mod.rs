@@ -1,19 +1,31 @@
 //! What the operating system does for regions; one file for each way it is done.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod futex;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod guard;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod no_futex;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod portable;
 mod unix;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use futex::{
+    barrier, fence, has_barrier, processor, sleep, wake_domain, wake_hook, woken,
+};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use guard::Guard;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use linux::{
     ByteLocks, TELLS_BLOCKS, allocate, anonymous, create_named, create_unnamed, give_name,
     named_path, names, next_data, open_named, reopen, unlink_named,
+};
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) use no_futex::{
+    barrier, fence, has_barrier, processor, sleep, wake_domain, wake_hook, woken,
 };
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use portable::{
@@ -29,4 +41,13 @@ pub(crate) enum LockKind {
     Read,
     /// Alone.
     Write,
+}
+
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slept {
+    /// Somebody woke the sleeper, or may have.
+    Woken,
+    /// The time was up.
+    TimedOut,
 }

@@ -1,5 +1,5 @@
-//! How a blocking call waits: it spins while an answer may be on its way, then yields, then sleeps
-//! a little longer each time; until its deadline.
+//! Waiting where nobody wakes: it spins while an answer may be on its way, then yields, then sleeps a
+//! little longer each time; until its deadline.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -61,10 +61,16 @@ impl Backoff {
         } else if round <= SPINS + YIELDS {
             std::thread::yield_now();
         } else {
-            let doublings = (round - SPINS - YIELDS - 1).min(16);
-            let sleep = SHORTEST.saturating_mul(1 << doublings);
-            std::thread::sleep(sleep.min(LONGEST).min(left));
+            return Self::sleep(round - SPINS - YIELDS, left);
         }
+        ControlFlow::Continue(())
+    }
+
+    /// Sleeps for the `time`th time (from 1 on), at most as long as there is time left.
+    pub(super) fn sleep(time: u32, left: Duration) -> ControlFlow<()> {
+        let doublings = time.saturating_sub(1).min(16);
+        let sleep = SHORTEST.saturating_mul(1 << doublings);
+        std::thread::sleep(sleep.min(LONGEST).min(left));
         ControlFlow::Continue(())
     }
 }
