@@ -12,6 +12,7 @@ use crate::layout::{Direction, Dynamic};
 use crate::member::{Member, MemberSet, Role};
 use crate::position::Position;
 use crate::region::{Region, RingMemory, SuperblockMemory};
+use crate::ring::join::mend_halves;
 use crate::ring::repair::{mend, states};
 use crate::ring::stamp::State;
 use crate::ring::wake::{self, WaitWords, WakeHook};
@@ -232,7 +233,7 @@ impl Repairer {
     /// Mends what dead members have left, while everybody else goes on: T6, then the records of the
     /// members, then those of the sides whose last member has died.
     ///
-    /// Interrupted anywhere it can be begun anew, by anybody. At most 4N steps and a constant. Whoever
+    /// Interrupted anywhere it can be begun anew, by anybody. At most 8N steps and a constant. Whoever
     /// waits should look again afterwards where [`Repaired::has_changed`]: see [`Repairer::wake_all`].
     pub fn repair(&self, life: &mut impl Liveness) -> Repaired {
         let mut repaired = Repaired::default();
@@ -275,6 +276,10 @@ impl Repairer {
                 let side = Side { role, consumer };
                 let is_open = side.status(&self.superblock).state() == SideState::Open;
                 if is_open && life.is_side_dead(role, consumer) {
+                    if !consumer {
+                        // Before the record, which says that nothing of the dead is left.
+                        mend_halves(self.ring(role.sends()));
+                    }
                     repaired.sides += usize::from(side.record_death(&self.superblock));
                 }
             }

@@ -100,15 +100,13 @@ fn after_a_death(delivery: Delivery, read: u64, mut check: impl FnMut(u64, bool,
 }
 
 #[test]
-fn at_least_once_hands_out_again_what_was_not_released() {
+fn at_least_once_nothing_that_was_released_comes_again() {
     for read in 0..=COUNT as u64 {
-        let mut doubted = 0;
         after_a_death(Delivery::AtLeastOnce, read, |number, in_doubt, read| {
-            assert_eq!(in_doubt, number < read, "message {number} of {read} read");
-            doubted += u64::from(in_doubt);
+            // Released one by one.
+            assert!(number >= read, "message {number} was seen before");
+            assert!(!in_doubt);
         });
-        // Released every half of a ring: an odd one is in doubt, in each of three regions.
-        assert_eq!(doubted, 3 * (read % 2));
     }
 }
 
@@ -128,7 +126,7 @@ fn an_heir_that_dies_leaves_what_is_in_doubt_in_doubt() {
     let (mut near, mut far) = memory.pair();
     near.try_send(&message(0)).unwrap();
     near.try_send(&message(1)).unwrap();
-    far.try_recv(&mut [0; SIZE]).unwrap();
+    forget(far.receiver().try_next().unwrap());
     forget(far);
     for _ in 0..3 {
         let mut far = memory.exclusive_as(&heir(Role::Secondary));

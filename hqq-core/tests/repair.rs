@@ -205,3 +205,29 @@ fn a_dead_side_is_told_from_a_closed_one_and_goes_on_with_the_next() {
         Err(TryRecvError::Disconnected)
     );
 }
+
+/// Half a stamp that a 32-bit sender left is whole again before its death is told, so that
+/// receivers get past it.
+#[test]
+fn half_a_stamp_is_mended_before_the_death_is_recorded() {
+    use hqq_core::Position;
+    use hqq_core::ring::stamp::free;
+    let start = (1 << 16) - 1;
+    let memory = common::Memory::new(8, SIZE, start);
+    let _near = ManuallyDrop::new(memory.exclusive(Role::Primary));
+    let far = memory.shared(Role::Secondary);
+    let whole = free(Position::new(start));
+    // The high half of the stamp that publishes the position.
+    memory.set_stamp(start, whole & 0xffff_ffff | 1 << 32);
+    assert_eq!(
+        far.receiver().try_recv(&mut [0; SIZE]),
+        Err(TryRecvError::Empty)
+    );
+    let region = memory.region();
+    let repaired =
+        repairer(&region).repair(&mut Dead(vec![(Role::Primary, 1)], vec![Role::Primary]));
+    assert!(repaired.has_changed());
+    assert_eq!(memory.stamp(start), whole);
+    let end = far.receiver().try_recv(&mut [0; SIZE]);
+    assert_eq!(end, Err(TryRecvError::PeerDead));
+}

@@ -24,12 +24,13 @@ fn broken() -> Vec<(Broken, Sign, Setup)> {
     let setup = |actors: &[_]| Setup::new(actors);
     let one_to_one = [p(Exclusive, 1, 3), c(Exclusive, 1)];
     let two_to_one = [p(Shared, 1, 3), p(Shared, 2, 3), c(Exclusive, 1)];
-    let one_to_two = [p(Exclusive, 1, 3), c(Shared, 1), c(Shared, 2)];
+    let one_to_two = [p(Exclusive, 1, 3), c(Shared, 1), c(Shared, 2), repairer()];
     let torn_to_two = [p(Exclusive, 1, 4).narrow(), c(Shared, 1), c(Shared, 2)];
     let torn_heir = [
         p(Exclusive, 1, 3).narrow(),
         c(Exclusive, 1),
         p(Exclusive, 1, 2).late(),
+        repairer(),
     ];
     let torn_to_heir = [
         p(Exclusive, 1, 3).narrow(),
@@ -37,7 +38,12 @@ fn broken() -> Vec<(Broken, Sign, Setup)> {
         c(Shared, 1).late(),
         repairer(),
     ];
-    let heir = [p(Exclusive, 1, 2), c(Exclusive, 1), c(Exclusive, 1).late()];
+    let heir = [
+        p(Exclusive, 1, 2),
+        c(Exclusive, 1),
+        c(Exclusive, 1).late(),
+        repairer(),
+    ];
     let other_heir = [
         p(Exclusive, 1, 3),
         c(Exclusive, 1).leaves_after(1),
@@ -45,8 +51,9 @@ fn broken() -> Vec<(Broken, Sign, Setup)> {
     ];
     let late_heir = [
         p(Exclusive, 1, 6),
-        c(Exclusive, 1).leaves_after(1),
+        c(Exclusive, 1),
         c(Exclusive, 2).late(),
+        repairer(),
     ];
     let stepping = [
         p(Exclusive, 1, 5),
@@ -59,7 +66,11 @@ fn broken() -> Vec<(Broken, Sign, Setup)> {
         p(Shared, 1, 2).late(),
         repairer(),
     ];
-    let lone_writer = [p(Shared, 1, 2), c(Exclusive, 1), p(Exclusive, 2, 3).late()];
+    let lone_writer = [
+        p(Shared, 1, 2),
+        c(Exclusive, 1),
+        p(Exclusive, 2, 3).late().spared(),
+    ];
     let repaired_writer = [
         p(Shared, 1, 2),
         c(Exclusive, 1),
@@ -84,11 +95,6 @@ fn broken() -> Vec<(Broken, Sign, Setup)> {
         p(Shared, 1, 4).spared(),
         c(Exclusive, 1),
         c(Exclusive, 2).late(),
-    ];
-    let dead_writer = [
-        p(Shared, 1, 1),
-        p(Shared, 2, 1).spared(),
-        c(Exclusive, 1),
         repairer(),
     ];
     vec![
@@ -108,9 +114,9 @@ fn broken() -> Vec<(Broken, Sign, Setup)> {
         (B::ReceivesFirst, invariant(5), setup(&heir).deaths(1)),
         (B::ReleasesFirst, invariant(1), setup(&one_to_one)),
         (
-            B::NeverFlushes,
+            B::LagsInDoubt,
             invariant(5),
-            setup(&late_heir).count(4).delivery(AtLeastOnce),
+            setup(&late_heir).count(4).deaths(1).delivery(AtLeastOnce),
         ),
         (
             B::KeepsW,
@@ -161,11 +167,16 @@ fn broken() -> Vec<(Broken, Sign, Setup)> {
         ),
         (B::EndsAtOnce, invariant(6), setup(&one_to_one)),
         (B::EndsUnlessPublished, invariant(6), setup(&one_to_two)),
+        (
+            B::EndsDeadUnlessPublished,
+            invariant(6),
+            setup(&one_to_two).deaths(1),
+        ),
         (B::EndsBesideReaders, invariant(6), readers),
         (
-            B::EndsBesideDead,
-            invariant(6),
-            setup(&dead_writer).deaths(1),
+            B::KeepsHalves,
+            Sign::Stuck,
+            setup(&torn_to_heir).base(STAMP_TEARS).deaths(1),
         ),
     ]
 }

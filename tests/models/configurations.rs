@@ -166,6 +166,7 @@ fn ring_holds_with_successors() {
         consumer(Exclusive, 1),
         producer(Exclusive, 1, 2).late(),
         consumer(Exclusive, 1).late(),
+        repairer(),
     ];
     let setup = Setup::new(&one_to_one).deaths(3);
     hold("exclusive to exclusive, successors, 3 deaths", &setup);
@@ -239,6 +240,7 @@ fn ring_holds_when_modes_change() {
         producer(Exclusive, 1, 5),
         consumer(Exclusive, 1).leaves_after(2),
         consumer(Shared, 1).late(),
+        repairer(),
     ];
     let setup = Setup::new(&stepping).base(STEPS);
     holds("exclusive, then shared, as released moves on", &setup);
@@ -276,6 +278,7 @@ fn ring_holds_with_halves() {
         consumer(Exclusive, 1).narrow(),
         producer(Exclusive, 1, 2).late(),
         consumer(Exclusive, 1).late(),
+        repairer(),
     ];
     for (base, tears) in [(STAMP_TEARS, "stamps"), (R_TEARS, "r and stamps")] {
         let setup = Setup::new(&in_turn).base(base).deaths(2);

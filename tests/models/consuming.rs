@@ -21,9 +21,7 @@ impl Turn<'_> {
         match step {
             Step::Idle if self.me().position < self.me().settled => self.look_in_doubt(),
             Step::Idle if spec.limit != 0 && self.me().done == spec.limit => {
-                let behind = spec.is_exclusive()
-                    && self.me().flushed != self.me().position
-                    && !self.breaks(Broken::NeverFlushes);
+                let behind = spec.is_exclusive() && self.me().flushed != self.me().position;
                 self.go(if behind {
                     Step::Flush { blocked: false }
                 } else {
@@ -86,17 +84,17 @@ impl Turn<'_> {
                 opcode,
                 doubt,
             } => self.read(position, opcode, doubt)?,
-            Step::MoveReleased { position, doubt } => {
+            Step::MoveReleased { position } => {
                 let long_ago = self.position(position).get().wrapping_sub(RELEASED_STEP);
                 self.world.released = hqq_core::Position::new(long_ago).low();
-                self.go(Step::Release { position, doubt });
+                self.go(Step::Release { position });
             }
-            Step::Release { position, doubt } => {
+            Step::Release { position } => {
                 self.store(
                     position,
                     State::of(stamp::released(self.position(position), count)),
                 )?;
-                self.released(position, doubt);
+                self.released(position);
             }
             Step::Flush { blocked } => {
                 let position = self.me().position;
@@ -152,9 +150,7 @@ impl Turn<'_> {
             },
             Some(opcode) if self.spec().narrow => Step::StoreRHigh { position, opcode },
             Some(opcode) => Step::StoreR { position, opcode },
-            None if self.me().flushed != position && !self.breaks(Broken::NeverFlushes) => {
-                Step::Flush { blocked: true }
-            }
+            None if self.me().flushed != position => Step::Flush { blocked: true },
             None => Step::Blocked,
         };
         self.go(next);
@@ -196,7 +192,7 @@ impl Turn<'_> {
         self.world.r = self.position(position + 1).get();
         self.me().position = position + 1;
         if self.breaks(Broken::ReceivesFirst) {
-            self.released(position, false);
+            self.released(position);
             return Ok(());
         }
         if self.breaks(Broken::ReleasesFirst) {
@@ -222,28 +218,29 @@ impl Turn<'_> {
         if spec.is_exclusive() && self.breaks(Broken::ReceivesFirst) && !behind {
             self.go(Step::StoreR { position, opcode });
         } else if spec.is_exclusive() && !behind {
-            self.released(position, doubt);
+            self.released(position);
         } else if !spec.is_exclusive()
             && self.position(position).get().is_multiple_of(RELEASED_STEP)
         {
-            self.go(Step::MoveReleased { position, doubt });
+            self.go(Step::MoveReleased { position });
         } else {
-            self.go(Step::Release { position, doubt });
+            self.go(Step::Release { position });
         }
         Ok(())
     }
 
     /// A message was finished with: an exclusive consumer says so when enough have come together.
-    fn released(&mut self, position: u8, doubt: bool) {
+    fn released(&mut self, position: u8) {
         let private = *self.me();
         let lag = position + 1 - private.flushed;
-        let next = if self.spec().is_exclusive() && usize::from(lag) >= self.setup.count / 2 {
+        // At least once, whatever producers were not told of comes again after a death.
+        let most = if self.setup.at_least_once() && !self.breaks(Broken::LagsInDoubt) {
+            1
+        } else {
+            self.setup.count / 2
+        };
+        let next = if self.spec().is_exclusive() && usize::from(lag) >= most {
             Step::Flush { blocked: false }
-        } else if doubt && private.adopting != 0 {
-            Step::Adopt {
-                member: private.adopting,
-                index: self.setup.index(position) as u8,
-            }
         } else {
             Step::Idle
         };

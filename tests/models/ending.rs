@@ -8,7 +8,7 @@ use crate::invariants;
 use crate::setup::{Broken, member};
 use crate::step::Step;
 use crate::turn::Turn;
-use crate::world::{Holder, MESSAGE, Side, TOMBSTONE, Taken};
+use crate::world::{Ending, Holder, MESSAGE, Side, TOMBSTONE, Taken};
 
 impl Turn<'_> {
     /// Nothing to read: is somebody dead, will nothing more come?
@@ -16,30 +16,30 @@ impl Turn<'_> {
         let shared = !self.spec().is_exclusive();
         if shared
             && self.setup.at_least_once()
+            && self.world.attach.is_none()
             && let Some(dead) = self.dead_owner(Side::Consuming)
         {
+            // Proves the death: nobody joins or leaves meanwhile, and the byte is to be had.
+            self.world.attach = Some(self.actor as u8);
             let me = Holder::Repairer(self.actor as u8);
             self.world.set_holder(Side::Consuming, dead, me);
-            self.me().adopting = dead;
             self.go(Step::Adopt {
                 member: dead,
                 index: 0,
             });
             return Ok(());
         }
-        let closed = self.closed();
-        // No lock on the side's byte, and everything repaired.
-        let dead = self.alive(Side::Producing) == 0
-            && self.to_come(Side::Producing) == 0
-            && (self.breaks(Broken::EndsBesideDead) || self.dead_owner(Side::Producing).is_none());
-        self.me().until = if closed {
-            self.world.closed_at
-        } else {
-            self.world.claimed[Side::Producing as usize]
-        };
-        let next = if !closed && !dead {
-            self.not_yet()
-        } else if self.breaks(Broken::EndsAtOnce) {
+        let status = self.world.status[Side::Producing as usize];
+        let over = matches!(status.taken, Taken::Closed | Taken::Dead);
+        if !over || self.me().ignored == Some(status) {
+            self.go(Step::Idle);
+            return Ok(());
+        }
+        self.me().ending = Some(Ending {
+            dead: status.taken == Taken::Dead,
+            until: self.world.ended_at,
+        });
+        let next = if self.breaks(Broken::EndsAtOnce) {
             self.end()?
         } else {
             Step::Recheck
@@ -48,41 +48,28 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// The producers have come and gone.
-    fn closed(&self) -> bool {
-        let status = self.world.status[Side::Producing as usize];
-        let ignored = self.world.actors[self.actor].ignored;
-        status.taken == Taken::Closed && ignored != Some(status)
-    }
-
     /// There is or may be more: from the start.
     fn not_yet(&mut self) -> Step {
-        self.me().until = 0;
+        self.me().ending = None;
         Step::Idle
     }
 
     /// C1, step 3.
     pub(crate) fn recheck(&mut self, step: Step) -> Result<(), Fault> {
         let count = self.setup.count;
+        let dead = self.me().ending.is_some_and(|ending| ending.dead);
         let unclaimed = |turn: &Self, offset: u8| {
             let at = turn.position(offset);
             let word = turn.stamp(offset);
             if turn.breaks(Broken::EndsUnlessPublished) {
                 return turn.packet_at(offset).is_none();
             }
-            let gone = turn.alive(Side::Producing) == 0 && !turn.closed();
-            if gone && turn.breaks(Broken::EndsBesideDead) {
-                return turn.packet_at(offset).is_none();
-            }
-            // The dead may have left half a stamp, which only A2 mends: it claims nothing.
-            let state = State::of(word);
-            let claimed = state.is_write_claimed(at, count) || state.is_read_claimed(at, count);
+            let before = [MESSAGE, TOMBSTONE].map(|op| State::Published(at.minus(count), op));
             turn.shows(word, State::Free(at))
-                || [MESSAGE, TOMBSTONE]
-                    .map(|opcode| State::Published(at.minus(count), opcode))
-                    .into_iter()
-                    .any(|before| turn.shows(word, before))
-                || gone && !claimed
+                || before.into_iter().any(|state| turn.shows(word, state))
+                || dead
+                    && turn.breaks(Broken::EndsDeadUnlessPublished)
+                    && turn.packet_at(offset).is_none()
         };
         let next = match step {
             Step::Recheck if self.spec().is_exclusive() => {
@@ -127,7 +114,7 @@ impl Turn<'_> {
     /// End-of-file is reported. It stays where others are or will be there to send, and leaves
     /// otherwise.
     fn end(&mut self) -> Result<Step, Fault> {
-        let until = self.me().until;
+        let until = self.me().ending.map_or(0, |ending| ending.until);
         invariants::end(self.setup, self.world, until)?;
         let others = self.alive(Side::Producing) + self.to_come(Side::Producing);
         let last = self.world.claimed[Side::Producing as usize];
@@ -138,14 +125,12 @@ impl Turn<'_> {
         })
     }
 
-    /// T7 beside living members, holding the dead one's byte.
+    /// T7 beside living members: takes one message over, lets go of the locks, and hands it out.
     pub(crate) fn adopt(&mut self, step: Step) -> Result<(), Fault> {
         let own = member(self.spec().member);
         match step {
             Step::Adopt { member, index } if usize::from(index) == self.setup.count => {
-                self.world
-                    .set_holder(Side::Consuming, member, Holder::Nobody);
-                self.me().adopting = 0;
+                self.let_go_of(member);
                 self.go(Step::Idle);
             }
             Step::Adopt { member, index } => {
@@ -185,6 +170,7 @@ impl Turn<'_> {
                     State::Reading(at, own, opcode),
                 )? {
                     let position = self.offset(at.get())?;
+                    self.let_go_of(member);
                     self.doubt(position, opcode);
                 } else {
                     self.go(again);
@@ -193,5 +179,11 @@ impl Turn<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn let_go_of(&mut self, member: u8) {
+        self.world
+            .set_holder(Side::Consuming, member, Holder::Nobody);
+        self.world.attach = None;
     }
 }

@@ -200,18 +200,23 @@ pub(crate) fn is_done(setup: &Setup, world: &World) -> bool {
         .clone()
         .any(|private| private.step == Step::Gone { informed: true });
     // Nobody is left who could receive: whoever sends waits for one to come.
-    if !informed && consumers.all(|private| matches!(private.step, Step::Dead | Step::Gone { .. }))
-    {
+    if !informed && consumers.all(has_ended) {
         return true;
     }
-    let at_rest = setup
-        .actors
-        .iter()
-        .zip(&world.actors)
-        .all(|(spec, private)| {
-            spec.side.is_none() || matches!(private.step, Step::Dead | Step::Gone { .. })
-        });
+    let status = world.status[Side::Producing as usize];
+    let all = || setup.actors.iter().zip(&world.actors);
+    let senders =
+        all().any(|(spec, private)| spec.side == Some(Side::Producing) && !has_ended(private));
+    let at_rest = all().all(|(spec, private)| {
+        // One that came after the end, or is yet to come, waits for others.
+        let waits = !senders && (private.step == Step::Away || private.ignored == Some(status));
+        spec.side.is_none() || has_ended(private) || waits
+    });
     let everything =
         (0..world.claimed[Side::Producing as usize]).all(|offset| accounted(setup, world, offset));
     at_rest && everything
+}
+
+fn has_ended(private: &Private) -> bool {
+    matches!(private.step, Step::Dead | Step::Gone { .. })
 }

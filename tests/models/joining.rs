@@ -82,55 +82,10 @@ impl Turn<'_> {
 
     fn join_producer(&mut self, step: Step) -> Result<(), Fault> {
         let count = self.setup.count;
-        let setup = self.setup;
         let word = |turn: &Self, index: u8| turn.world.stamps[usize::from(index)];
         match step {
-            Step::Smallest { index, smallest } => {
-                let sequence = Position::new(word(self, index) >> 16);
-                let smallest = smallest.min(setup.offset(sequence));
-                self.go(if usize::from(index) + 1 < count {
-                    Step::Smallest {
-                        index: index + 1,
-                        smallest,
-                    }
-                } else {
-                    Step::Claims {
-                        index: 0,
-                        smallest,
-                        last: i32::MIN,
-                    }
-                });
-            }
-            Step::Claims {
-                index,
-                smallest,
-                last,
-            } => {
-                let word = word(self, index);
-                let least = Position::new(setup.base.wrapping_add_signed(smallest.into()));
-                match stamp::mended(word, least, count) {
-                    Some(whole) if !self.breaks(Broken::MendsNothing) => self.go(Step::Mend {
-                        index,
-                        smallest,
-                        last,
-                        word,
-                        whole,
-                    }),
-                    _ => self.claim_of(word, index, smallest, last)?,
-                }
-            }
-            Step::Mend {
-                index,
-                smallest,
-                last,
-                word,
-                whole,
-            } => {
-                if self.world.stamps[usize::from(index)] == word {
-                    self.world.stamps[usize::from(index)] = whole;
-                }
-                self.claim_of(whole, index, smallest, last)?;
-            }
+            Step::Smallest { .. } | Step::Mend { .. } | Step::MendSlot { .. } => self.mend(step),
+            Step::Claims { index, last } => self.claim_of(word(self, index), index, last)?,
             Step::Check { ahead, next } => {
                 let position = self.position(next + ahead);
                 let before = position.minus(count);
@@ -182,8 +137,68 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// A2, steps 1 and 2: of one who joins, and of one who repairs.
+    pub(crate) fn mend(&mut self, step: Step) {
+        let count = self.setup.count;
+        let word = |turn: &Self, index: u8| turn.world.stamps[usize::from(index)];
+        let next = match step {
+            Step::Smallest { index, smallest } => {
+                let sequence = Position::new(word(self, index) >> 16);
+                let smallest = smallest.min(self.setup.offset(sequence));
+                if usize::from(index) + 1 < count {
+                    Step::Smallest {
+                        index: index + 1,
+                        smallest,
+                    }
+                } else {
+                    Step::Mend { index: 0, smallest }
+                }
+            }
+            Step::Mend { index, .. } if usize::from(index) == count => match self.spec().side {
+                None => Step::RecordDeath,
+                Some(_) => Step::Claims {
+                    index: 0,
+                    last: i32::MIN,
+                },
+            },
+            Step::Mend { index, smallest } => {
+                let word = word(self, index);
+                let least = self.setup.base.wrapping_add_signed(smallest.into());
+                match stamp::mended(word, Position::new(least), count) {
+                    Some(whole) if !self.breaks(Broken::MendsNothing) => Step::MendSlot {
+                        index,
+                        smallest,
+                        word,
+                        whole,
+                    },
+                    _ => Step::Mend {
+                        index: index + 1,
+                        smallest,
+                    },
+                }
+            }
+            Step::MendSlot {
+                index,
+                smallest,
+                word,
+                whole,
+            } => {
+                let slot = &mut self.world.stamps[usize::from(index)];
+                if *slot == word {
+                    *slot = whole;
+                }
+                Step::Mend {
+                    index: index + 1,
+                    smallest,
+                }
+            }
+            other => other,
+        };
+        self.go(next);
+    }
+
     /// A2, steps 3 to 5, for one slot.
-    fn claim_of(&mut self, word: u64, index: u8, smallest: i32, last: i32) -> Result<(), Fault> {
+    fn claim_of(&mut self, word: u64, index: u8, last: i32) -> Result<(), Fault> {
         let state = State::of(word);
         let claimed = state
             .last_claimed(self.setup.count)
@@ -196,18 +211,17 @@ impl Turn<'_> {
             self.go(Step::Bury {
                 word,
                 stored: false,
-                then: Then::Claims { smallest, last },
+                then: Then::Claims { last },
             });
             return Ok(());
         }
-        self.next_claim(index, smallest, last)
+        self.next_claim(index, last)
     }
 
-    fn next_claim(&mut self, index: u8, smallest: i32, last: i32) -> Result<(), Fault> {
+    fn next_claim(&mut self, index: u8, last: i32) -> Result<(), Fault> {
         self.go(if usize::from(index) + 1 < self.setup.count {
             Step::Claims {
                 index: index + 1,
-                smallest,
                 last,
             }
         } else {
@@ -222,7 +236,7 @@ impl Turn<'_> {
     /// After a tombstone: the next slot of whoever published it.
     pub(crate) fn buried(&mut self, index: u8, then: Then) -> Result<(), Fault> {
         match then {
-            Then::Claims { smallest, last } => self.next_claim(index, smallest, last)?,
+            Then::Claims { last } => self.next_claim(index, last)?,
             Then::Tidy => self.go(Step::Tidy { index: index + 1 }),
             Then::Repair(side, member) => self.go(Step::Repair {
                 side,
@@ -271,7 +285,7 @@ impl Turn<'_> {
         if *records == 0 || self.breaks(Broken::ClosesEarly) {
             self.world.status[side as usize].taken = Taken::Closed;
             if side == Side::Producing {
-                self.world.closed_at = self.world.claimed[side as usize];
+                self.world.ended_at = self.world.claimed[side as usize];
             }
         }
         self.world.set_holder(side, id, Holder::Nobody);

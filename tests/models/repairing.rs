@@ -6,7 +6,7 @@ use crate::explorer::Fault;
 use crate::setup::Broken;
 use crate::step::{Step, Then};
 use crate::turn::{Turn, members};
-use crate::world::{Holder, Side, TOMB, TOMBSTONE};
+use crate::world::{Holder, Side, TOMB, TOMBSTONE, Taken};
 
 impl Turn<'_> {
     /// Does a repairer's `step`; `false` where it has nothing to do.
@@ -18,6 +18,11 @@ impl Turn<'_> {
                 member,
                 index,
             } if usize::from(index) == self.setup.count => {
+                // A reader's record stays where others have yet to take its messages over.
+                let kept = side == Side::Consuming && self.setup.at_least_once();
+                if !kept {
+                    self.world.records[side as usize] &= !(1 << member);
+                }
                 let own = Holder::Repairer(self.actor as u8);
                 if self.world.holder(side, member) == own {
                     self.world.set_holder(side, member, Holder::Nobody);
@@ -74,13 +79,22 @@ impl Turn<'_> {
                     index: index + 1,
                 });
             }
+            Step::Smallest { .. } | Step::Mend { .. } | Step::MendSlot { .. } => self.mend(step),
+            Step::RecordDeath => {
+                let side = Side::Producing as usize;
+                self.world.status[side].taken = Taken::Dead;
+                self.world.ended_at = self.world.claimed[side];
+                self.world.attach = None;
+                self.go(Step::Idle);
+            }
             Step::Bury { word, stored, then } => self.bury(word, stored, then)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
 
-    /// Takes ATTACH and the byte of a member that died with its hand in the ring; `false` where
+    /// Takes ATTACH and the byte of a member that died with its hand in the ring, or only ATTACH
+    /// where nothing is left but to record that all producers are dead; `false` where
     /// there is none, or a lock is not to be had. Only consumers end READING where delivery is at
     /// least once.
     fn begin_repair(&mut self) -> bool {
@@ -98,6 +112,20 @@ impl Turn<'_> {
             .iter()
             .flat_map(|side| members().map(move |member| (*side, member)))
             .find(|(side, member)| self.dead_owner(*side) == Some(*member));
+        let producing = self.world.status[Side::Producing as usize].taken == Taken::Open
+            && self.alive(Side::Producing) == 0;
+        if producing && self.world.attach.is_none() && dead.is_none() {
+            self.world.attach = Some(self.actor as u8);
+            self.go(if self.breaks(Broken::KeepsHalves) {
+                Step::RecordDeath
+            } else {
+                Step::Smallest {
+                    index: 0,
+                    smallest: i32::MAX,
+                }
+            });
+            return true;
+        }
         let Some((side, member)) = dead else {
             return false;
         };

@@ -33,8 +33,8 @@ rules! {
     ReceivesFirst,
     /// T5x: `released` is stored before the message was read.
     ReleasesFirst,
-    /// T5x: `released` is not brought up to date before waiting.
-    NeverFlushes,
+    /// T5x: at least once, `released` lags as far as at most once.
+    LagsInDoubt,
     /// A2 does not store `w`.
     KeepsW,
     /// A2 believes every stamp, torn or not.
@@ -71,10 +71,12 @@ rules! {
     EndsAtOnce,
     /// C1: end-of-file unless there is a packet.
     EndsUnlessPublished,
+    /// The dead: their end unless there is a packet, even where `r` lags.
+    EndsDeadUnlessPublished,
     /// At least once: end-of-file though others are reading.
     EndsBesideReaders,
-    /// A death counts as leaving before T6.
-    EndsBesideDead,
+    /// A side is recorded as dead before halves of stamps are mended.
+    KeepsHalves,
 }
 
 /// One that takes part: one thread on one side, or a repairer.

@@ -6,7 +6,7 @@ use crate::world::Side;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Then {
     /// A2 goes on with the next slot.
-    Claims { smallest: i32, last: i32 },
+    Claims { last: i32 },
     /// A further producer goes on with its id's next slot.
     Tidy,
     /// A repairer goes on with the next slot.
@@ -32,18 +32,21 @@ pub(crate) enum Step {
         index: u8,
         smallest: i32,
     },
-    /// A2, steps 2 to 5.
-    Claims {
-        index: u8,
-        smallest: i32,
-        last: i32,
-    },
+    /// A2, step 2.
     Mend {
         index: u8,
         smallest: i32,
-        last: i32,
+    },
+    MendSlot {
+        index: u8,
+        smallest: i32,
         word: u64,
         whole: u64,
+    },
+    /// A2, steps 3 to 5.
+    Claims {
+        index: u8,
+        last: i32,
     },
     /// A2, step 6.
     Check {
@@ -167,11 +170,9 @@ pub(crate) enum Step {
     },
     MoveReleased {
         position: u8,
-        doubt: bool,
     },
     Release {
         position: u8,
-        doubt: bool,
     },
     Flush {
         blocked: bool,
@@ -209,6 +210,9 @@ pub(crate) enum Step {
     },
 
     // Repairers.
+    /// Everything is repaired, and nobody of the side lives: after its half stamps were mended, as
+    /// in A2, it is recorded as dead.
+    RecordDeath,
     Repair {
         side: Side,
         member: u8,

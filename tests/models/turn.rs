@@ -168,7 +168,7 @@ impl Model for Setup {
     fn act(&self, world: &mut World, action: usize) -> Result<bool, Fault> {
         let actor = action / 2;
         let possible = if self.is_misfortune(action) {
-            die(self, world, actor)
+            die(self, world, actor)?
         } else {
             let mut turn = Turn {
                 setup: self,
@@ -221,37 +221,37 @@ impl Model for Setup {
 }
 
 /// The process of `actor` is killed: all of its threads on this side, whatever they hold.
-fn die(setup: &Setup, world: &mut World, actor: usize) -> bool {
+fn die(setup: &Setup, world: &mut World, actor: usize) -> Result<bool, Fault> {
     let spec = &setup.actors[actor];
     if world.deaths == 0 || spec.spared {
-        return false;
+        return Ok(false);
     }
     let Some(side) = spec.side else {
         // Another repairer may come at once; one that has begun nothing leaves nothing.
         if world.actors[actor].step == Step::Idle {
-            return false;
+            return Ok(false);
         }
         let_go(world, actor);
         world.actors[actor] = Private::at(Step::Idle);
         world.deaths -= 1;
-        return true;
+        return Ok(true);
     };
     if !world.actors[actor].is_alive() {
-        return false;
+        return Ok(false);
     }
     world.deaths -= 1;
     for (other, spec) in setup.actors.iter().enumerate() {
         let same = spec.side == Some(side) && spec.member == setup.actors[actor].member;
         if same && world.actors[other].is_alive() {
             if side == Side::Consuming {
-                excuse(setup, world, other);
+                excuse(setup, world, other)?;
             }
             let_go(world, other);
             world.actors[other] = Private::at(Step::Dead);
         }
     }
     world.set_holder(side, spec.member, Holder::Nobody);
-    true
+    Ok(true)
 }
 
 /// The kernel frees the locks of a dead `actor`, its own id's excepted.
@@ -266,23 +266,32 @@ fn let_go(world: &mut World, actor: usize) {
     }
 }
 
-/// What a consumer that dies had claimed may be lost, or in doubt.
-fn excuse(setup: &Setup, world: &mut World, actor: usize) {
+/// What a consumer that dies had claimed may be lost, or in doubt: at least once, one message.
+fn excuse(setup: &Setup, world: &mut World, actor: usize) -> Result<(), Fault> {
     let spec = &setup.actors[actor];
     let private = &world.actors[actor];
+    let mut messages = 0;
     for offset in 0..world.claimed[Side::Producing as usize] {
+        let position = setup.position(offset);
         let claimed = match State::of(world.stamps[setup.index(offset)]) {
-            State::Reading(at, member, _) => {
-                at == setup.position(offset) && member.get() == spec.member
+            State::Reading(at, member, _) => at == position && member.get() == spec.member,
+            // Claimed by counter, and not released since by its stamp.
+            State::Published(at, _) => {
+                spec.mode == Mode::Exclusive
+                    && at == position
+                    && (private.flushed..private.position).contains(&offset)
             }
             _ => false,
         };
-        let mode = spec.mode == Mode::Exclusive;
-        let counted = mode && (private.flushed..private.position).contains(&offset);
-        if claimed || counted {
+        if claimed && world.excused & 1 << offset == 0 {
             world.excused |= 1 << offset;
+            messages += u32::from(!is_tomb(world.published[usize::from(offset)]));
         }
     }
+    if setup.at_least_once() && messages > 1 {
+        return Err("invariant 5: a reader that dies leaves more than one message in doubt");
+    }
+    Ok(())
 }
 
 /// The ids there are.

@@ -46,12 +46,13 @@ impl Side {
     }
 }
 
-/// Whether a side was ever taken, is, or was left by its last member.
+/// Whether a side was ever taken, is, was left by its last member, or is recorded as dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Taken {
     Vacant,
     Open,
     Closed,
+    Dead,
 }
 
 /// The status word of a side; the mode in it decides nothing here.
@@ -71,6 +72,14 @@ pub(crate) enum Holder {
     Repairer(u8),
 }
 
+/// An end of the producing side that a consumer has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Ending {
+    pub(crate) dead: bool,
+    /// Positions that were claimed when it was recorded.
+    pub(crate) until: u8,
+}
+
 /// An actor's private memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Private {
@@ -87,12 +96,10 @@ pub(crate) struct Private {
     pub(crate) done: u8,
     /// The status of the other side when this one was taken, where it was not open.
     pub(crate) ignored: Option<Status>,
-    /// The dead member whose messages it is handing out while others run.
-    pub(crate) adopting: u8,
     /// The last message got from each sender, those in doubt excepted.
     pub(crate) seen: [u8; SENDERS],
-    /// Looking for end-of-file: the positions that were claimed when the side closed.
-    pub(crate) until: u8,
+    /// What a consumer goes by that looks for the end.
+    pub(crate) ending: Option<Ending>,
 }
 
 impl Private {
@@ -105,9 +112,8 @@ impl Private {
             cached: 0,
             done: 0,
             ignored: None,
-            adopting: 0,
             seen: [0; SENDERS],
-            until: 0,
+            ending: None,
         }
     }
 
@@ -142,8 +148,8 @@ pub(crate) struct World {
     pub(crate) excused: u16,
     /// How many positions were claimed, by producers and by consumers.
     pub(crate) claimed: [u8; 2],
-    /// Positions claimed when the producing side was closed last.
-    pub(crate) closed_at: u8,
+    /// Positions claimed when the producing side was recorded as closed or dead last.
+    pub(crate) ended_at: u8,
 }
 
 impl World {
@@ -168,7 +174,7 @@ impl World {
             doubted: 0,
             excused: 0,
             claimed: [0; 2],
-            closed_at: 0,
+            ended_at: 0,
         };
         for offset in 0..setup.count {
             let position = setup.position(offset as u8);

@@ -374,11 +374,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         let stamp = self.memory.slot(self.position).stamp();
         let loaded = stamp.load_visible(ordering::see_published());
         let before = self.position.minus(self.memory.count());
-        let finished = match end {
-            End::Closed => is_free(loaded, self.position) || packet_at(loaded, before).is_some(),
-            // What the dead left half-written is no packet either.
-            End::Dead => packet_at(loaded, self.position).is_none(),
-        };
+        let finished = is_free(loaded, self.position) || packet_at(loaded, before).is_some();
         finished.then_some(end)
     }
 

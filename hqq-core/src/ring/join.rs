@@ -53,6 +53,36 @@ pub(super) fn bury<G: Geometry>(memory: &RingMemory<G>, word: u64, position: Pos
     replace(slot, word, stamp::published(position, opcode));
 }
 
+/// The stamp in a slot, by its index.
+fn stamp_at<G: Geometry>(memory: &RingMemory<G>, index: usize) -> u64 {
+    // Pairs with the Release of T3 and T5.
+    memory
+        .slot(Position::default().plus(index))
+        .stamp()
+        .load(ordering::see_published())
+}
+
+/// A2, steps 1 and 2: mends the stamp that a 32-bit producer left half-written when it died. Nobody
+/// lives on the producing side.
+pub(crate) fn mend_halves<G: Geometry>(memory: &RingMemory<G>) {
+    let count = memory.count();
+    // Sequences are compared as distances from slot 0's, which the wrap does not disturb.
+    let origin = Position::new(stamp_at(memory, 0) >> 16);
+    let mut smallest = origin;
+    for index in 1..count {
+        let sequence = Position::new(stamp_at(memory, index) >> 16);
+        if sequence.since(origin) < smallest.since(origin) {
+            smallest = sequence;
+        }
+    }
+    for index in 0..count {
+        let word = stamp_at(memory, index);
+        if let Some(whole) = stamp::mended(word, smallest, count) {
+            replace(memory.slot(Position::default().plus(index)), word, whole);
+        }
+    }
+}
+
 /// A2: where the first producer of a side goes on, and `w` with it; what dead producers were
 /// filling becomes tombstones.
 ///
@@ -60,30 +90,10 @@ pub(super) fn bury<G: Geometry>(memory: &RingMemory<G>, word: u64, position: Pos
 /// [`Corruption`] where the ring is in no state that the rules lead to.
 pub(crate) fn first_producer<G: Geometry>(memory: &RingMemory<G>) -> Result<Position, Corruption> {
     let count = memory.count();
-    let load = |index: usize| {
-        // Pairs with the Release of T3 and T5.
-        memory
-            .slot(Position::default().plus(index))
-            .stamp()
-            .load(ordering::see_published())
-    };
-    // Sequences are compared as distances from slot 0's, which the wrap does not disturb.
-    let origin = Position::new(load(0) >> 16);
-    let mut smallest = origin;
-    for index in 1..count {
-        let sequence = Position::new(load(index) >> 16);
-        if sequence.since(origin) < smallest.since(origin) {
-            smallest = sequence;
-        }
-    }
+    mend_halves(memory);
     let mut last: Option<Position> = None;
     for index in 0..count {
-        let slot = memory.slot(Position::default().plus(index));
-        let mut word = load(index);
-        if let Some(whole) = stamp::mended(word, smallest, count) {
-            replace(slot, word, whole);
-            word = whole;
-        }
+        let word = stamp_at(memory, index);
         let state = State::of(word);
         let position = state.last_claimed(count).ok_or(Corruption {
             position: Position::default().plus(index),

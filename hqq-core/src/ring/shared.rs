@@ -332,8 +332,7 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
         let drained = match state(position) {
             State::Free(at) => at == position,
             State::Published(at, _) => at == position.minus(count),
-            // What the dead left half-written is no packet either.
-            _ => end == End::Dead && !self.has_packet(),
+            _ => false,
         };
         let settled = self.delivery == Delivery::AtMostOnce
             || (1..=count).all(|back| {

@@ -7,6 +7,7 @@ use hqq_core::{
     AttachError, AttachOptions, FormatError, InitOptions, Link, Mode, Receiver, Region, Role,
     Sender, initialise,
 };
+use loom::sync::{Arc, Mutex};
 use loom::thread;
 
 use crate::support::{
@@ -86,51 +87,156 @@ fn send_some(region: &Region, mode: Mode, indices: RangeInclusive<u8>) {
 
 /// A receiver comes late, leaves after one message, and `successor` goes on, while a sender is at
 /// work all the time. What both got.
-fn receivers_in_turn(first: Mode, successor: impl FnOnce(&Region) -> Vec<u8>) -> Vec<u8> {
-    let region = region(INLINE);
-    let (mut to, _back) = exclusive::<INLINE>(&region, Role::Primary);
-    let producer = thread::spawn(move || {
+fn receivers_in_turn(
+    sending: Mode,
+    first: Mode,
+    successor: impl FnOnce(&Region) -> Vec<u8>,
+) -> Vec<u8> {
+    fn three<P: Producer>(to: &mut Sender<P>) {
         for index in 1..=3 {
             while to.try_send(&[tag(1, index); INLINE]).is_err() {
                 thread::yield_now();
             }
         }
-        // Left below: leaving and attaching do not happen at the same time.
-        to
-    });
-    let received = [visit(&region, first, 1), successor(&region)].concat();
-    drop(producer.join().unwrap());
-    received
+    }
+    let region = region(INLINE);
+    let in_turn = |region: &Region| [visit(region, first, 1), successor(region)].concat();
+    // The sender leaves below: leaving and attaching do not happen at the same time.
+    match sending {
+        Mode::Exclusive => {
+            let (mut to, _back) = exclusive::<INLINE>(&region, Role::Primary);
+            let producer = thread::spawn(move || {
+                three(&mut to);
+                to
+            });
+            let received = in_turn(&region);
+            drop(producer.join().unwrap());
+            received
+        }
+        Mode::Shared => {
+            let (near, _back) = shared::<INLINE>(&region, Role::Primary);
+            let mut to = sender(&near);
+            let producer = thread::spawn(move || {
+                three(&mut to);
+                to
+            });
+            let received = in_turn(&region);
+            drop(producer.join().unwrap());
+            received
+        }
+    }
 }
 
 /// The same with senders, while a receiver is at work all the time.
-fn senders_in_turn(modes: [Mode; 2]) {
-    let region = region(INLINE);
-    let (_forth, mut from) = exclusive::<INLINE>(&region, Role::Secondary);
-    let consumer = thread::spawn(move || {
+fn senders_in_turn(modes: [Mode; 2], receiving: Mode) {
+    fn three<C: Consumer>(from: &mut Receiver<C>) -> Vec<u8> {
         let mut received = Vec::new();
         while received.len() < 3 {
-            match receive(&mut from) {
+            match receive(from) {
                 Some(tag) => received.push(tag),
                 // One sender has left and the next is yet to come.
                 None => thread::yield_now(),
             }
         }
-        // As above.
-        (received, from)
-    });
+        received
+    }
+    let region = region(INLINE);
     let [first, second] = modes;
-    send_some(&region, first, 1..=1);
-    send_some(&region, second, 2..=3);
-    let (received, from) = consumer.join().unwrap();
-    drop(from);
+    let in_turn = |region: &Region| {
+        send_some(region, first, 1..=1);
+        send_some(region, second, 2..=3);
+    };
+    // The receiver leaves below, as above.
+    let received = match receiving {
+        Mode::Exclusive => {
+            let (_forth, mut from) = exclusive::<INLINE>(&region, Role::Secondary);
+            let consumer = thread::spawn(move || (three(&mut from), from));
+            in_turn(&region);
+            consumer.join().unwrap().0
+        }
+        Mode::Shared => {
+            let (_forth, far) = shared::<INLINE>(&region, Role::Secondary);
+            let mut from = receiver(&far);
+            let consumer = thread::spawn(move || (three(&mut from), from));
+            in_turn(&region);
+            consumer.join().unwrap().0
+        }
+    };
     assert_delivered(&[3], &[received]);
+}
+
+/// Attaches, uses the endpoint, leaves, each under the attach lock that all ends share.
+fn under_lock<T>(lock: &Mutex<()>, attach: impl FnOnce() -> T, using: impl FnOnce(&mut T)) {
+    let mut end = {
+        let _serialised = lock.lock().unwrap();
+        attach()
+    };
+    using(&mut end);
+    let _serialised = lock.lock().unwrap();
+    drop(end);
+}
+
+/// Both sides change their mode at the same time: the successors of both find what the others left,
+/// and learn from the status alone who comes and goes.
+fn both_in_turn(sending: [Mode; 2], receiving: [Mode; 2]) {
+    let region = region(INLINE);
+    let lock = Arc::new(Mutex::new(()));
+    let producer = thread::spawn({
+        let (region, lock) = (region.clone(), Arc::clone(&lock));
+        move || {
+            for (mode, indices) in sending.into_iter().zip([1..=1_u8, 2..=2]) {
+                let each = |send_one: &mut dyn FnMut(u8)| indices.for_each(send_one);
+                match mode {
+                    Mode::Exclusive => under_lock(
+                        &lock,
+                        || exclusive::<INLINE>(&region, Role::Primary),
+                        |(to, _)| each(&mut |index| send(to, tag(1, index))),
+                    ),
+                    Mode::Shared => under_lock(
+                        &lock,
+                        || shared::<INLINE>(&region, Role::Primary),
+                        |(near, _)| {
+                            let mut to = sender(near);
+                            each(&mut |index| send(&mut to, tag(1, index)));
+                        },
+                    ),
+                }
+            }
+        }
+    });
+    fn one<C: Consumer>(from: &mut Receiver<C>) -> u8 {
+        loop {
+            match receive(from) {
+                Some(tag) => return tag,
+                None => thread::yield_now(),
+            }
+        }
+    }
+    let mut received = Vec::new();
+    for mode in receiving {
+        match mode {
+            Mode::Exclusive => under_lock(
+                &lock,
+                || exclusive::<INLINE>(&region, Role::Secondary),
+                |(_, from)| received.push(one(from)),
+            ),
+            Mode::Shared => under_lock(
+                &lock,
+                || shared::<INLINE>(&region, Role::Secondary),
+                |(_, far)| received.push(one(&mut receiver(far))),
+            ),
+        }
+    }
+    producer.join().unwrap();
+    assert_delivered(&[2], &[received]);
 }
 
 #[test]
 fn receivers_in_turn_shared_then_exclusive() {
     check(1, || {
-        let received = receivers_in_turn(Mode::Shared, |region| visit(region, Mode::Exclusive, 2));
+        let received = receivers_in_turn(Mode::Exclusive, Mode::Shared, |region| {
+            visit(region, Mode::Exclusive, 2)
+        });
         assert_delivered(&[3], &[received]);
     });
 }
@@ -141,7 +247,7 @@ fn receivers_in_turn_shared_then_exclusive() {
 #[test]
 fn receivers_in_turn_exclusive_then_shared() {
     check(1, || {
-        let received = receivers_in_turn(Mode::Exclusive, |region| {
+        let received = receivers_in_turn(Mode::Exclusive, Mode::Exclusive, |region| {
             let (_back, far) = shared::<INLINE>(region, Role::Secondary);
             receive_some(receiver(&far), 4)
         });
@@ -150,12 +256,71 @@ fn receivers_in_turn_exclusive_then_shared() {
     });
 }
 
+/// Beside a shared sender both orders show everything: it exchanges what the successor repairs.
+#[test]
+fn receivers_in_turn_beside_a_shared_sender() {
+    check(1, || {
+        let received = receivers_in_turn(Mode::Shared, Mode::Exclusive, |region| {
+            visit(region, Mode::Shared, 2)
+        });
+        assert_delivered(&[3], &[received]);
+    });
+}
+
+#[test]
+fn receivers_in_turn_back_beside_a_shared_sender() {
+    check(1, || {
+        let received = receivers_in_turn(Mode::Shared, Mode::Shared, |region| {
+            visit(region, Mode::Exclusive, 2)
+        });
+        assert_delivered(&[3], &[received]);
+    });
+}
+
 #[test]
 fn senders_in_turn_exclusive_then_shared() {
-    check(2, || senders_in_turn([Mode::Exclusive, Mode::Shared]));
+    check(2, || {
+        senders_in_turn([Mode::Exclusive, Mode::Shared], Mode::Exclusive)
+    });
 }
 
 #[test]
 fn senders_in_turn_shared_then_exclusive() {
-    check(2, || senders_in_turn([Mode::Shared, Mode::Exclusive]));
+    check(2, || {
+        senders_in_turn([Mode::Shared, Mode::Exclusive], Mode::Exclusive)
+    });
+}
+
+#[test]
+fn senders_in_turn_beside_a_shared_receiver() {
+    check(1, || {
+        senders_in_turn([Mode::Exclusive, Mode::Shared], Mode::Shared)
+    });
+}
+
+#[test]
+fn senders_in_turn_back_beside_a_shared_receiver() {
+    check(1, || {
+        senders_in_turn([Mode::Shared, Mode::Exclusive], Mode::Shared)
+    });
+}
+
+#[test]
+fn both_in_turn_exclusive_then_shared() {
+    check(3, || {
+        both_in_turn(
+            [Mode::Exclusive, Mode::Shared],
+            [Mode::Exclusive, Mode::Shared],
+        )
+    });
+}
+
+#[test]
+fn both_in_turn_shared_then_exclusive() {
+    check(3, || {
+        both_in_turn(
+            [Mode::Shared, Mode::Exclusive],
+            [Mode::Shared, Mode::Exclusive],
+        )
+    });
 }
