@@ -15,6 +15,9 @@ use super::message::{Message, Request};
 /// How often a worker looks whether it is to stop.
 const SLICE: Duration = Duration::from_millis(100);
 
+/// Requests after which it looks whether messages that nobody takes stop others.
+const LOOK: u32 = 64;
+
 /// Why a handler does not answer as it was asked to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -87,10 +90,11 @@ impl<'a> Server<'a> {
         self
     }
 
-    /// What takes messages that are no requests; one that panics has dropped its message. Without it they
-    /// are dropped and counted ([`AdvancedStats::messages_unhandled`](super::AdvancedStats)): a server
-    /// takes all that comes on its link, as messages that nobody takes would stop the requests behind
-    /// them. Those that are too long to be put together only [`AdvancedLink::receive_stream`] takes.
+    /// What takes messages that are no requests, all that come on the link; one that panics has dropped its
+    /// message. Without it they are left to [`AdvancedLink::receive`] and its like. Where nobody has called
+    /// these, either, messages that stop the requests behind them are dropped and counted
+    /// ([`AdvancedStats::messages_unhandled`](super::AdvancedStats)). Those that are too long to be put
+    /// together only [`AdvancedLink::receive_stream`] takes.
     #[must_use]
     pub fn message(mut self, listener: impl Fn(Message) + Send + Sync + 'a) -> Self {
         self.listener = Some(Box::new(listener));
@@ -127,28 +131,43 @@ impl<'a> Server<'a> {
     }
 
     fn work(&self, link: &AdvancedLink, stop: &AtomicBool) -> Option<LinkFailure> {
-        // Relaxed: nothing hangs on when exactly it is seen.
         let mut slice = Instant::now().checked_add(SLICE);
-        while !stop.load(Ordering::Relaxed) {
-            match link.receive_until(slice) {
-                Ok(message @ Message::Plain { .. }) => self.take(link, message),
+        let mut round = 0_u32;
+        loop {
+            round = round.wrapping_add(1);
+            // Relaxed: nothing hangs on when exactly it is seen.
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let message = match &self.listener {
+                Some(_) => link.receive_until(slice),
+                None => link.receive_request(slice).map(Message::Request),
+            };
+            match message {
                 Ok(Message::Request(request)) => {
                     if let Err(TransferError::Link(failure)) = self.answer(link, &request) {
                         return Some(failure);
                     }
                 }
-                Err(ReceiveError::TimedOut) => slice = Instant::now().checked_add(SLICE),
+                Ok(message) => self.take(message),
+                Err(ReceiveError::TimedOut) => {
+                    slice = Instant::now().checked_add(SLICE);
+                    link.drop_unread();
+                }
                 Err(ReceiveError::Link(failure)) => return Some(failure),
+            }
+            // Also where requests on other streams keep it busy.
+            if round.is_multiple_of(LOOK) {
+                link.drop_unread();
             }
         }
         None
     }
 
-    fn take(&self, link: &AdvancedLink, message: Message) {
-        match &self.listener {
+    fn take(&self, message: Message) {
+        if let Some(listener) = &self.listener {
             // What it broke when it panicked is its own.
-            Some(listener) => drop(catch_unwind(AssertUnwindSafe(|| listener(message)))),
-            None => link.unhandled(),
+            drop(catch_unwind(AssertUnwindSafe(|| listener(message))));
         }
     }
 

@@ -1,0 +1,216 @@
+//! How much may wait in memory, and what has to go or to stop for it.
+
+use super::super::arriving::Arriving;
+use super::super::arriving::Share;
+use super::Engine;
+use super::GRACE;
+use super::OVERHEAD;
+use super::REFUSALS;
+use hqq_core::advanced::MessageKey;
+use hqq_core::packet::ErrorCode;
+use hqq_core::packet::Features;
+use hqq_core::packet::MessageKind;
+use std::time::Duration;
+use std::time::Instant;
+
+impl Engine {
+    /// Bytes that arrived and were not taken.
+    pub(in crate::advanced) fn buffered(&self) -> usize {
+        let answers = self.calls.values().filter_map(|call| call.answer.as_ref());
+        let all = self.arriving.values().chain(answers);
+        all.map(Arriving::buffered).sum()
+    }
+
+    /// As [`Engine::recount`], for an answer: what somebody reads as it comes stops its stream, what is
+    /// put together takes memory.
+    pub(super) fn recount_answer(&mut self, id: u64) {
+        if let Some(call) = self.calls.get_mut(&id)
+            && let Some(answer) = call.answer.as_mut()
+        {
+            let (bytes, mut now) = (answer.buffered(), Share::default());
+            if answer.taken {
+                now.stream = bytes;
+            } else if !answer.is_over() {
+                now.assembly = bytes;
+            }
+            let before = std::mem::replace(&mut answer.accounted, now);
+            let connection = call.connection;
+            self.account(connection, now, before);
+        }
+    }
+
+    /// Bytes that a stream may have waiting.
+    pub(super) fn window(&self) -> usize {
+        self.sender
+            .capacity()
+            .saturating_mul(self.sender.max_message_size())
+    }
+
+    /// What the bytes of a message count as. Its stream stops for those that somebody has to take
+    /// before more can come; not for requests, as answers come on the same stream: too many of them
+    /// are refused instead.
+    pub(super) fn share(&self, arriving: &Arriving) -> Share {
+        let max = self.options.max_message_size as u64;
+        let is_assembled = arriving.total.is_some_and(|total| total <= max);
+        let bytes = arriving.buffered();
+        let mut share = Share::default();
+        match arriving.key.kind {
+            _ if arriving.taken => share.stream = bytes,
+            _ if is_assembled && !arriving.is_over() => share.assembly = bytes,
+            MessageKind::Request if arriving.is_over() => share.request = bytes,
+            // Also empty ones take memory.
+            _ => share.stream = bytes + OVERHEAD.min(self.buffer_size()),
+        }
+        share
+    }
+
+    /// Brings the sums up to date after a message's bytes, or what they count for, have changed.
+    pub(in crate::advanced) fn recount(&mut self, key: &MessageKey) {
+        let Some(now) = self.arriving.get(key).map(|arriving| self.share(arriving)) else {
+            return;
+        };
+        if let Some(arriving) = self.arriving.get_mut(key) {
+            let before = std::mem::replace(&mut arriving.accounted, now);
+            self.account(key.connection, now, before);
+        }
+    }
+
+    /// A message on a stream counts as `now` where it counted as `before`; tells the peer to stop
+    /// sending there, or to go on, where that is time.
+    pub(super) fn account(&mut self, connection: u64, now: Share, before: Share) {
+        self.held.assembly = self.held.assembly + now.assembly - before.assembly;
+        self.held.request = self.held.request + now.request - before.request;
+        self.held.stream = self.held.stream + now.stream - before.stream;
+        let window = self.window();
+        let is_crowded = self.held.stream > self.options.incoming_bytes
+            || self.messages() > self.options.incoming_queue;
+        let bytes = self.streams.entry(connection).or_insert(0);
+        *bytes = *bytes + now.stream - before.stream;
+        match *bytes {
+            0 => {
+                self.streams.remove(&connection);
+                self.session.set_paused(connection, false);
+            }
+            bytes if bytes >= window || is_crowded => self.session.set_paused(connection, true),
+            bytes if bytes <= window / 2 => self.session.set_paused(connection, false),
+            _ => {}
+        }
+    }
+
+    /// Messages, without requests, that nobody has taken.
+    pub(super) fn messages(&self) -> usize {
+        self.order.len() - self.requests
+    }
+
+    /// Whether nothing more may be taken out of the ring: too much waits to be received, and the
+    /// peer cannot be told to stop a single stream.
+    pub(super) fn is_stalled(&mut self) -> bool {
+        if self.held.stream == 0 && self.order.is_empty() {
+            self.stalled_since = None;
+            return false;
+        }
+        let credits = self
+            .session
+            .agreement()
+            .is_some_and(|agreement| agreement.features.contains(Features::CREDIT));
+        let window = self.window();
+        let full = if credits {
+            // No peer gets there that keeps to its credits: on each stream it may send one window
+            // before it is told to stop, and has another under way.
+            let streams = self.session.streams() + 1;
+            let most = [
+                self.options.incoming_bytes,
+                self.options.max_assembly_bytes,
+                streams.saturating_mul(window.saturating_mul(3)),
+            ];
+            self.held.stream > most.into_iter().fold(0, usize::saturating_add)
+        } else {
+            self.held.stream > window.max(self.options.incoming_bytes)
+                || self.messages() >= self.options.incoming_queue
+        };
+        if !full {
+            self.stalled_since = None;
+            return false;
+        }
+        // Where nobody reads messages as they come, one that cannot be put together holds up all others:
+        // once for as long as a program may take to get there, then not at all.
+        let patience = match (self.streams_read, self.grace_used) {
+            (true, _) => self.options.patience,
+            (false, false) => self.options.patience.min(GRACE),
+            (false, true) => Duration::ZERO,
+        };
+        let since = *self.stalled_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= patience {
+            self.stalled_since = None;
+            self.grace_used |= self.drop_unreadable();
+        }
+        true
+    }
+
+    /// Drops messages that nobody receives, where they stop what comes behind them.
+    pub(in crate::advanced) fn drop_unread(&mut self) {
+        let stops = self.messages() >= self.options.incoming_queue
+            || self.held.stream >= self.window().min(self.options.incoming_bytes);
+        if self.messages_read || self.streams_read || !stops {
+            return;
+        }
+        let is_unread = |key: &&MessageKey| {
+            let arriving = self.arriving.get(key);
+            key.kind == MessageKind::Plain && arriving.is_some_and(|arriving| arriving.complete)
+        };
+        let unread: Vec<MessageKey> = self.order.iter().filter(is_unread).copied().collect();
+        for key in &unread {
+            self.forget(key);
+            self.recorder.messages_unhandled += 1;
+        }
+        self.flush();
+    }
+
+    /// Drops the oldest message that nobody takes and that cannot be assembled either; `false` where
+    /// there is none.
+    pub(super) fn drop_unreadable(&mut self) -> bool {
+        let found = self.order.iter().copied().find(|key| {
+            self.arriving
+                .get(key)
+                .is_some_and(|arriving| !arriving.is_over() && !arriving.taken)
+        });
+        if let Some(key) = found {
+            self.refuse(&key);
+        }
+        found.is_some()
+    }
+
+    /// Gives a message that arrives up; of a request, the caller is told.
+    pub(super) fn refuse(&mut self, key: &MessageKey) {
+        self.forget(key);
+        match self.session.discard_for_room(key) {
+            Some(notice) => self.notice(notice),
+            // All of it has come: only this side knows of it.
+            None if key.kind == MessageKind::Request => {
+                let status = ErrorCode::BufferOverflow.as_code();
+                if let Ok(transfer) = self.session.begin_response(key, status, true, Some(0))
+                    && self.refusals.len() < REFUSALS
+                {
+                    self.refusals.push_back(transfer);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Removes a message that nobody is to get any more.
+    pub(in crate::advanced) fn forget(&mut self, key: &MessageKey) -> Option<Arriving> {
+        let arriving = self.arriving.remove(key)?;
+        self.unlist(key);
+        self.account(key.connection, Share::default(), arriving.accounted);
+        Some(arriving)
+    }
+
+    /// Takes a message off the list of those that can be received.
+    pub(in crate::advanced) fn unlist(&mut self, key: &MessageKey) {
+        if let Some(index) = self.order.iter().position(|other| other == key) {
+            self.order.remove(index);
+            self.requests -= usize::from(key.kind == MessageKind::Request);
+        }
+    }
+}

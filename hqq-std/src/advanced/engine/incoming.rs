@@ -1,0 +1,274 @@
+//! Packets that come: what they are kept as, and who hears of them.
+
+use super::super::arriving::Arriving;
+use super::super::arriving::Share;
+use super::super::error::BodyFailure;
+use super::super::error::LinkFailure;
+use super::super::waiters::Interest;
+use super::Engine;
+use super::express::Taken;
+use super::express::Want;
+use crate::link::MISSING;
+use hqq_core::TryRecvError;
+use hqq_core::advanced::Arrival;
+use hqq_core::advanced::CallFailure;
+use hqq_core::advanced::DiscardReason;
+use hqq_core::advanced::MessageKey;
+use hqq_core::advanced::Notice;
+use hqq_core::advanced::PollError;
+use hqq_core::advanced::Step;
+use hqq_core::packet::MessageKind;
+use hqq_core::packet::Packet;
+
+impl Engine {
+    /// Takes one packet in. What `want` names is given to the caller at once, and nobody else hears of
+    /// it.
+    pub(super) fn take_packet(&mut self, now: u64, want: Want) -> Result<Taken, LinkFailure> {
+        if self.receiver.is_truncated() {
+            return Err(LinkFailure::Corrupt(PollError::Corrupt(MISSING)));
+        }
+        let grant = match self.receiver.core().try_next_packet() {
+            Ok(grant) => grant,
+            // The packet is gone, and nothing else with it.
+            Err(TryRecvError::Malformed(_) | TryRecvError::Peer(_)) => return Ok(Taken::Other),
+            Err(TryRecvError::Disconnected) => return Err(LinkFailure::Disconnected),
+            Err(TryRecvError::PeerDead) => return Err(LinkFailure::PeerDead),
+            Err(TryRecvError::Corrupt(found)) => {
+                return Err(LinkFailure::Corrupt(PollError::Corrupt(found)));
+            }
+            Err(_) => return Ok(Taken::Nothing),
+        };
+        let len = grant.len();
+        let wanted = want.is(grant.packet());
+        if !wanted {
+            // From now on anything may come of a call.
+            want.keep(&mut self.calls);
+        }
+        if let Packet::Negotiate(offer) = *grant.packet()
+            && self.options.successors
+            && self.session.agreement().is_some()
+        {
+            drop(grant);
+            self.renew();
+            self.session.accept(&offer.into(), 0, now);
+            return Ok(Taken::Other);
+        }
+        let step = self.session.accept(grant.packet(), len, now);
+        if wanted {
+            if let Step::Chunk(arrival) = step {
+                self.recorder.bytes_received += len as u64;
+                let mut body = zeroed(len);
+                grant.copy_to(0, &mut body);
+                return Ok(Taken::Wanted(arrival, body));
+            }
+            want.keep(&mut self.calls);
+        }
+        match step {
+            Step::Nothing => {}
+            Step::Notice(notice) => {
+                drop(grant);
+                self.notice(notice);
+            }
+            Step::Chunk(arrival) => {
+                self.recorder.bytes_received += len as u64;
+                let arriving = match arrival.key.kind {
+                    MessageKind::Response => {
+                        let call = self.calls.get_mut(&arrival.key.id);
+                        call.map(|call| {
+                            let streamed = call.streamed;
+                            call.answer.get_or_insert_with(|| begun(&arrival, streamed))
+                        })
+                    }
+                    _ if arrival.offset == 0 => {
+                        self.order.push_back(arrival.key);
+                        self.requests += usize::from(arrival.key.kind == MessageKind::Request);
+                        let fresh = self.arriving.entry(arrival.key);
+                        Some(fresh.insert_entry(begun(&arrival, false)).into_mut())
+                    }
+                    _ => self.arriving.get_mut(&arrival.key),
+                };
+                if let Some(arriving) = arriving {
+                    grant.copy_to(0, arriving.room(len));
+                    arriving.complete = arrival.last;
+                    arriving.progressed |= arrival.offset > 0;
+                    drop(grant);
+                    self.arrived(&arrival);
+                }
+            }
+        }
+        Ok(Taken::Other)
+    }
+
+    /// A chunk was stored.
+    pub(super) fn arrived(&mut self, arrival: &Arrival) {
+        let key = arrival.key;
+        if key.kind == MessageKind::Response {
+            self.answer_arrived(arrival);
+            return;
+        }
+        self.recount(&key);
+        let Some(arriving) = self.arriving.get(&key) else {
+            return;
+        };
+        let is_request = key.kind == MessageKind::Request;
+        let begins = arrival.offset == 0;
+        let share = arriving.accounted;
+        let refused = share.assembly > 0 && self.held.assembly > self.options.max_assembly_bytes
+            || share.request > 0 && self.is_too_much(share.request)
+            || is_request && begins && self.requests > self.options.incoming_queue
+            || is_request && !arriving.taken && arriving.buffered() > self.options.max_message_size;
+        let is_crowded = begins && self.session.arriving() > self.options.max_assemblies;
+        if is_crowded && !refused {
+            let victim = self.idle_beginning(&key).unwrap_or(key);
+            self.refuse(&victim);
+        }
+        if refused {
+            self.refuse(&key);
+        } else if arrival.last {
+            match key.kind {
+                MessageKind::Request => self.recorder.requests_received += 1,
+                _ => self.recorder.messages_received += 1,
+            }
+        }
+    }
+
+    /// Whether a request that has come is more than may wait; one always may.
+    pub(super) fn is_too_much(&self, request: usize) -> bool {
+        self.held.request > self.options.incoming_bytes.max(request)
+    }
+
+    /// The oldest message that has not got past its first part and that nobody reads, but for one.
+    pub(super) fn idle_beginning(&self, except: &MessageKey) -> Option<MessageKey> {
+        self.order.iter().copied().find(|key| {
+            let is_idle = |arriving: &Arriving| !arriving.progressed && !arriving.is_over();
+            key != except && self.arriving.get(key).is_some_and(is_idle)
+        })
+    }
+
+    pub(super) fn answer_arrived(&mut self, arrival: &Arrival) {
+        let max = self.options.max_message_size;
+        let Some(call) = self.calls.get_mut(&arrival.key.id) else {
+            return;
+        };
+        let Some(answer) = &mut call.answer else {
+            return;
+        };
+        if answer.complete {
+            self.recorder.answered(call.began);
+        } else if !answer.taken && answer.buffered() > max {
+            let len = answer.buffered() as u64;
+            let reason = DiscardReason::TooLong {
+                len,
+                max: max as u64,
+            };
+            self.refuse_answer(arrival.key.id, reason);
+        }
+        self.recount_answer(arrival.key.id);
+        if !arrival.last && self.held.assembly > self.options.max_assembly_bytes {
+            self.refuse_answer(arrival.key.id, DiscardReason::NoRoom);
+        }
+        self.waiters.wake(Interest::Call(arrival.key.id));
+    }
+
+    /// Gives up a call whose answer cannot be put together; what came of it makes room.
+    pub(super) fn refuse_answer(&mut self, id: u64, reason: DiscardReason) {
+        let Some(call) = self.calls.get_mut(&id).filter(|call| {
+            let answer = call.answer.as_ref();
+            answer.is_some_and(|answer| !answer.taken)
+        }) else {
+            return;
+        };
+        let connection = call.connection;
+        let accounted = call.answer.take().map(|answer| answer.accounted);
+        call.failed = Some(CallFailure::Discarded(reason));
+        self.session.cancel_call(connection, id);
+        self.account(connection, Share::default(), accounted.unwrap_or_default());
+    }
+
+    pub(super) fn end_body(&mut self, key: &MessageKey, failure: BodyFailure) {
+        match self.arriving.get_mut(key) {
+            // Its reader learns of it.
+            Some(arriving) if arriving.taken => {
+                arriving.failed = Some(failure);
+                self.recount(key);
+            }
+            Some(_) => {
+                self.forget(key);
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Aborted(key) => {
+                self.served.cancel(&key);
+                self.end_body(&key, BodyFailure::Aborted);
+                if self.arriving.get(&key).is_some_and(Arriving::is_over) {
+                    self.forget(&key);
+                }
+            }
+            Notice::Discarded(key, reason) => self.end_body(&key, BodyFailure::Discarded(reason)),
+            Notice::CallFailed { id, failure, .. } => {
+                if let Some(call) = self.calls.get_mut(&id) {
+                    call.failed = Some(failure);
+                    if let Some(answer) = &mut call.answer {
+                        answer.failed = Some(match failure {
+                            CallFailure::Discarded(reason) => BodyFailure::Discarded(reason),
+                            CallFailure::Closed => BodyFailure::StreamClosed,
+                            _ => BodyFailure::Aborted,
+                        });
+                    }
+                }
+                self.recount_answer(id);
+                self.waiters.wake(Interest::Call(id));
+            }
+            Notice::Offered(id) => self.offered.push_back(id),
+            Notice::Opened(id) => {
+                if let Some(dial) = self.dials.get_mut(&id) {
+                    *dial = Some(Ok(()));
+                }
+            }
+            Notice::Refused { connection, code } => {
+                if let Some(dial) = self.dials.get_mut(&connection) {
+                    *dial = Some(Err(code));
+                }
+            }
+            Notice::Closed { connection, .. } => self.stream_closed(connection),
+            // What has no meaning here is no reason to stop: the packet is gone.
+            _ => {}
+        }
+    }
+
+    /// A stream is over, at either end: who reads from it learns so.
+    pub(in crate::advanced) fn stream_closed(&mut self, connection: u64) {
+        self.offered.retain(|id| *id != connection);
+        let keys: Vec<MessageKey> = self
+            .arriving
+            .values()
+            .filter(|arriving| arriving.key.connection == connection && !arriving.is_over())
+            .map(|arriving| arriving.key)
+            .collect();
+        for key in keys {
+            self.end_body(&key, BodyFailure::StreamClosed);
+        }
+    }
+}
+
+/// So many zeros.
+#[inline]
+#[allow(
+    clippy::slow_vector_initialization,
+    reason = "for a short one `calloc` takes several times as long"
+)]
+pub(super) fn zeroed(len: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(len);
+    bytes.resize(len, 0);
+    bytes
+}
+
+pub(super) fn begun(arrival: &Arrival, taken: bool) -> Arriving {
+    let mut arriving = Arriving::new(arrival.key, arrival.aux, arrival.error, arrival.total);
+    arriving.taken = taken;
+    arriving
+}

@@ -1,0 +1,168 @@
+//! What is sent: chunks, and what there is to say besides; calls from their beginning to their end.
+
+use super::super::arriving::Share;
+use super::super::error::LinkFailure;
+use super::super::error::TransferError;
+use super::super::waiters::Interest;
+use super::Advance;
+use super::Engine;
+use super::PendingCall;
+use hqq_core::TrySendError;
+use hqq_core::advanced::ChunkRefusal;
+use hqq_core::advanced::MessageKey;
+use hqq_core::advanced::PollError;
+use hqq_core::advanced::Transfer;
+use hqq_core::packet::MessageKind;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+impl Engine {
+    /// Whether something besides messages waits for room in the ring.
+    pub(in crate::advanced) fn has_control(&self) -> bool {
+        self.failure.is_none() && (self.session.has_control() || !self.refusals.is_empty())
+    }
+
+    /// Packets that the peer has not taken out of the ring.
+    pub(in crate::advanced) fn unread(&self) -> usize {
+        self.sender.unread()
+    }
+
+    /// Sends what is to be sent besides messages; says whether anything was.
+    pub(super) fn flush(&mut self) -> bool {
+        if !self.session.has_control() && self.refusals.is_empty() || self.is_between_peers {
+            return false;
+        }
+        let mut progress = false;
+        while let Some((control, packet)) = self.session.control() {
+            match self.sender.core().try_send_packet(&packet) {
+                Ok(()) => self.session.control_sent(control),
+                Err(error) => {
+                    self.unsent(error);
+                    return progress;
+                }
+            }
+            progress = true;
+        }
+        while let Some(mut transfer) = self.refusals.pop_front() {
+            if let Advance::NoRoom | Advance::NoCredit = self.advance(&mut transfer, &[], true) {
+                self.refusals.push_front(transfer);
+                break;
+            }
+            progress = true;
+        }
+        progress
+    }
+
+    pub(super) fn unsent(&mut self, error: TrySendError) {
+        match error {
+            TrySendError::Disconnected => self.fail(LinkFailure::Disconnected),
+            TrySendError::PeerDead => self.fail(LinkFailure::PeerDead),
+            TrySendError::Corrupt(found) => {
+                self.fail(LinkFailure::Corrupt(PollError::Corrupt(found)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends the next chunk of a message, of which `bytes` come next; `ends` where its size was not
+    /// known and these are its last.
+    pub(in crate::advanced) fn advance(
+        &mut self,
+        transfer: &mut Transfer,
+        bytes: &[u8],
+        ends: bool,
+    ) -> Advance {
+        let key = transfer.key();
+        let is_given_up = match key.kind {
+            MessageKind::Request => !self.calls.contains_key(&key.id),
+            // It was for an earlier peer.
+            MessageKind::Plain => self.is_of_earlier_peer(key.id),
+            MessageKind::Response => false,
+        };
+        if is_given_up {
+            return Advance::Closed;
+        }
+        let packet = match self.session.next_chunk(transfer, bytes.len() as u64, ends) {
+            Ok(packet) => packet,
+            Err(ChunkRefusal::NoCredit) => return Advance::NoCredit,
+            Err(ChunkRefusal::Finished) => return Advance::Finished,
+            Err(_) => return Advance::Closed,
+        };
+        let len = usize::try_from(packet.chunk().chunk_size).unwrap_or(usize::MAX);
+        let chunk = bytes.get(..len).unwrap_or_default();
+        match self.sender.core().try_send_chunk(packet, chunk) {
+            Ok(()) => {
+                self.session.chunk_sent(transfer, &packet);
+                self.recorder.bytes_sent += len as u64;
+                Advance::Sent(len)
+            }
+            Err(error) => {
+                self.unsent(error);
+                Advance::NoRoom
+            }
+        }
+    }
+
+    /// Notes that a call was begun.
+    pub(in crate::advanced) fn call_begun(&mut self, key: &MessageKey, streamed: bool) {
+        let began = self.recorder.begun();
+        let call = PendingCall::new(key.connection, began, streamed);
+        self.calls.insert(key.id, call);
+    }
+
+    /// The request of a call could not be sent to its end.
+    pub(in crate::advanced) fn call_unsent(&mut self, id: u64, error: TransferError) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.unsent = Some(error);
+            self.waiters.wake(Interest::Call(id));
+        }
+    }
+
+    /// Gives a call up, answered or not.
+    pub(in crate::advanced) fn end_call(&mut self, id: u64) {
+        if let Some(call) = self.calls.remove(&id) {
+            self.session.cancel_call(call.connection, id);
+            if let Some(answer) = &call.answer {
+                self.account(call.connection, Share::default(), answer.accounted);
+            }
+            self.flush();
+        }
+    }
+
+    /// Reads from the answer to a call; the rest of its stream goes on once there is room.
+    pub(in crate::advanced) fn read_answer(&mut self, id: u64, to: &mut [u8]) -> usize {
+        let Some(call) = self.calls.get_mut(&id) else {
+            return 0;
+        };
+        let read = call.answer.as_mut().map_or(0, |answer| answer.read(to));
+        self.recount_answer(id);
+        self.flush();
+        read
+    }
+
+    /// Notes that a request was handed out; what this gives says whether its caller has given up.
+    pub(in crate::advanced) fn serve(&mut self, key: MessageKey) -> Arc<AtomicBool> {
+        self.served.begin(key)
+    }
+
+    /// Notes that a request was answered.
+    pub(in crate::advanced) fn served(&mut self, key: &MessageKey) {
+        self.served.end(key);
+    }
+
+    /// Nobody reads a message as it comes any more: the rest is dropped.
+    pub(in crate::advanced) fn drop_body(&mut self, key: &MessageKey) {
+        self.forget(key);
+        // A request's caller is not told: an answer may still be made without all of it.
+        if key.kind == MessageKind::Plain {
+            self.session.discard(key);
+        }
+        self.flush();
+    }
+
+    /// Lets the peer know at once what it may send, after something was taken.
+    pub(in crate::advanced) fn taken(&mut self, key: &MessageKey) {
+        self.recount(key);
+        self.flush();
+    }
+}

@@ -1,0 +1,221 @@
+//! Messages of any length that are sent.
+
+use super::super::engine::Advance;
+use super::super::engine::Engine;
+use super::super::error::TransferError;
+use super::super::message::Request;
+use super::super::waiters::Interest;
+use super::AdvancedLink;
+use hqq_core::advanced::Transfer;
+use std::io;
+use std::io::Read;
+use std::time::Instant;
+
+impl AdvancedLink {
+    /// Sends a message of any length up to the maximum, waiting for room for each part.
+    ///
+    /// # Errors
+    /// [`TransferError`].
+    pub fn send_large(&self, message: &[u8]) -> Result<(), TransferError> {
+        self.send_large_on(0, message, None)
+    }
+
+    /// As [`AdvancedLink::send_large`], on a stream and until `deadline`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_large_on(
+        &self,
+        connection: u64,
+        message: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<(), TransferError> {
+        let mut transfer = {
+            let mut engine = self.shared().lock();
+            let len = check_len(&engine, message)?;
+            let transfer = engine.session.begin_message(connection, Some(len));
+            let transfer = transfer.map_err(TransferError::Begin)?;
+            engine.recorder.messages_sent += 1;
+            transfer
+        };
+        self.transfer(&mut transfer, message, deadline, None)
+    }
+
+    /// Sends all that `reader` gives as one message of any length, without keeping it: `len` bytes,
+    /// or up to its end, which the peer must have agreed to. Says how many that were.
+    ///
+    /// # Errors
+    /// [`TransferError`].
+    pub fn send_stream(&self, reader: impl Read, len: Option<u64>) -> Result<u64, TransferError> {
+        self.send_stream_on(0, reader, len)
+    }
+
+    /// As [`AdvancedLink::send_stream`], on a stream.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_stream_on(
+        &self,
+        connection: u64,
+        reader: impl Read,
+        len: Option<u64>,
+    ) -> Result<u64, TransferError> {
+        let mut engine = self.shared().lock();
+        let transfer = engine.session.begin_message(connection, len);
+        let transfer = transfer.map_err(TransferError::Begin)?;
+        engine.recorder.messages_sent += 1;
+        drop(engine);
+        self.transfer_from(transfer, reader, None, None)
+    }
+
+    /// Sends what is left of a message whose bytes are all at hand; of an answer to `request`, as
+    /// long as its caller waits.
+    pub(super) fn transfer(
+        &self,
+        transfer: &mut Transfer,
+        body: &[u8],
+        deadline: Option<Instant>,
+        request: Option<&Request>,
+    ) -> Result<(), TransferError> {
+        let mut sent = 0;
+        loop {
+            let rest = body.get(sent..).unwrap_or_default();
+            sent += self.advance(transfer, rest, true, deadline, request)?;
+            if transfer.is_finished() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends what is left of a message whose bytes come from `reader`.
+    pub(in crate::advanced) fn transfer_from(
+        &self,
+        mut transfer: Transfer,
+        mut reader: impl Read,
+        deadline: Option<Instant>,
+        request: Option<&Request>,
+    ) -> Result<u64, TransferError> {
+        let size = self.shared().lock().buffer_size();
+        // Where the length is not known one part more than is sent, so that the last is known to be
+        // the last.
+        let mut buffer = vec![0; 2 * size];
+        let (mut filled, mut ended) = (0, false);
+        while !transfer.is_finished() {
+            // Not a byte more than is sent: what follows is another's.
+            let wanted = transfer.remaining().map_or(2 * size, |left| {
+                usize::try_from(left).map_or(size, |left| left.min(size))
+            });
+            while filled < wanted && !ended {
+                match reader.read(buffer.get_mut(filled..wanted).unwrap_or_default()) {
+                    Ok(0) => ended = true,
+                    Ok(len) => filled += len,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        return Err(self.give_up(&mut transfer, request, error, deadline));
+                    }
+                }
+            }
+            let available = filled.min(size);
+            if transfer.remaining().is_some_and(|left| left > 0) && available == 0 {
+                let error = io::ErrorKind::UnexpectedEof.into();
+                return Err(self.give_up(&mut transfer, request, error, deadline));
+            }
+            let bytes = buffer.get(..available).unwrap_or_default();
+            let ends = ended && available == filled;
+            let sent = self.advance(&mut transfer, bytes, ends, deadline, request)?;
+            buffer.copy_within(sent..filled, 0);
+            filled -= sent;
+        }
+        Ok(transfer.offset())
+    }
+
+    pub(super) fn give_up(
+        &self,
+        transfer: &mut Transfer,
+        request: Option<&Request>,
+        error: io::Error,
+        deadline: Option<Instant>,
+    ) -> TransferError {
+        // The peer's reader waits for that, and nobody may drive this end soon: for this, too, room
+        // is waited for.
+        let mut told = false;
+        let waited = self.shared().wait(deadline, |engine| {
+            for _ in 0..2 {
+                if engine.failure.is_some() {
+                    return Ok(());
+                }
+                if engine.session.control().is_some() {
+                    return Err(Interest::Room);
+                }
+                if !std::mem::replace(&mut told, true) {
+                    abort(engine, transfer, request);
+                }
+            }
+            Ok(())
+        });
+        if waited.is_none() && !told {
+            abort(&mut self.shared().lock(), transfer, request);
+            self.settle();
+        }
+        TransferError::Input(error)
+    }
+
+    /// Sends the next part of a message, waiting for room; says how many bytes that were. Where that
+    /// fails the message is given up.
+    pub(super) fn advance(
+        &self,
+        transfer: &mut Transfer,
+        bytes: &[u8],
+        ends: bool,
+        deadline: Option<Instant>,
+        request: Option<&Request>,
+    ) -> Result<usize, TransferError> {
+        let sent = self.shared().wait(deadline, |engine| {
+            if let Some(failure) = engine.failure {
+                return Ok(Err(failure.into()));
+            }
+            if request.is_some_and(Request::is_cancelled) {
+                return Ok(Err(TransferError::StreamClosed));
+            }
+            match engine.advance(transfer, bytes, ends) {
+                Advance::Sent(len) => Ok(Ok(len)),
+                Advance::Finished => Ok(Ok(0)),
+                Advance::NoRoom => Err(Interest::Room),
+                Advance::NoCredit => Err(Interest::Any),
+                Advance::Closed => Ok(Err(TransferError::StreamClosed)),
+            }
+        });
+        let result = sent.unwrap_or(Err(TransferError::TimedOut));
+        if result.is_err() {
+            abort(&mut self.shared().lock(), transfer, request);
+            self.settle();
+        }
+        result
+    }
+}
+
+/// Tells the peer that no more of a message comes; not where it has given up itself, and may be
+/// another peer by now.
+pub(super) fn abort(engine: &mut Engine, transfer: &mut Transfer, request: Option<&Request>) {
+    let is_over = match request {
+        Some(request) => request.is_cancelled(),
+        None => engine.is_of_earlier_peer(transfer.key().id),
+    };
+    if !is_over {
+        engine.session.abort(transfer);
+        engine.poll();
+    }
+}
+
+/// That a message may be sent in one piece; how long it is.
+pub(super) fn check_len(engine: &Engine, message: &[u8]) -> Result<u64, TransferError> {
+    let (len, max) = (message.len() as u64, engine.options.max_message_size as u64);
+    if let Some(failure) = engine.failure {
+        return Err(failure.into());
+    }
+    if len > max {
+        let error = hqq_core::advanced::BeginError::TooLong { len, max };
+        return Err(TransferError::Begin(error));
+    }
+    Ok(len)
+}
