@@ -240,6 +240,8 @@ impl<C: Consumer> Receiver<C> {
         // A message that is received at once never becomes the one at hand.
         let current = match self.current.take() {
             None => self.claim(first)?,
+            // Where halves of words are copied, code has to be small: one copy of it.
+            Some(current) if cfg!(any(not(target_has_atomic = "64"), hqq_narrow)) => current,
             Some(current) => return self.hand_over_again(current, buffer),
         };
         self.hand_over(current, buffer)

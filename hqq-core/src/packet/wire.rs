@@ -27,8 +27,9 @@ macro_rules! packet_layout {
             pub fn operands(&self) -> [u64; $crate::packet::OPERANDS] {
                 let words: [::zerocopy::little_endian::U64; $crate::packet::WORDS] =
                     ::zerocopy::transmute!($wire::from(*self));
-                let [_, operands @ ..] = words.map(::zerocopy::little_endian::U64::get);
-                operands
+                // One by one: builds for size would call a loop over them.
+                let [_, a, b, c, d, e, f, g] = words;
+                [a.get(), b.get(), c.get(), d.get(), e.get(), f.get(), g.get()]
             }
 
             /// The packet that operands 0–6 (words 1–7, as host-order values) stand for.
@@ -40,10 +41,19 @@ macro_rules! packet_layout {
             pub fn from_operands(
                 operands: &[u64; $crate::packet::OPERANDS],
             ) -> Result<Self, $crate::packet::PacketError> {
+                use ::zerocopy::little_endian::U64;
                 let [a, b, c, d, e, f, g] = *operands;
-                let words: [::zerocopy::little_endian::U64; $crate::packet::WORDS] =
-                    [Self::OPCODE.as_word(), a, b, c, d, e, f, g]
-                        .map(::zerocopy::little_endian::U64::new);
+                // One by one, as above.
+                let words: [U64; $crate::packet::WORDS] = [
+                    U64::new(Self::OPCODE.as_word()),
+                    U64::new(a),
+                    U64::new(b),
+                    U64::new(c),
+                    U64::new(d),
+                    U64::new(e),
+                    U64::new(f),
+                    U64::new(g),
+                ];
                 let wire: $wire = ::zerocopy::transmute!(words);
                 Self::try_from(wire)
             }

@@ -11,8 +11,13 @@ use crate::sync::DataWord;
 
 const WORD: usize = 8;
 
-/// Words that are copied without a branch between them: a cache line.
-const BLOCK: usize = 8;
+/// Words that are copied without a branch between them: a cache line, or where halves are copied and
+/// code has to be small, one.
+const BLOCK: usize = if cfg!(all(target_has_atomic = "64", not(hqq_narrow))) {
+    8
+} else {
+    1
+};
 
 /// From this many bytes on `rep movsb` is used where there is one; below, starting it costs more
 /// than the words do.

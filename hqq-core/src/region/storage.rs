@@ -13,6 +13,8 @@ use crate::link::StandardLink;
 use crate::position::Position;
 #[cfg(not(loom))]
 use crate::superblock::{Delivery, identity_words, initialise_as};
+#[cfg(all(target_has_atomic = "32", not(loom)))]
+use crate::{Format, try_claim};
 
 /// A part of the region, on cache lines of its own.
 #[repr(C, align(64))]
@@ -49,8 +51,6 @@ struct Bytes<const COUNT: usize, const SIZE: usize> {
 #[repr(C)]
 pub struct StaticRegion<const COUNT: usize, const SIZE: usize> {
     bytes: UnsafeCell<Bytes<COUNT, SIZE>>,
-    #[cfg(target_has_atomic = "8")]
-    taken: core::sync::atomic::AtomicBool,
 }
 
 // SAFETY: the bytes are handed out once, as a region, which is free of data races.
@@ -87,18 +87,18 @@ impl<const COUNT: usize, const SIZE: usize> StaticRegion<COUNT, SIZE> {
                     }
                 }; 2],
             }),
-            #[cfg(target_has_atomic = "8")]
-            taken: core::sync::atomic::AtomicBool::new(false),
         }
     }
 
     /// Both endpoints, primary first; `None` from the second call on.
     ///
-    /// Not on targets without compare-and-swap: see [`StaticRegion::split`].
-    #[cfg(all(target_has_atomic = "8", not(loom)))]
+    /// That it was called is told by the region's own state: memory that the start of the program does
+    /// not zero (a section that is not loaded) is for [`StaticRegion::split`], as are targets without
+    /// compare-and-swap.
+    #[cfg(all(target_has_atomic = "32", not(loom)))]
     pub fn take(&'static self) -> Option<(StandardLink<COUNT, SIZE>, StandardLink<COUNT, SIZE>)> {
-        // Relaxed: one caller gets the bytes, nothing else is ordered by this.
-        if self.taken.swap(true, core::sync::atomic::Ordering::Relaxed) {
+        // One caller gets it; what it does with it nobody else has to see.
+        if !try_claim(&self.region()?, Format::V2) {
             return None;
         }
         self.endpoints()

@@ -20,17 +20,23 @@ fn panic(_: &PanicInfo<'_>) -> ! {
 const PAINTED: usize = 8192;
 const PAINT: u32 = 0x5eed_beef;
 
+/// `work` in a frame of its own: inlined, its frame would be that of the function which paints.
+#[inline(never)]
+fn run(work: impl FnOnce()) {
+    work();
+}
+
 /// Runs `work` on a painted stack; says how many bytes of it were used, the call's own included.
 #[inline(never)]
 pub fn stack_of(work: impl FnOnce()) -> usize {
     let top = cortex_m::register::msp::read() as usize;
-    // A few words stay for this function itself: what it pushes lies above `top`.
+    // What this function itself has pushed lies above.
     let bottom = top - PAINTED;
     for at in (bottom..top).step_by(4) {
         // SAFETY: unused stack, below everything that is live.
         unsafe { (at as *mut u32).write_volatile(PAINT) };
     }
-    work();
+    run(work);
     let mut used = PAINTED;
     for at in (bottom..top).step_by(4) {
         // SAFETY: as above.
