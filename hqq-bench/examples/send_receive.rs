@@ -1,7 +1,7 @@
 //! Sends and receives COUNT messages of SIZE bytes in one thread, for counting instructions:
 //! docs/performance.md, "Instructions".
 
-#[path = "../src/hand_written.rs"]
+#[path = "../src/hqq/hand_written.rs"]
 mod hand_written;
 
 use std::error::Error;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hqq_core::ring::Handle;
 use hqq_core::{
     AttachOptions, Direction, Dynamic, DynamicLink, Format, Format1Link, InitOptions, Layout,
-    Receiver, Region, Role, Sender, initialise,
+    Receiver, Region, Role, Sender, SharedLink, initialise,
 };
 use hqq_std::LinkOptions;
 
@@ -25,7 +25,7 @@ const COUNT: usize = 64;
 const PAGE: usize = 4096;
 
 const USAGE: &str =
-    "usage: send_receive SIZE COUNT [format2|format1|std-format2|std-format1|hand-written]";
+    "usage: send_receive SIZE COUNT [format2|shared|format1|std-format2|std-format1|hand-written]";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -43,6 +43,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut far = DynamicLink::attach(far, &secondary)?;
             let send = |message: &[u8]| near.try_send(message);
             repeat(message, count, send, |buffer| far.try_recv(buffer))
+        }
+        "shared" => {
+            let (near, far) = regions(&Layout::compact(COUNT, SIZE)?)?;
+            let near = SharedLink::<Dynamic>::attach(near, &primary)?;
+            let far = SharedLink::<Dynamic>::attach(far, &secondary)?;
+            let (mut sender, mut receiver) = (near.sender(), far.receiver());
+            let send = |message: &[u8]| sender.try_send(message);
+            repeat(message, count, send, |buffer| receiver.try_recv(buffer))
         }
         "format1" => {
             let (near, far) = regions(&Layout::format_1(COUNT, SIZE, PAGE)?)?;

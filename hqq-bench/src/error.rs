@@ -1,18 +1,23 @@
 //! What can go wrong while measuring.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use hqq_core::advanced::{AdvanceError, BeginError, NegotiateError, PollError};
-use hqq_core::{AttachError, FormatError, LayoutError, RecvError, RegionError, SendError};
+use hqq_core::{
+    AttachError, FormatError, GrantError, LayoutError, RecvError, RegionError, SendError,
+    TryRecvError, TrySendError,
+};
 
 use hqq_std::OpenError;
 use hqq_std::advanced::error::{
     CallError, LinkFailure, NegotiationError, ReceiveError, TransferError,
 };
 
-use crate::hand_written::Refused;
+use crate::hqq::hand_written::Refused;
+use crate::instructions::OutOfBudget;
 
 /// Why there are no figures. A goal that is missed is not an error.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +59,26 @@ pub(crate) enum BenchError {
     Send(#[from] SendError),
     #[error("receiving failed: {0}")]
     Receive(#[from] RecvError),
+    #[error("sending failed: {0}")]
+    TrySend(#[from] TrySendError),
+    #[error("receiving failed: {0}")]
+    TryReceive(#[from] TryRecvError),
+    #[error("a grant was refused: {0}")]
+    Grant(#[from] GrantError),
+    #[error("cannot keep latencies: the histogram refused its digits")]
+    Histogram,
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("the example send_receive cannot be built or run ({0}); what it said is above")]
+    Example(ExitStatus),
+    #[error("callgrind counted no {function}")]
+    NotCounted { function: &'static str },
+    #[error(transparent)]
+    OutOfBudget(#[from] OutOfBudget),
+    #[error("cannot draw a plot: {0}")]
+    Plot(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
     #[error("cannot hand a region to the second process: {0}")]
     Lend(#[source] io::Error),
     #[error("cannot open a region: {0}")]
@@ -82,6 +107,16 @@ pub(crate) enum BenchError {
     Transfer(#[from] TransferError),
     #[error("the server ended: {0}")]
     Serve(#[from] LinkFailure),
+    #[error("the system refused: {0}")]
+    System(#[source] io::Error),
+    #[cfg(feature = "peers")]
+    #[error("{peer}: {source}")]
+    Peer {
+        peer: &'static str,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("a thread of {measure} has ended")]
+    ThreadEnded { measure: &'static str },
     #[error("cannot write JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("cannot print the report: {0}")]

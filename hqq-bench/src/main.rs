@@ -1,31 +1,43 @@
-//! `hqq-bench`: what HQQ costs, measured between two processes and against the machine's own
-//! limits. docs/performance.md says how to read the numbers.
+//! `hqq-bench`: what HQQ costs, measured between two processes, against the machine's own limits and
+//! against what could be used instead. docs/performance.md says how to read the numbers.
 #![deny(unsafe_code)]
 
 mod advanced;
-mod cache_line;
-mod end;
+mod areas;
+mod bulk;
 mod error;
-mod floor;
-mod format1;
-mod hand_written;
-mod link;
+mod floors;
+mod hqq;
+mod instructions;
+mod machine;
+mod measure;
 mod memory;
 mod patience;
+#[cfg(feature = "peers")]
+mod peers;
 mod process;
 mod report;
 mod runner;
+mod samples;
 mod statistics;
+mod suite;
+mod threads;
+mod usage;
+mod watchdog;
+mod work;
 
+use std::fs;
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use areas::Area;
 use error::BenchError;
 use process::Cores;
-use report::Style;
-use runner::{Plan, Suite};
+use report::Report;
+use suite::Plan;
 
 /// Measures HQQ between two processes, pinned to one core each.
 #[derive(Parser)]
@@ -37,12 +49,34 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Everything below but `floor`, which is part of `rtt`, in one report.
+    All(Options),
+    /// There and back, one message at a time, against a bare cache line.
+    Rtt(Options),
+    /// One way, as fast as there is room.
+    Messages(Options),
+    /// Many threads that send to many others.
+    Threads(Options),
+    /// Copies of 64 MiB against bare copies through shared memory.
+    Large(Options),
+    /// Calls of the Advanced protocol against the Standard link's round trip.
+    Advanced(Options),
+    /// What not trusting the peer costs.
+    Trust(Options),
+    /// Waiting in the system, being idle, attaching.
+    Park(Options),
+    /// Sizes and ring depths, for the plots.
+    Sweep(Options),
+    /// Instructions of a send and of a receive, against a budget; needs Valgrind.
+    Instructions {
+        /// Makes what is counted now the budget.
+        #[arg(long)]
+        update: bool,
+    },
     /// Round trips of the exclusive link against those of a bare cache line.
     Floor(Options),
     /// Links on a region of format 1 against a ring of that format written by hand.
     Format1(Options),
-    /// Calls of the Advanced protocol against the Standard link's round trip.
-    Advanced(Options),
 }
 
 #[derive(Args)]
@@ -50,27 +84,67 @@ struct Options {
     /// Fewer rounds: for a look, not for a verdict.
     #[arg(long)]
     quick: bool,
-    /// One JSON object a line instead of a table.
-    #[arg(long)]
-    json: bool,
+    /// A few rounds: that everything runs.
+    #[arg(long, conflicts_with = "quick")]
+    brief: bool,
+    /// Writes the figures to this file, for programs; `-` prints them instead of a table.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Writes a page with plots to this file.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Writes the table of docs/performance.md to this file.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
     /// Makes this process the second one of the process with this id.
     #[arg(long, hide = true, value_name = "PID")]
     second_process_of: Option<u32>,
 }
 
-impl Command {
-    /// What to measure, how to name it to the second process, and how to go about it.
-    fn parts(&self) -> (Suite, &'static str, &Options) {
+impl Options {
+    const NONE: Self = Self {
+        quick: false,
+        brief: false,
+        json: None,
+        html: None,
+        markdown: None,
+        second_process_of: None,
+    };
+
+    fn plan(&self) -> (Plan, &'static [&'static str]) {
         match self {
-            Self::Floor(options) => (floor::suite(), "floor", options),
-            Self::Format1(options) => (format1::suite(), "format1", options),
-            Self::Advanced(options) => (advanced::suite(), "advanced", options),
+            Self { quick: true, .. } => (Plan::QUICK, &["--quick"]),
+            Self { brief: true, .. } => (Plan::BRIEF, &["--brief"]),
+            _ => (Plan::FULL, &[]),
+        }
+    }
+}
+
+impl Command {
+    /// What to measure, and how to go about it.
+    fn parts(&self) -> (&'static [Area], &Options) {
+        match self {
+            Self::Instructions { .. } => (&[], &Options::NONE),
+            Self::All(options) => (Area::ALL, options),
+            Self::Rtt(options) => (&[Area::RoundTrips], options),
+            Self::Messages(options) => (&[Area::Messages], options),
+            Self::Threads(options) => (&[Area::Threads], options),
+            Self::Large(options) => (&[Area::Large], options),
+            Self::Advanced(options) => (&[Area::Advanced], options),
+            Self::Trust(options) => (&[Area::Trust], options),
+            Self::Park(options) => (&[Area::Waiting], options),
+            Self::Sweep(options) => (&[Area::Sweep], options),
+            Self::Floor(options) => (&[Area::Floor], options),
+            Self::Format1(options) => (&[Area::Format1], options),
         }
     }
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
+    let result = run(&Cli::parse());
+    #[cfg(feature = "peers")]
+    peers::clean_up();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("hqq-bench: {error}");
@@ -80,30 +154,62 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), BenchError> {
-    let (suite, name, options) = cli.command.parts();
+    if let Command::Instructions { update } = cli.command {
+        return print(&instructions::compare(update)?);
+    }
+    let (areas, options) = cli.command.parts();
     let cores = Cores::find()?;
+    let (plan, flags) = options.plan();
     if let Some(parent) = options.second_process_of {
-        return runner::serve(&suite, &cores, parent);
+        let area = areas.first().ok_or(BenchError::NoSuchMeasure(0))?;
+        return runner::serve(&area.suite(&plan), &cores, parent);
     }
     if cores.is_single() {
         eprintln!(
             "hqq-bench: one core only: the processes take turns on it, and ratios say nothing about the link"
         );
     }
-    let plan = if options.quick {
-        Plan::QUICK
-    } else {
-        Plan::FULL
-    };
-    let samples = runner::measure(&suite, &plan, &cores, name)?;
-    let report = report::Report::new(&suite, &samples, !cores.is_single());
-    let style = if options.json {
-        Style::Json
-    } else {
-        Style::Table
-    };
-    let text = report.render(style)?;
+    let mut report = Report::new(!cores.is_single());
+    for area in areas {
+        let suite = area.suite(&plan);
+        let mut arguments = vec![area.name()];
+        arguments.extend(flags);
+        eprintln!("hqq-bench: {}, {} rows", area.name(), suite.rows.len());
+        let samples = runner::measure(&suite, &plan, &cores, &arguments)?;
+        report.add(area.name(), &suite, &samples);
+    }
+    if matches!(cli.command, Command::All(_)) {
+        eprintln!("hqq-bench: instructions");
+        // Everything else was measured, and is worth a report without it.
+        if let Err(error) = instructions::add(&mut report) {
+            eprintln!("hqq-bench: no instructions were counted: {error}");
+        }
+    }
+    if let Some(path) = &options.markdown {
+        write(path, &report.markdown())?;
+    }
+    if let Some(path) = &options.html {
+        write(path, &report.html()?)?;
+    }
+    let json = options.json.as_deref();
+    if json == Some(Path::new("-")) {
+        return print(&report.json()?);
+    }
+    if let Some(path) = json {
+        write(path, &report.json()?)?;
+    }
+    print(&report.table(areas.len() == 1))
+}
+
+fn print(text: &str) -> Result<(), BenchError> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(BenchError::Print)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), BenchError> {
+    fs::write(path, text).map_err(|source| BenchError::Write {
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use hqq_core::{Region, RegionError};
 use memmap2::{MmapOptions, MmapRaw};
@@ -55,6 +55,17 @@ pub(crate) fn map(file: &File, lines: usize) -> Result<Lines, BenchError> {
     // SAFETY: page-aligned, readable and writable for `lines` lines until the process ends; any
     // bytes are a `CacheLine`, which is atomic throughout, so that others may write it.
     Ok(unsafe { std::slice::from_raw_parts(mapping.as_mut_ptr().cast_const().cast(), lines) })
+}
+
+/// The half of a word that a system call waits on: the one that changes when the word counts up.
+pub(crate) fn low_half(word: &AtomicU64) -> &AtomicU32 {
+    let low = usize::from(cfg!(target_endian = "big"));
+    let halves = word.as_ptr().cast::<u32>();
+    // SAFETY: a word has two halves.
+    let half = unsafe { halves.add(low) };
+    // SAFETY: aligned, valid for as long as the word, and atomic as it is. Where a program accesses
+    // both the word and the half, it does so through the one, and the system through the other.
+    unsafe { AtomicU32::from_ptr(half) }
 }
 
 /// The words of the lines.

@@ -75,8 +75,12 @@ impl<'a> Patience<'a> {
         }
     }
 
+    /// Between two looks at something that may still take a while; `since` is when waiting for it began.
+    ///
+    /// # Errors
+    /// As [`Patience::until`].
     #[cold]
-    fn pause(&mut self, since: &mut Option<Instant>) -> Result<(), BenchError> {
+    pub(crate) fn pause(&mut self, since: &mut Option<Instant>) -> Result<(), BenchError> {
         if self.yields {
             std::thread::yield_now();
         }

@@ -6,19 +6,36 @@ use std::os::fd::AsFd;
 use std::os::unix::process::parent_id;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::thread::futex::{self, Flags};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::time::Timespec;
 
 use crate::error::BenchError;
-use crate::memory::{CacheLine, Lines};
+use crate::measure::Place;
+use crate::memory::{CacheLine, Lines, low_half};
 use crate::patience::{Hint, Patience, Watch};
+use crate::usage::{self, Usage};
 
 /// Lines at the start of the shared memory that the processes talk to each other through.
 pub(crate) const CONTROL_LINES: usize = 64;
 
+/// Not neighbours of each other: cores fetch lines in pairs.
 const ORDER: usize = 0;
-/// Not the neighbour of [`ORDER`]: cores fetch lines in pairs.
 const ANSWER: usize = 2;
+const STARTED: usize = 4;
+const USAGE: usize = 6;
+
+/// How long a process without orders spins before it sleeps: a little longer than the other one
+/// takes from one turn to the next.
+const AWAKE: Duration = Duration::from_micros(200);
+/// Sleeps end now and then, to see whether the other process lives.
+const SLICE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 200_000_000,
+};
 
 /// The measure that means "end".
 const STOP: u64 = u64::MAX;
@@ -54,6 +71,14 @@ impl Cores {
     pub(crate) fn pin_second(&self) -> Result<(), BenchError> {
         pin(self.second)
     }
+
+    /// Lets the calling thread run on either core.
+    pub(crate) fn unpin(&self) -> Result<(), BenchError> {
+        let mut set = CpuSet::new();
+        set.set(self.first);
+        set.set(self.second);
+        sched_setaffinity(None, &set).map_err(|error| BenchError::Cores(error.into()))
+    }
 }
 
 fn pin(core: usize) -> Result<(), BenchError> {
@@ -79,6 +104,8 @@ pub(crate) struct SecondProcess {
     child: Running,
     orders: u64,
     yields: bool,
+    /// Of the last order.
+    place: Place,
 }
 
 struct Running(Child);
@@ -122,6 +149,7 @@ impl SecondProcess {
             child: Running(child),
             orders: READY,
             yields,
+            place: Place::TwoCores,
         };
         second.await_answer()?;
         Ok(second)
@@ -129,18 +157,50 @@ impl SecondProcess {
 
     /// What to wait for it with.
     pub(crate) fn patience(&mut self) -> Patience<'_> {
-        Patience::new(&mut self.child, self.yields)
+        Patience::new(&mut self.child, self.yields || self.place == Place::OneCore)
     }
 
-    /// Lets it run its part of a measure.
-    pub(crate) fn order(&mut self, measure: u64, operations: u32) {
+    /// Lets it run its part of a measure; back when it is about to.
+    pub(crate) fn order(
+        &mut self,
+        measure: u64,
+        operations: u32,
+        place: Place,
+    ) -> Result<(), BenchError> {
+        self.tell(measure, operations, place)?;
+        let (started, expected) = (&self.control[STARTED].0[0], self.orders);
+        self.patience().until(Hint::SpinLoop, || {
+            // Pairs with the Release in `Orders::started`.
+            (started.load(Ordering::Acquire) == expected).then_some(())
+        })
+    }
+
+    fn tell(&mut self, measure: u64, operations: u32, place: Place) -> Result<(), BenchError> {
         self.orders += 1;
-        let CacheLine([number, which, how_many, ..]) = &self.control[ORDER];
+        self.place = place;
+        let CacheLine([number, which, how_many, on_one_core, ..]) = &self.control[ORDER];
         // Relaxed: published by the number.
         which.store(measure, Ordering::Relaxed);
         how_many.store(operations.into(), Ordering::Relaxed);
+        on_one_core.store((place == Place::OneCore).into(), Ordering::Relaxed);
         // Pairs with the Acquire in `Orders::next`.
         number.store(self.orders, Ordering::Release);
+        futex::wake(low_half(number), Flags::empty(), 1)
+            .map_err(|error| BenchError::Watch(error.into()))?;
+        Ok(())
+    }
+
+    /// What it used for the last order, and the most memory it had meanwhile, in KiB.
+    pub(crate) fn usage(&mut self) -> Result<(Usage, u64), BenchError> {
+        let CacheLine([number, cpu, switches, peak, ..]) = &self.control[USAGE];
+        let expected = self.orders;
+        self.patience().until(Hint::SpinLoop, || {
+            // Pairs with the Release in `Orders::done`.
+            (number.load(Ordering::Acquire) == expected).then_some(())
+        })?;
+        // Relaxed: published by the number.
+        let [cpu, switches, peak] = [cpu, switches, peak].map(|word| word.load(Ordering::Relaxed));
+        Ok((Usage { cpu, switches }, peak))
     }
 
     /// Waits until it has done what it was last ordered.
@@ -154,7 +214,7 @@ impl SecondProcess {
 
     /// Lets it end, and waits for that.
     pub(crate) fn stop(mut self) -> Result<(), BenchError> {
-        self.order(STOP, 0);
+        self.tell(STOP, 0, Place::TwoCores)?;
         match self.patience().until(Hint::SpinLoop, || None::<()>) {
             Err(BenchError::SecondEnded(status)) if status.success() => Ok(()),
             Err(error) => Err(error),
@@ -171,7 +231,16 @@ pub(crate) struct Orders {
     control: Lines,
     first: FirstProcess,
     taken: u64,
-    yields: bool,
+    cores: Cores,
+    place: Place,
+    before: Usage,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) measure: u64,
+    pub(crate) operations: u32,
 }
 
 struct FirstProcess(u32);
@@ -188,40 +257,97 @@ impl Watch for FirstProcess {
 }
 
 impl Orders {
-    pub(crate) fn new(control: Lines, first_process: u32, yields: bool) -> Self {
+    pub(crate) fn new(control: Lines, first_process: u32, cores: Cores) -> Self {
         Self {
             control,
             first: FirstProcess(first_process),
             taken: READY,
-            yields,
+            cores,
+            place: Place::TwoCores,
+            before: Usage::default(),
         }
     }
 
     /// What to wait for the first process with.
     pub(crate) fn patience(&mut self) -> Patience<'_> {
-        Patience::new(&mut self.first, self.yields)
+        let yields = self.cores.is_single() || self.place == Place::OneCore;
+        Patience::new(&mut self.first, yields)
+    }
+
+    /// Says that the last order is begun.
+    pub(crate) fn started(&mut self) {
+        usage::forget_peak();
+        self.before = Usage::now();
+        // Pairs with the Acquire in `SecondProcess::order`.
+        self.control[STARTED].0[0].store(self.taken, Ordering::Release);
     }
 
     /// Says that the last order is done, or that this process is ready.
     pub(crate) fn done(&self) {
         // Pairs with the Acquire in `SecondProcess::await_answer`.
         self.control[ANSWER].0[0].store(self.taken, Ordering::Release);
+        let used = Usage::now() - self.before;
+        let CacheLine([number, cpu, switches, peak, ..]) = &self.control[USAGE];
+        // Relaxed: published by the number.
+        cpu.store(used.cpu, Ordering::Relaxed);
+        switches.store(used.switches, Ordering::Relaxed);
+        peak.store(usage::peak(), Ordering::Relaxed);
+        // Pairs with the Acquire in `SecondProcess::usage`.
+        number.store(self.taken, Ordering::Release);
     }
 
-    /// The next order: which measure and how many operations; `None` for the end.
-    pub(crate) fn next(&mut self) -> Result<Option<(u64, u32)>, BenchError> {
-        let CacheLine([number, which, how_many, ..]) = &self.control[ORDER];
+    /// The next order; `None` for the end. It is taken on the core that it is to be done on.
+    pub(crate) fn next(&mut self) -> Result<Option<Order>, BenchError> {
+        let CacheLine([number, which, how_many, on_one_core, ..]) = &self.control[ORDER];
         self.taken += 1;
         let expected = self.taken;
+        let asleep_from = Instant::now() + AWAKE;
         self.patience().until(Hint::SpinLoop, || {
-            // Pairs with the Release in `SecondProcess::order`.
-            (number.load(Ordering::Acquire) == expected).then_some(())
+            // Pairs with the Release in `SecondProcess::tell`.
+            (number.load(Ordering::Acquire) == expected
+                || asleep_from
+                    .saturating_duration_since(Instant::now())
+                    .is_zero())
+            .then_some(())
         })?;
+        // As above.
+        while number.load(Ordering::Acquire) != expected {
+            self.first.check()?;
+            // Whether it was woken, saw another value, or the time was over: looking tells.
+            let _ = futex::wait(
+                low_half(number),
+                Flags::empty(),
+                (expected - 1) as u32,
+                Some(&SLICE),
+            );
+        }
         // Relaxed: published by the number.
         let measure = which.load(Ordering::Relaxed);
         let operations = how_many.load(Ordering::Relaxed) as u32;
-        Ok((measure != STOP).then_some((measure, operations)))
+        let place = match on_one_core.load(Ordering::Relaxed) {
+            0 => Place::TwoCores,
+            _ => Place::OneCore,
+        };
+        if place != self.place {
+            self.place = place;
+            match place {
+                Place::OneCore => self.cores.pin_first()?,
+                Place::TwoCores | Place::Alone => self.cores.pin_second()?,
+            }
+        }
+        Ok((measure != STOP).then_some(Order {
+            measure,
+            operations,
+        }))
     }
+}
+
+/// Lets this process end when the first one does, also where it waits for something else.
+pub(crate) fn end_with_first(first_process: u32) -> Result<(), BenchError> {
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| BenchError::Watch(error.into()))?;
+    // It may have ended before that.
+    FirstProcess(first_process).check()
 }
 
 /// The memory that this process was started with.
@@ -269,28 +395,37 @@ mod tests {
             child: Running(child.map_err(BenchError::Start)?),
             orders: READY,
             yields: true,
+            place: Place::TwoCores,
         };
+        let cores = Cores::find()?;
         let worker = std::thread::spawn(move || {
-            let mut orders = Orders::new(control, parent_id(), true);
+            let mut orders = Orders::new(control, parent_id(), cores);
             orders.done();
             let first = orders.next()?;
+            orders.started();
             orders.done();
             Ok::<_, BenchError>((first, orders.next()?))
         });
         second.await_answer()?;
-        second.order(3, 500);
+        second.order(3, 500, Place::TwoCores)?;
         second.await_answer()?;
-        second.order(STOP, 0);
+        second.usage()?;
+        second.tell(STOP, 0, Place::TwoCores)?;
         let seen = worker.join().unwrap()?;
-        assert_eq!(seen, (Some((3, 500)), None));
+        let order = Order {
+            measure: 3,
+            operations: 500,
+        };
+        assert_eq!(seen, (Some(order), None));
         Ok(())
     }
 
     #[test]
-    fn orders_end_with_the_first_process() {
+    fn orders_end_with_the_first_process() -> Result<(), BenchError> {
         let control: Lines = Box::leak(Box::new([const { CacheLine::new() }; CONTROL_LINES]));
         let nobody = parent_id().wrapping_add(1);
-        let mut orders = Orders::new(control, nobody, true);
+        let mut orders = Orders::new(control, nobody, Cores::find()?);
         assert!(matches!(orders.next(), Err(BenchError::FirstEnded)));
+        Ok(())
     }
 }

@@ -12,18 +12,30 @@ use crate::error::BenchError;
 use crate::memory::{CacheLine, Lines};
 
 /// Lines in which the descriptor is told.
-pub(super) const LINES: usize = 1;
+pub(crate) const LINES: usize = 1;
 
-fn options(role: Role) -> LinkOptions {
-    LinkOptions::new().count(COUNT).size(BUFFER).role(role)
+/// The geometry of regions for short messages.
+fn small() -> LinkOptions {
+    LinkOptions::new().count(COUNT).size(BUFFER)
 }
 
 /// A link in a region without a name, and the descriptor that the second process finds it by.
 ///
 /// # Errors
 /// [`BenchError`].
-pub(super) fn create(lines: Lines) -> Result<(StandardLink, OwnedFd), BenchError> {
-    let link = options(Role::Primary).anonymous()?;
+pub(crate) fn create(lines: Lines) -> Result<(StandardLink, OwnedFd), BenchError> {
+    create_with(lines, small())
+}
+
+/// The same with a geometry of its own.
+///
+/// # Errors
+/// [`BenchError`].
+pub(crate) fn create_with(
+    lines: Lines,
+    options: LinkOptions,
+) -> Result<(StandardLink, OwnedFd), BenchError> {
+    let link = options.role(Role::Primary).anonymous()?;
     let file = link.region_fd().map_err(BenchError::Lend)?;
     let CacheLine([number, ..]) = &lines[0];
     let descriptor = u64::from(file.as_raw_fd().unsigned_abs());
@@ -36,7 +48,7 @@ pub(super) fn create(lines: Lines) -> Result<(StandardLink, OwnedFd), BenchError
 ///
 /// # Errors
 /// [`BenchError`].
-pub(super) fn open(lines: Lines) -> Result<StandardLink, BenchError> {
+pub(crate) fn open(lines: Lines) -> Result<StandardLink, BenchError> {
     let CacheLine([number, ..]) = &lines[0];
     // Relaxed: stored before this process was started.
     let descriptor = number.load(Ordering::Relaxed);
@@ -46,5 +58,7 @@ pub(super) fn open(lines: Lines) -> Result<StandardLink, BenchError> {
         .write(true)
         .open(path)
         .map_err(BenchError::Lend)?;
-    Ok(options(Role::Secondary).from_fd(file.into())?)
+    Ok(LinkOptions::new()
+        .role(Role::Secondary)
+        .from_fd(file.into())?)
 }

@@ -1,13 +1,13 @@
 //! The suite `advanced`: what a call of the Advanced protocol costs, next to a message that is sent
 //! there and back over the Standard link.
 
-mod lent;
+pub(crate) mod lent;
 mod polled;
 mod system;
 
+use crate::areas::peers;
 use crate::error::BenchError;
-use crate::link::LinkRoundTrip;
-use crate::patience::Hint;
+use crate::hqq::link::CoreLink;
 use crate::runner::{Row, Suite};
 use polled::PolledCalls;
 use system::{Calls, StandardRoundTrip};
@@ -28,21 +28,19 @@ const SYSTEM: &str = "standard-std-64";
 
 /// The Standard link's round trip, then calls, all of 64 bytes both ways.
 pub(crate) fn suite() -> Suite {
-    let standard = LinkRoundTrip {
-        id: CORE,
-        name: "hqq-core, link, 64 bytes there and back",
-        size: SIZE,
-        hint: Hint::SpinLoop,
-    };
-    let rows = vec![
+    let standard = CoreLink::round_trip(CORE, "hqq-core, link, 64 bytes there and back", SIZE);
+    let mut rows = vec![
         Row::reference(Box::new(standard)),
         Row::against(Box::new(PolledCalls), CORE, Some(GOAL)),
         Row::reference(Box::new(StandardRoundTrip)),
         Row::against(Box::new(Calls::RESPOND), SYSTEM, Some(GOAL)),
         Row::against(Box::new(Calls::SERVER), SYSTEM, None),
     ];
+    let mut goals = Vec::new();
+    peers::calls(&mut rows, &mut goals);
     Suite {
         rows,
+        goals,
         operations: 300,
     }
 }

@@ -4,34 +4,40 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// A short run of this suite.
-pub(crate) fn program(suite: &str) -> Command {
+/// A very short run of this area.
+pub(crate) fn program(area: &str) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_hqq-bench"));
-    program.args([suite, "--quick"]);
+    program.args([area, "--brief"]);
     program
 }
 
-/// The rows of a short run.
-pub(crate) fn report(suite: &str) -> Result<Vec<Value>, Box<dyn std::error::Error>> {
-    let output = program(suite).arg("--json").output()?;
+/// The rows of a very short run.
+pub(crate) fn report(area: &str) -> Result<Vec<Value>, Box<dyn std::error::Error>> {
+    let output = program(area).args(["--json", "-"]).output()?;
     assert!(output.status.success(), "{output:?}");
-    let text = String::from_utf8(output.stdout)?;
-    Ok(text
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<_, _>>()?)
+    let document: Value = serde_json::from_slice(&output.stdout)?;
+    assert!(document["machine"].is_object());
+    let rows = document["rows"].as_array().ok_or("no rows")?;
+    Ok(rows.clone())
 }
 
-/// That every row has its figures, and a row that it is compared with.
+/// That every row has its figures, and a row or a figure that it is compared with.
 pub(crate) fn check(rows: &[Value]) -> Result<(), Box<dyn std::error::Error>> {
     assert!(!rows.is_empty());
+    let mut ids: Vec<_> = rows.iter().map(|row| row["id"].as_str()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), rows.len(), "ids are not unique");
     for row in rows {
         let number = |value: &Value| value.as_f64().ok_or(format!("no number in {row}"));
         assert!(number(&row["value"])? > 0.0, "{row}");
-        assert_eq!(row["unit"], "ns");
+        assert!(row["unit"].is_string(), "{row}");
+        let against = row["against"].as_str().ok_or("compared with nothing")?;
+        // Words describe a figure.
+        let found = rows.iter().any(|other| other["id"] == *against);
+        assert!(found || against.contains(' '), "{row}");
         let (lower, upper) = (number(&row["spread"][0])?, number(&row["spread"][1])?);
         assert!((lower..=upper).contains(&number(&row["ratio"])?));
-        assert!(rows.iter().any(|other| other["id"] == row["against"]));
         if row["id"] == row["against"] {
             assert_eq!(row["ratio"], 1.0);
         }

@@ -1,4 +1,4 @@
-//! The suite `format1`: what the links cost on a region of format 1, next to a ring that is written
+//! The area `format1`: what the links cost on a region of format 1, next to a ring that is written
 //! by hand.
 
 use hqq_core::ring::exclusive::{ExclusiveConsumer, ExclusiveProducer};
@@ -8,17 +8,18 @@ use hqq_core::{
     AttachOptions, Dynamic, Format1Link, InitOptions, Layout, Receiver, Role, Sender, initialise,
 };
 
-use crate::end::{End, LONGEST, LinkEnd, Messages, Way};
 use crate::error::BenchError;
-use crate::hand_written::{HandWritten, Refused};
+use crate::hqq::hand_written::{HandWritten, Refused};
+use crate::hqq::link::LinkEnd;
 use crate::memory::{LINE, Lines, region, words};
 use crate::patience::{Hint, Patience};
 use crate::runner::{Measure, Part, Row, Suite};
+use crate::work::{Buffered, End, Messages, Way};
 
 /// Buffers in each direction.
 const COUNT: usize = 64;
 /// Bytes in a buffer.
-const SIZE: usize = LONGEST;
+const SIZE: usize = 1024;
 /// Bytes in a page.
 const PAGE: usize = 4096;
 /// All rows spin alike.
@@ -76,6 +77,7 @@ pub(crate) fn suite() -> Suite {
     ];
     Suite {
         rows: rows.into_iter().flatten().collect(),
+        goals: Vec::new(),
         operations: 500,
     }
 }
@@ -119,9 +121,10 @@ impl Format1 {
             size: self.size,
             fresh: size_of::<u64>(),
         };
+        let end = Buffered::new(end, messages);
         match role {
-            Role::Primary => self.way.first(end, messages),
-            Role::Secondary => self.way.second(end, messages),
+            Role::Primary => self.way.first(end),
+            Role::Secondary => self.way.second(end),
         }
     }
 }

@@ -1,0 +1,31 @@
+//! The area `threads`: many threads that send to many others.
+
+use crate::hqq::shared::SharedCrowd;
+use crate::suite::{Goal, Plan, Plot, Row, Suite};
+use crate::threads::Threads;
+
+/// Threads on either side.
+pub(crate) fn counts(plan: &Plan) -> &'static [usize] {
+    if plan.step > 1 {
+        &[1, 4]
+    } else {
+        &[1, 2, 4, 8]
+    }
+}
+
+/// Shared links, then what there is besides.
+pub(crate) fn suite(plan: &Plan) -> Suite {
+    let mut rows = Vec::new();
+    for threads in counts(plan) {
+        let crowd = Threads::new("shared", "shared link", *threads, SharedCrowd::new);
+        let row = Row::reference(Box::new(crowd));
+        rows.push(row.point(Plot::Threads, "HQQ shared", *threads as u64));
+    }
+    let mut goals: Vec<Goal> = Vec::new();
+    super::peers::crowds(plan, &mut rows, &mut goals);
+    Suite {
+        rows,
+        goals,
+        operations: 0,
+    }
+}

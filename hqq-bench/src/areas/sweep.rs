@@ -1,0 +1,85 @@
+//! The area `sweep`: what the plots are drawn of: sizes, ring depths.
+
+use crate::floors::memcpy::Memcpy;
+use crate::hqq::link::{CoreLink, Lending, Sides};
+use crate::measure::named;
+use crate::suite::{Plan, Plot, Row, Suite};
+
+const SIZES: &[usize] = &[
+    8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131_072, 262_144,
+    524_288, 1_048_576,
+];
+const DEPTHS: &[usize] = &[2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
+
+/// Sizes that a plan asks for, with the first and the last.
+pub(crate) fn sizes(plan: &Plan) -> impl Iterator<Item = usize> {
+    let last = SIZES.last().filter(|_| plan.step > 1);
+    SIZES.iter().step_by(plan.step).chain(last).copied()
+}
+
+/// Sizes, then depths.
+pub(crate) fn suite(plan: &Plan) -> Suite {
+    let mut rows = Vec::new();
+    let modes = [
+        (
+            "copying",
+            "HQQ, copying",
+            Sides::Exclusive,
+            Lending::Copying,
+        ),
+        ("grant", "HQQ, grants", Sides::Exclusive, Lending::Grant),
+        (
+            "closure",
+            "HQQ, trusted closures",
+            Sides::Exclusive,
+            Lending::Closure,
+        ),
+        (
+            "batch",
+            "HQQ, batches of 16",
+            Sides::Exclusive,
+            Lending::Batch,
+        ),
+        ("shared", "HQQ, shared", Sides::Shared, Lending::Copying),
+        ("format1", "HQQ, format 1", Sides::Format1, Lending::Copying),
+    ];
+    for size in sizes(plan) {
+        let copy = Memcpy {
+            id: named(format!("size-memcpy-{size}")),
+            name: named(format!("memcpy, one core, {size} bytes")),
+            size,
+        };
+        rows.push(
+            Row::reference(Box::new(copy))
+                .point(Plot::Size, "memcpy, one core", size as u64)
+                .bytes(size),
+        );
+        for (id, series, sides, lending) in modes {
+            let id = named(format!("size-{id}-{size}"));
+            let name = named(format!("{series}, {size} bytes"));
+            let link = CoreLink::one_way(id, name, size)
+                .sides(sides)
+                .lending(lending);
+            let row = Row::reference(Box::new(link));
+            rows.push(row.point(Plot::Size, series, size as u64).bytes(size));
+        }
+    }
+    for depth in DEPTHS.iter().step_by(plan.step) {
+        for (id, series, sides) in [
+            ("exclusive", "HQQ exclusive", Sides::Exclusive),
+            ("shared", "HQQ shared", Sides::Shared),
+        ] {
+            let id = named(format!("depth-{id}-{depth}"));
+            let name = named(format!("{series}, 64 bytes, {depth} buffers"));
+            let link = CoreLink::one_way(id, name, 64).sides(sides).count(*depth);
+            let row = Row::reference(Box::new(link));
+            rows.push(row.point(Plot::Depth, series, *depth as u64));
+        }
+    }
+    super::peers::sweep(plan, &mut rows);
+    Suite {
+        rows,
+        goals: Vec::new(),
+        operations: 0,
+    }
+}

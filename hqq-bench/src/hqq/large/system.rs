@@ -1,0 +1,106 @@
+//! Large messages over the `AdvancedLink` of `hqq-std`.
+
+use std::io::Read;
+use std::os::fd::OwnedFd;
+
+use hqq_std::{AdvancedLink, AdvancedOptions, Incoming, LinkOptions};
+
+use crate::advanced::lent;
+use crate::bulk::{self, BULK};
+use crate::error::BenchError;
+use crate::measure::Part;
+use crate::memory::Lines;
+use crate::patience::Patience;
+
+pub(super) use crate::advanced::lent::LINES;
+
+pub(super) fn first(lines: Lines, options: LinkOptions) -> Result<Box<dyn Part>, BenchError> {
+    let (link, lent) = lent::create_with(lines, options)?;
+    Ok(Box::new(Sending {
+        link: AdvancedLink::new(link, AdvancedOptions::new()),
+        number: 0,
+        _lent: lent,
+    }))
+}
+
+pub(super) fn second(
+    lines: Lines,
+    measure: &'static str,
+    assembled: bool,
+) -> Result<Box<dyn Part>, BenchError> {
+    Ok(Box::new(Receiving {
+        measure,
+        link: AdvancedLink::new(lent::open(lines)?, AdvancedOptions::new()),
+        assembled,
+        number: 0,
+    }))
+}
+
+struct Sending {
+    link: AdvancedLink,
+    number: u64,
+    /// For the second process to find.
+    _lent: OwnedFd,
+}
+
+impl Part for Sending {
+    fn run(&mut self, operations: u32, _: &mut Patience<'_>) -> Result<(), BenchError> {
+        if self.link.agreement().is_none() {
+            self.link.negotiate(None)?;
+        }
+        let mut bytes = bulk::memory();
+        for _ in 0..operations {
+            self.number += 1;
+            bulk::write(&mut bytes, self.number);
+            self.link.send_large(&bytes)?;
+        }
+        Ok(())
+    }
+}
+
+struct Receiving {
+    measure: &'static str,
+    link: AdvancedLink,
+    assembled: bool,
+    number: u64,
+}
+
+impl Receiving {
+    fn streamed(&self, mut to: &mut [u8]) -> Result<(), BenchError> {
+        let Incoming::Plain { mut body, .. } = self.link.receive_stream(None)? else {
+            return Err(BenchError::Changed {
+                measure: self.measure,
+            });
+        };
+        while !to.is_empty() {
+            match body.read(to).map_err(BenchError::System)? {
+                0 => break,
+                len => to = to.split_at_mut(len).1,
+            }
+        }
+        // The end of it, which is read by itself.
+        match body.read(&mut [0]).map_err(BenchError::System)? {
+            0 => Ok(()),
+            _ => Err(BenchError::Changed {
+                measure: self.measure,
+            }),
+        }
+    }
+}
+
+impl Part for Receiving {
+    fn run(&mut self, operations: u32, _: &mut Patience<'_>) -> Result<(), BenchError> {
+        let mut bytes = bulk::memory();
+        for _ in 0..operations {
+            self.number += 1;
+            if self.assembled {
+                let message = self.link.receive()?;
+                bulk::check(self.measure, message.body(), self.number)?;
+            } else {
+                self.streamed(&mut bytes[..BULK])?;
+                bulk::check(self.measure, &bytes, self.number)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! A Unix datagram socket at each end, connected to each other.
+//!
+//! unix(7): "SOCK_DGRAM, for a datagram-oriented socket that preserves message boundaries (as on most UNIX
+//! implementations, UNIX domain datagram sockets are always reliable and don't reorder datagrams)". How many
+//! wait is `net.unix.max_dgram_qlen`, which only root sets.
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+use super::between::{Carrier, some};
+use super::failed;
+use crate::error::BenchError;
+use crate::memory::Lines;
+
+const NAME: &str = "Unix datagram socket";
+
+/// One end, and the peer's address until it is connected.
+pub(crate) struct Datagram {
+    socket: UnixDatagram,
+    peer: Option<SocketAddr>,
+}
+
+fn address(name: &str, end: &str) -> Result<SocketAddr, BenchError> {
+    SocketAddr::from_abstract_name(format!("{name}-{end}")).map_err(failed(NAME))
+}
+
+fn bound(name: &str, end: &str, peer: &str) -> Result<Datagram, BenchError> {
+    let socket = UnixDatagram::bind_addr(&address(name, end)?).map_err(failed(NAME))?;
+    Ok(Datagram {
+        socket,
+        peer: Some(address(name, peer)?),
+    })
+}
+
+impl Datagram {
+    #[inline]
+    fn connected(&mut self) -> Result<&UnixDatagram, BenchError> {
+        if let Some(peer) = self.peer.take() {
+            self.socket.connect_addr(&peer).map_err(failed(NAME))?;
+        }
+        Ok(&self.socket)
+    }
+}
+
+impl Carrier for Datagram {
+    fn first(name: &str, _: usize, _: Lines) -> Result<Self, BenchError> {
+        bound(name, "first", "second")
+    }
+
+    fn second(name: &str, _: usize, _: Lines) -> Result<Self, BenchError> {
+        bound(name, "second", "first")
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), BenchError> {
+        self.connected()?.send(bytes).map_err(failed(NAME))?;
+        Ok(())
+    }
+
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BenchError> {
+        let len = self.connected()?.recv(buffer).map_err(failed(NAME))?;
+        some(NAME, len)
+    }
+}

@@ -1,0 +1,79 @@
+//! A Unix socket of sequenced packets.
+//!
+//! unix(7): "SOCK_SEQPACKET, for a sequenced-packet socket that is connection-oriented, preserves message
+//! boundaries, and delivers messages in the order that they were sent".
+
+use std::os::fd::OwnedFd;
+
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with,
+    bind, connect, listen, recv, send, socket_with,
+};
+
+use super::between::{Carrier, some};
+use super::failed;
+use crate::error::BenchError;
+use crate::memory::Lines;
+
+const NAME: &str = "Unix seqpacket socket";
+
+/// One end.
+pub(crate) struct SeqPacket {
+    socket: OwnedFd,
+    /// The second process has not been waited for yet.
+    listening: bool,
+}
+
+fn socket(name: &str) -> Result<(OwnedFd, SocketAddrUnix), rustix::io::Errno> {
+    let socket = socket_with(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    Ok((socket, SocketAddrUnix::new_abstract_name(name.as_bytes())?))
+}
+
+impl SeqPacket {
+    #[inline]
+    fn connected(&mut self) -> Result<&OwnedFd, BenchError> {
+        if self.listening {
+            self.socket = accept_with(&self.socket, SocketFlags::CLOEXEC).map_err(failed(NAME))?;
+            self.listening = false;
+        }
+        Ok(&self.socket)
+    }
+}
+
+impl Carrier for SeqPacket {
+    fn first(name: &str, _: usize, _: Lines) -> Result<Self, BenchError> {
+        let (socket, address) = socket(name).map_err(failed(NAME))?;
+        bind(&socket, &address).map_err(failed(NAME))?;
+        listen(&socket, 1).map_err(failed(NAME))?;
+        Ok(Self {
+            socket,
+            listening: true,
+        })
+    }
+
+    fn second(name: &str, _: usize, _: Lines) -> Result<Self, BenchError> {
+        let (socket, address) = socket(name).map_err(failed(NAME))?;
+        connect(&socket, &address).map_err(failed(NAME))?;
+        Ok(Self {
+            socket,
+            listening: false,
+        })
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), BenchError> {
+        send(self.connected()?, bytes, SendFlags::empty()).map_err(failed(NAME))?;
+        Ok(())
+    }
+
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BenchError> {
+        let (len, _) = recv(self.connected()?, buffer, RecvFlags::empty()).map_err(failed(NAME))?;
+        some(NAME, len)
+    }
+}

@@ -1,0 +1,137 @@
+//! A report as lines for people.
+
+use std::fmt::Write;
+
+use super::{Entry, Report};
+
+/// The longest name that is printed whole.
+const NAME: usize = 58;
+
+impl Report {
+    /// Tables of what is asked for and of what else was measured; sweeps only where `sweeps`.
+    pub(crate) fn table(&self, sweeps: bool) -> String {
+        let mut text = String::new();
+        let others: Vec<_> = self
+            .others
+            .iter()
+            .filter(|entry| sweeps || !entry.sweep)
+            .collect();
+        for (title, entries) in [
+            ("asked for", self.goals.iter().collect()),
+            ("also measured", others),
+        ] {
+            lines(&mut text, title, &entries);
+        }
+        text += "ratio: median over the rounds of a row by the one that it is compared with, in the \
+                 same round; spread: its quartiles.\nA goal is met when the better quartile meets it. \
+                 Of both processes: cpu, processor time an operation; switches, changes of\nthe running \
+                 thread an operation; peak, the most memory of either.\n";
+        let hidden = self.others.iter().filter(|entry| entry.sweep).count();
+        if hidden > 0 && !sweeps {
+            let _ = writeln!(
+                text,
+                "{hidden} rows of sweeps are in the plots and in the JSON."
+            );
+        }
+        let machine = &self.machine;
+        let _ = writeln!(
+            text,
+            "{}, {} cores, {}, {}; load before: {}",
+            machine.processor, machine.cores, machine.system, machine.compiler, machine.load
+        );
+        text
+    }
+}
+
+fn lines(text: &mut String, title: &str, entries: &[&Entry]) {
+    if entries.is_empty() {
+        return;
+    }
+    let id = entries.iter().map(|entry| entry.row.id.len()).max();
+    let id = id.unwrap_or(0).max(title.len()) + 1;
+    let name = entries.iter().map(|entry| entry.row.name.len()).max();
+    let name = name.unwrap_or(0).min(NAME) + 1;
+    let _ = writeln!(
+        text,
+        "{title:<id$}{:<name$}{:>15}{:>9}{:>14}{:>8}  {:<5}{:>10}{:>10}{:>10}",
+        "", "median", "ratio", "spread", "goal", "met", "cpu", "switches", "peak"
+    );
+    for entry in entries {
+        let row = &entry.row;
+        let sign = if entry.at_least { "≥" } else { "≤" };
+        let goal = row.goal.map(|goal| format!("{sign} {}", short(goal)));
+        let met = match (row.goal, row.met) {
+            (Some(_), Some(true)) => "yes",
+            (Some(_), Some(false)) => "no",
+            (Some(_), None) => "not judged: one core",
+            (None, _) => "",
+        };
+        let label = row.name.trim_end_matches(" (at least)");
+        let label: String = label.chars().take(NAME).collect();
+        let [lower, upper] = row.spread;
+        let used = entry.used.map_or_else(String::new, |used| {
+            let peak = used.peak as f64 / 1024.0;
+            format!(
+                "{:>10}{:>10.3}{peak:>6.0} MiB",
+                time(used.cpu),
+                used.switches
+            )
+        });
+        let line = format!(
+            "{:<id$}{label:<name$}{:>15}{:>9}{:>14}{:>8}  {met:<5}{used}",
+            row.id,
+            figure(row.value, row.unit),
+            short(row.ratio),
+            format!("{}-{}", short(lower), short(upper)),
+            goal.unwrap_or_default(),
+        );
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text.push('\n');
+}
+
+/// Three digits or so.
+pub(crate) fn short(ratio: f64) -> String {
+    match ratio.abs() {
+        0.0 => "0".to_owned(),
+        100.0.. => format!("{ratio:.0}"),
+        10.0.. => format!("{ratio:.1}"),
+        0.01.. => format!("{ratio:.2}"),
+        _ => format!("{ratio:.1e}"),
+    }
+}
+
+/// A value in a unit that fits.
+pub(crate) fn figure(value: f64, unit: &str) -> String {
+    match unit {
+        "ns" => time(value),
+        "messages/s" if value >= 1e6 => format!("{:.2} M/s", value / 1e6),
+        "messages/s" => format!("{:.1} k/s", value / 1e3),
+        _ => format!("{} {unit}", short(value)),
+    }
+}
+
+/// Nanoseconds in a unit that fits.
+pub(crate) fn time(nanoseconds: f64) -> String {
+    match nanoseconds {
+        1e9.. => format!("{:.2} s", nanoseconds / 1e9),
+        1e6.. => format!("{:.2} ms", nanoseconds / 1e6),
+        1e3.. => format!("{:.2} us", nanoseconds / 1e3),
+        _ => format!("{nanoseconds:.1} ns"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_short() {
+        assert_eq!(short(1.234), "1.23");
+        assert_eq!(short(1234.5), "1234");
+        assert_eq!(short(0.000_012), "1.2e-5");
+        assert_eq!(time(123.4), "123.4 ns");
+        assert_eq!(time(45_600.0), "45.60 us");
+        assert_eq!(figure(12_345_678.0, "messages/s"), "12.35 M/s");
+    }
+}

@@ -1,0 +1,53 @@
+//! Areas run, and the page can be made; CI runs all of them, built for speed, with all peers. No figure is checked against another: timings are never
+//! asserted.
+
+mod common;
+
+use std::error::Error;
+
+use common::{check, report};
+
+fn has(area: &str, ids: &[&str]) -> Result<(), Box<dyn Error>> {
+    let rows = report(area)?;
+    check(&rows)?;
+    for id in ids {
+        let row = rows.iter().find(|row| row["id"] == *id);
+        let row = row.ok_or(format!("{area} has no {id}"))?;
+        assert!(row["goal"].is_f64(), "{row}");
+        assert!(row["met"].is_boolean() || row["met"].is_null(), "{row}");
+    }
+    Ok(())
+}
+
+#[test]
+fn round_trips() -> Result<(), Box<dyn Error>> {
+    has("rtt", &["rtt-8", "rtt-64", "rtt-1k", "rtt-64-shared"])
+}
+
+#[test]
+fn messages() -> Result<(), Box<dyn Error>> {
+    has("messages", &["batch-64"])
+}
+
+#[test]
+fn trust() -> Result<(), Box<dyn Error>> {
+    has("trust", &["untrusted-64", "untrusted-4k"])
+}
+
+#[test]
+fn waiting() -> Result<(), Box<dyn Error>> {
+    has("park", &["park-rtt", "one-core-rtt", "idle-cpu", "attach"])
+}
+
+#[test]
+fn a_page_with_plots() -> Result<(), Box<dyn Error>> {
+    let path = std::env::temp_dir().join(format!("hqq-bench-{}.html", std::process::id()));
+    let output = common::program("sweep").arg("--html").arg(&path).output()?;
+    assert!(output.status.success(), "{output:?}");
+    let page = std::fs::read_to_string(&path);
+    std::fs::remove_file(&path)?;
+    let page = page?;
+    assert!(page.contains("<svg"), "no plot");
+    assert!(page.trim_end().ends_with("</html>"));
+    Ok(())
+}
