@@ -1,7 +1,7 @@
 //! What an endpoint counts, for people and for tests.
 
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering, Ordering::Relaxed};
 
 /// Totals of one half of a link since it was attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,10 @@ pub struct Counters {
     pub errors: u64,
 }
 
+/// Calls that found the ring full or empty between two records of the totals: whoever waits for an
+/// answer should look for it, mostly.
+const BLOCKED: u64 = 16;
+
 /// Something to count.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
@@ -30,8 +34,10 @@ pub(crate) enum Event {
 }
 
 impl Counters {
+    /// Counts an event. Says whether the totals are due to be recorded in the region; never for a
+    /// message, which is known when compiling.
     #[inline]
-    pub(crate) fn add(&mut self, event: Event) {
+    pub(crate) fn add(&mut self, event: Event) -> bool {
         match event {
             Event::Message(bytes) => {
                 self.messages = self.messages.wrapping_add(1);
@@ -41,8 +47,17 @@ impl Counters {
             Event::Blocked => self.blocked = self.blocked.wrapping_add(1),
             Event::Error => self.errors = self.errors.wrapping_add(1),
         }
+        match event {
+            Event::Message(_) => false,
+            Event::Blocked => self.blocked.is_multiple_of(BLOCKED),
+            Event::Tombstone | Event::Error => true,
+        }
     }
 }
+
+/// Messages of a shared side between two records of its totals, where nothing else is a reason.
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+const MESSAGES: u64 = 256;
 
 /// [`Counters`] that many threads add to.
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
@@ -53,20 +68,24 @@ pub(crate) struct SharedCounters {
     tombstones: AtomicU64,
     blocked: AtomicU64,
     errors: AtomicU64,
+    is_recording: AtomicBool,
 }
 
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 impl SharedCounters {
     // Relaxed throughout: statistics, private to this program; nothing is ordered by them.
 
-    /// Counts an event; `alone` where no other thread counts now, which costs less.
+    /// Counts an event; `alone` where no other thread counts now, which costs less. Says whether the
+    /// totals are due to be recorded in the region.
     #[inline]
-    pub(crate) fn add(&self, event: Event, alone: bool) {
+    pub(crate) fn add(&self, event: Event, alone: bool) -> bool {
         let add = |counter: &AtomicU64, value: u64| {
             if alone {
-                counter.store(counter.load(Relaxed).wrapping_add(value), Relaxed);
+                let before = counter.load(Relaxed);
+                counter.store(before.wrapping_add(value), Relaxed);
+                before
             } else {
-                counter.fetch_add(value, Relaxed);
+                counter.fetch_add(value, Relaxed)
             }
         };
         let counter = match event {
@@ -78,7 +97,22 @@ impl SharedCounters {
             Event::Blocked => &self.blocked,
             Event::Error => &self.errors,
         };
-        add(counter, 1);
+        let now = add(counter, 1).wrapping_add(1);
+        match event {
+            Event::Message(_) => now.is_multiple_of(MESSAGES),
+            Event::Blocked => now.is_multiple_of(BLOCKED),
+            Event::Tombstone | Event::Error => true,
+        }
+    }
+
+    /// Hands the totals to `record`, unless another thread is at it.
+    #[cold]
+    pub(crate) fn record(&self, record: impl FnOnce(&Counters)) {
+        // Acquire and Release pair with each other: one record after the other.
+        if !self.is_recording.swap(true, Ordering::Acquire) {
+            record(&self.read());
+            self.is_recording.store(false, Ordering::Release);
+        }
     }
 
     pub(crate) fn read(&self) -> Counters {

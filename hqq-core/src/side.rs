@@ -2,11 +2,16 @@
 //! (PROTOCOL.md, "Sides and members").
 
 use core::fmt;
+#[cfg(not(loom))]
+use core::sync::atomic::fence;
 
+use crate::counters::Counters;
 use crate::layout::Direction;
 use crate::member::{Member, Mode, Role};
 use crate::region::{Region, StatusOffset, SuperblockMemory};
 use crate::sync::ordering;
+#[cfg(not(loom))]
+use crate::sync::ordering::Ordering;
 
 const STATUS: usize = 0;
 /// The bits of a status word that hold its state.
@@ -15,6 +20,9 @@ const CLOSED: u32 = 2;
 const DEAD: u32 = 3;
 const MEMBER_STATUS: usize = 0;
 const MEMBER_PID: usize = 1;
+/// Words of a member's half that hold its totals, from here to the end.
+#[cfg(not(loom))]
+const TOTALS: usize = 2;
 
 /// Whether a side has a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -228,6 +236,50 @@ impl Side {
         }
     }
 
+    /// Records totals (PROTOCOL.md, "Totals"). Relaxed throughout but for what brackets them: they are
+    /// for people, and nothing is decided by them.
+    #[cfg_attr(loom, allow(unused_variables, reason = "members are not modelled"))]
+    fn set_totals(self, memory: &SuperblockMemory, member: Member, totals: &Counters) {
+        #[cfg(not(loom))]
+        {
+            let secondary = self.role.is_secondary();
+            let word = |index| memory.member(secondary, member, self.consumer, TOTALS + index);
+            let Some(version) = word(0) else {
+                return;
+            };
+            let recorded = version.load(Ordering::Relaxed);
+            if recorded == 0 && *totals == Counters::default() {
+                return;
+            }
+            let writing = recorded | 1;
+            version.store(writing, Ordering::Relaxed);
+            // Whoever sees a word of what follows sees that it is being written; pairs with the
+            // Acquire of a reader that looks at the version last.
+            fence(Ordering::Release);
+            let low = |value: u64| (value & u64::from(u32::MAX)) as u32;
+            let high = |value: u64| (value >> 32) as u32;
+            let values = [
+                low(totals.messages),
+                high(totals.messages),
+                low(totals.bytes),
+                high(totals.bytes),
+                low(totals.tombstones),
+                high(totals.tombstones),
+                low(totals.blocked),
+                high(totals.blocked),
+                low(totals.errors),
+                high(totals.errors),
+            ];
+            for (index, value) in (2..).zip(values) {
+                if let Some(word) = word(index) {
+                    word.store(value, Ordering::Relaxed);
+                }
+            }
+            // Whoever sees this sees all of it; pairs with the Acquire of a reader.
+            version.store(writing.wrapping_add(1), Ordering::Release);
+        }
+    }
+
     /// The process id that a member has recorded here.
     #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     pub(crate) fn member_pid(self, memory: &SuperblockMemory, member: Member) -> Option<u32> {
@@ -326,6 +378,7 @@ impl Side {
             return Err(self.mismatch(mode, found));
         }
         self.set_member(memory, member, status, pid);
+        self.set_totals(memory, member, &Counters::default());
         let peer = self.opposite_status(memory);
         let attached = Attached {
             memory: memory.clone(),
@@ -457,6 +510,13 @@ impl Attached {
     /// The other side has a member now.
     pub(crate) fn is_peer_open(&self) -> bool {
         self.side.opposite_status(&self.memory).state() == SideState::Open
+    }
+
+    /// Records the member's totals in the region, for people.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn record(&self, totals: &Counters) {
+        self.side.set_totals(&self.memory, self.member, totals);
     }
 
     /// Attaching has succeeded: from now on dropping this leaves the side.

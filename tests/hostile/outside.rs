@@ -52,6 +52,11 @@ pub(super) fn commands(keepers: &[Keeper], tally: &Tally, stop: &AtomicBool) {
                 &mut hqq!["inspect", name],
                 &mut hqq!["inspect", name, "--json"],
                 &mut hqq!["ls"],
+                &mut hqq!["stats", name, "--json"],
+                &mut hqq!["top", name, "--once", "--interval", "0.05"],
+                &mut hqq!["top", "--once", "--json", "--interval", "0.05"],
+                &mut hqq!["doctor", name, "--fix", "--watch", "0.05"],
+                &mut hqq!["doctor", name, "--json", "--watch", "0.05"],
             ] {
                 let outcome = Process::start(command).wait();
                 let code = outcome.status.code();

@@ -75,6 +75,7 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
         }
         // Pairs with the Release of T5x: the payload there has been read.
         self.released = self.memory.released().load(ordering::see_released());
+        self.side.record(&self.counters);
         if is_released(position, self.released, count) {
             return Ok(position);
         }
@@ -142,11 +143,19 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
 
     #[inline]
     fn count(&mut self, event: Event) {
-        self.counters.add(event);
+        if self.counters.add(event) {
+            self.side.record(&self.counters);
+        }
     }
 
     fn counters(&self) -> Counters {
         self.counters
+    }
+}
+
+impl<G: Geometry> Drop for ExclusiveProducer<G> {
+    fn drop(&mut self) {
+        self.side.record(&self.counters);
     }
 }
 
@@ -337,6 +346,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         self.finished = position.plus(1);
         if self.finished.since(self.flushed) >= self.lag {
             self.flush();
+            self.side.record(&self.counters);
         }
     }
 
@@ -393,7 +403,9 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
 
     #[inline]
     fn count(&mut self, event: Event) {
-        self.counters.add(event);
+        if self.counters.add(event) {
+            self.side.record(&self.counters);
+        }
     }
 
     fn counters(&self) -> Counters {
@@ -404,5 +416,6 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
 impl<G: Geometry> Drop for ExclusiveConsumer<G> {
     fn drop(&mut self) {
         self.flush();
+        self.side.record(&self.counters);
     }
 }

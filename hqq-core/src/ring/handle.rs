@@ -29,6 +29,8 @@ pub trait ConcurrentProducer: Sealed {
     fn has_room(&self) -> bool;
     fn corruption(&self) -> Option<Corruption>;
     fn shared_counters(&self) -> &SharedCounters;
+    /// Records the totals in the region, where there is room for them.
+    fn record(&self) {}
 }
 
 /// As [`Consumer`], for a side that many threads use at once. Sealed.
@@ -48,6 +50,8 @@ pub trait ConcurrentConsumer: Sealed {
     fn has_packet(&self) -> bool;
     fn corruption(&self) -> Option<Corruption>;
     fn shared_counters(&self) -> &SharedCounters;
+    /// Records the totals in the region, where there is room for them.
+    fn record(&self) {}
 }
 
 /// What leads to a side, always the same one: a reference, an `Arc`, or [`Owned`]. Sealed by what
@@ -177,7 +181,10 @@ where
 
     #[inline]
     fn count(&mut self, event: Event) {
-        self.0.side().shared_counters().add(event, T::ALONE);
+        let side = self.0.side();
+        if side.shared_counters().add(event, T::ALONE) {
+            side.record();
+        }
     }
 
     fn counters(&self) -> Counters {
@@ -248,7 +255,10 @@ where
 
     #[inline]
     fn count(&mut self, event: Event) {
-        self.0.side().shared_counters().add(event, T::ALONE);
+        let side = self.0.side();
+        if side.shared_counters().add(event, T::ALONE) {
+            side.record();
+        }
     }
 
     fn counters(&self) -> Counters {

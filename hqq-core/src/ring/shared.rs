@@ -161,6 +161,10 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
     fn shared_counters(&self) -> &SharedCounters {
         &self.counters
     }
+
+    fn record(&self) {
+        self.counters.record(|counters| self.side.record(counters));
+    }
 }
 
 /// The consuming side of a ring, for many threads at once and beside other members.
@@ -380,5 +384,21 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     #[inline]
     fn shared_counters(&self) -> &SharedCounters {
         &self.counters
+    }
+
+    fn record(&self) {
+        self.counters.record(|counters| self.side.record(counters));
+    }
+}
+
+impl<G: Geometry> Drop for SharedProducer<G> {
+    fn drop(&mut self) {
+        self.record();
+    }
+}
+
+impl<G: Geometry> Drop for SharedConsumer<G> {
+    fn drop(&mut self) {
+        self.record();
     }
 }

@@ -5,6 +5,7 @@
 
 mod image;
 mod ring;
+mod totals;
 
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use hqq_core::packet::{Packet, PacketError};
 use hqq_core::position::Position;
 use hqq_core::side::SideStatus;
 use hqq_core::superblock::format1;
-use hqq_core::{Direction, Identity, Member, Role};
+use hqq_core::{Counters, Direction, Identity, Member, Role};
 
 use crate::attach::{SideByte, member_byte};
 use crate::error::OpenError;
@@ -70,6 +71,10 @@ pub struct MemberRecord {
     pub sending: SideStatus,
     /// How it is recorded on the side it receives on.
     pub receiving: SideStatus,
+    /// What it has recorded of its sending, a little while ago.
+    pub sent: Counters,
+    /// What it has recorded of its receiving.
+    pub received: Counters,
     /// Whether a process is this member now; `None` where that cannot be told (an image).
     pub alive: Option<bool>,
 }
@@ -84,6 +89,8 @@ pub struct Ring {
     pub producer_counter: Position,
     /// The consumers' claim counter.
     pub consumer_counter: Position,
+    /// One position after the last one that was published, as far as slots tell.
+    pub published: Position,
     /// How far an exclusive consumer has released, the low 32 bits; `None` in format 1.
     pub released: Option<u32>,
     /// Slots that are not free, the first 16,384 of them.
@@ -241,6 +248,8 @@ impl Snapshot {
                     pid: image.word32(sending + 4)?.max(image.word32(receiving + 4)?),
                     sending: SideStatus::from_word(image.word32(sending)?),
                     receiving: SideStatus::from_word(image.word32(receiving)?),
+                    sent: totals::read(&image, sending)?,
+                    received: totals::read(&image, receiving)?,
                     alive: alive(member_byte(role, member))?,
                 };
                 let untouched = record.sending == SideStatus::from_word(0)

@@ -43,6 +43,7 @@ impl Ring {
             direction,
             producer_counter: counters.producer,
             consumer_counter: counters.consumer,
+            published: counters.producer,
             released: counters.released,
             slots: Vec::new(),
             unread: 0,
@@ -75,6 +76,7 @@ impl Ring {
                 words[0] &= 0xff;
             }
             let (state, unread) = judge(&counters, index, stamp);
+            ring.note(counters.count, state);
             ring.unread += usize::from(unread);
             let packet = match state {
                 SlotState::Free(_) => continue,
@@ -92,6 +94,21 @@ impl Ring {
             });
         }
         Ok(ring)
+    }
+}
+
+impl Ring {
+    /// Takes a slot into account for how far producers have come.
+    fn note(&mut self, count: usize, state: SlotState) {
+        let published = match state {
+            // A lap before, it was published and released; at first nothing was.
+            SlotState::Free(at) if at.get() >= count as u64 => at.minus(count).plus(1),
+            SlotState::Published(at) | SlotState::Reading(at, _) => at.plus(1),
+            _ => return,
+        };
+        if published.since(self.published) > 0 {
+            self.published = published;
+        }
     }
 }
 

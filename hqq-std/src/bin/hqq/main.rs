@@ -11,6 +11,7 @@ mod create;
 #[cfg(feature = "defmt")]
 mod defmt;
 mod demo;
+mod doctor;
 mod echo;
 mod failure;
 mod input;
@@ -27,6 +28,9 @@ mod rtt;
 mod send;
 mod serve;
 mod signals;
+mod stats;
+mod top;
+mod view;
 
 /// Message passing through shared memory: make regions, look into them, move data through them.
 #[derive(Parser)]
@@ -42,6 +46,9 @@ enum Command {
     Create(create::Args),
     Ls(ls::Args),
     Inspect(inspect::Args),
+    Stats(stats::Args),
+    Top(top::Args),
+    Doctor(doctor::Args),
     Send(send::Args),
     Recv(recv::Args),
     Echo(echo::Args),
@@ -62,6 +69,9 @@ fn main() -> ExitCode {
         Command::Create(args) => create::run(args),
         Command::Ls(args) => ls::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Stats(args) => stats::run(args),
+        Command::Top(args) => top::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Send(args) => send::run(args),
         Command::Recv(args) => recv::run(args),
         Command::Echo(args) => echo::run(args),

@@ -1,0 +1,263 @@
+//! `hqq doctor`: who is attached, who has died, what is stuck, and repairing it.
+
+use std::time::Duration;
+
+use hqq_std::inspect::{SlotState, Snapshot};
+use hqq_std::repair::{ClaimReport, MemberReport, Remedy, Repaired, Report};
+use hqq_std::{Format, LinkOptions, OpenError};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::output;
+use crate::stats::{pause, seconds};
+
+/// Say who is attached to a region, who has died, what is stuck and what will be done about it
+///
+/// Looks twice, a moment apart: what stands still meanwhile is stuck. Ends with code 1 where something
+/// is wrong. What dead members leave is also repaired by whoever uses the region: a call that waits,
+/// or opening it.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The region's name (/dev/shm/NAME)
+    name: String,
+    /// Repair what dead members have left; those that live are not touched
+    #[arg(long)]
+    fix: bool,
+    /// How long something has to stand still to be stuck, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = seconds)]
+    watch: Duration,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Something that is wrong.
+#[derive(Clone, Debug, Serialize)]
+struct Finding {
+    kind: &'static str,
+    what: String,
+    remedy: &'static str,
+}
+
+/// Everything there is to say.
+#[derive(Serialize)]
+struct Diagnosis<'a> {
+    name: &'a str,
+    format: u8,
+    attached: Vec<String>,
+    findings: Vec<Finding>,
+    fixed: Option<String>,
+    ok: bool,
+}
+
+pub fn run(args: Args) -> Result<(), Failure> {
+    let options = LinkOptions::new().any_owner();
+    let before = Snapshot::of_name(&args.name)?;
+    let format = before.identity.layout.format();
+    let caretaker = match format {
+        Format::V2 => Some(options.caretaker(&args.name)?),
+        Format::V1 => None,
+    };
+    let earlier = caretaker.as_ref().map(hqq_std::repair::Caretaker::examine);
+    pause(args.watch)?;
+    let now = caretaker.as_ref().map(hqq_std::repair::Caretaker::examine);
+    let after = Snapshot::of_name(&args.name)?;
+    let mut findings = damaged(&before, &after);
+    let mut attached = Vec::new();
+    if let (Some(earlier), Some(now)) = (&earlier, &now) {
+        attached.extend(now.members.iter().filter(|member| member.alive).map(member));
+        findings.extend(examine(earlier, now, args.watch));
+    }
+    let mut fixed = None;
+    if let (true, Some(caretaker)) = (args.fix, &caretaker) {
+        let repaired = caretaker.repair().map_err(busy)?;
+        fixed = Some(describe(&repaired));
+        // What is left is wrong still.
+        let left = caretaker.examine();
+        findings = damaged(&after, &Snapshot::of_name(&args.name)?);
+        findings.extend(examine(&left, &left, Duration::ZERO));
+        if let Some(now) = &now {
+            findings.extend(stuck(earlier.as_ref().unwrap_or(now), now, args.watch));
+        }
+    }
+    let diagnosis = Diagnosis {
+        name: &args.name,
+        format: format as u8,
+        attached,
+        ok: findings.is_empty(),
+        findings,
+        fixed,
+    };
+    if args.json {
+        output::json(&diagnosis)?;
+    } else {
+        output::text(&to_text(&diagnosis))?;
+    }
+    match diagnosis.findings.len() {
+        0 => Ok(()),
+        1 => Err(Failure::Failed(format!("{}: 1 thing is wrong", args.name))),
+        count => Err(Failure::Failed(format!(
+            "{}: {count} things are wrong",
+            args.name
+        ))),
+    }
+}
+
+fn busy(error: OpenError) -> Failure {
+    Failure::Failed(format!("nothing was repaired: {error}"))
+}
+
+fn member(member: &MemberReport) -> String {
+    let mode = member.sending.mode().or_else(|| member.receiving.mode());
+    format!(
+        "{} {}, process {}, {}",
+        member.role,
+        member.member,
+        member.pid,
+        mode.map_or_else(|| "no mode".to_owned(), |mode| mode.to_string())
+    )
+}
+
+/// Slots that hold what no rule leads to, and held that before.
+fn damaged(before: &Snapshot, now: &Snapshot) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (earlier, ring) in before.rings.iter().zip(&now.rings) {
+        let unknown = |slot: &&hqq_std::inspect::Slot| slot.state == SlotState::Unknown;
+        for slot in ring.slots.iter().filter(unknown) {
+            let same = |other: &hqq_std::inspect::Slot| {
+                (other.index, other.stamp) == (slot.index, slot.stamp)
+            };
+            if earlier.slots.iter().any(same) {
+                findings.push(Finding {
+                    kind: "damaged-slot",
+                    what: format!(
+                        "slot {} {} holds {:#018x}, which no rule leads to",
+                        slot.index, ring.direction, slot.stamp
+                    ),
+                    remedy: "remove the region, and have it made anew",
+                });
+            }
+        }
+    }
+    findings
+}
+
+/// What is wrong with members and sides.
+fn examine(earlier: &Report, now: &Report, watched: Duration) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for dead in now.members.iter().filter(|member| member.is_dead()) {
+        findings.push(Finding {
+            kind: "dead-member",
+            what: format!("{} has died", member(dead)),
+            remedy: "its record is closed by the next repair",
+        });
+    }
+    let recorded = |side: &hqq_std::repair::SideReport| {
+        side.is_dead() && side.status.state() == hqq_core::side::SideState::Open
+    };
+    for side in now.sides.iter().filter(|side| recorded(side)) {
+        findings.push(Finding {
+            kind: "dead-side",
+            what: format!(
+                "nobody who lives {} as {}, and it was not closed",
+                if side.consumer { "receives" } else { "sends" },
+                side.role
+            ),
+            remedy: "it is recorded as dead by the next repair, so that the peer is told",
+        });
+    }
+    for claim in &now.claims {
+        let remedy = match claim.remedy {
+            Remedy::Tombstone => "it becomes a tombstone by the next repair; nothing was sent",
+            Remedy::Release => {
+                "it becomes free by the next repair; the message is lost (at most once)"
+            }
+            Remedy::TakeOver => "the next receiver gets the message, marked as in doubt",
+            _ => continue,
+        };
+        findings.push(Finding {
+            kind: "dead-claim",
+            what: format!("{}, who has died", claimed(claim)),
+            remedy,
+        });
+    }
+    if !watched.is_zero() {
+        findings.extend(stuck(earlier, now, watched));
+    }
+    findings
+}
+
+/// What members that live have not moved while it was watched.
+fn stuck(earlier: &Report, now: &Report, watched: Duration) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let owned = |claim: &&ClaimReport| claim.remedy == Remedy::Owner;
+    for claim in now.claims.iter().filter(owned) {
+        if !earlier.claims.contains(claim) {
+            continue;
+        }
+        let owner = now
+            .members
+            .iter()
+            .find(|member| (member.role, member.member) == (claim.claim.role, claim.claim.member));
+        let pid = owner.map_or(0, |owner| owner.pid);
+        findings.push(Finding {
+            kind: "stuck-claim",
+            what: format!(
+                "{} (process {pid}), who lives, for {watched:?} at least",
+                claimed(claim)
+            ),
+            remedy: "nobody takes it away: continue that process, or end it",
+        });
+    }
+    if earlier.busy && now.busy {
+        findings.push(Finding {
+            kind: "busy",
+            what: format!("somebody has been attaching, leaving or repairing for {watched:?}"),
+            remedy: "that process has stopped or is very slow: continue it, or end it",
+        });
+    }
+    findings
+}
+
+fn claimed(report: &ClaimReport) -> String {
+    let claim = &report.claim;
+    format!(
+        "position {} {} is being {} by {} {}",
+        claim.position,
+        claim.direction,
+        if claim.writing { "written" } else { "read" },
+        claim.role,
+        claim.member
+    )
+}
+
+fn describe(repaired: &Repaired) -> String {
+    format!(
+        "{} members closed, {} sides recorded as dead, {} slots made tombstones, {} freed, {} messages in doubt",
+        repaired.members, repaired.sides, repaired.tombstones, repaired.released, repaired.in_doubt
+    )
+}
+
+fn to_text(diagnosis: &Diagnosis<'_>) -> String {
+    let mut lines = vec![format!("{}  format {}", diagnosis.name, diagnosis.format)];
+    if diagnosis.format == 1 {
+        lines.push("in format 1 nobody can tell who lives, and nothing is repaired".to_owned());
+    } else if diagnosis.attached.is_empty() {
+        lines.push("nobody is attached".to_owned());
+    }
+    for attached in &diagnosis.attached {
+        lines.push(format!("attached: {attached}"));
+    }
+    if let Some(fixed) = &diagnosis.fixed {
+        lines.push(format!("repaired: {fixed}"));
+    }
+    for finding in &diagnosis.findings {
+        lines.push(format!("wrong: {}", finding.what));
+        lines.push(format!("       {}", finding.remedy));
+    }
+    if diagnosis.ok {
+        lines.push("nothing is wrong".to_owned());
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}

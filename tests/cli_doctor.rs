@@ -1,0 +1,232 @@
+//! `hqq doctor`, `hqq stats` and `hqq top`: what they say of regions that are well, and of others.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::process::Stdio;
+
+use hqq_core::{Direction, Layout};
+use hqq_std::{Format, LinkOptions, Role};
+use hqq_tests::{Name, Outcome, Process, eventually, hqq, peer};
+use rustix::process::Signal;
+use serde_json::Value;
+
+fn small() -> LinkOptions {
+    LinkOptions::new().count(8).size(64)
+}
+
+fn region() -> Name {
+    let name = Name::new();
+    small().create_region(&name).unwrap();
+    name
+}
+
+fn doctor(name: &str, more: &[&str]) -> Outcome {
+    let mut command = hqq!["doctor", name, "--watch", "0.05"];
+    command.args(more);
+    Process::start(&mut command).wait()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// The kinds of what is found to be wrong.
+fn findings(name: &str) -> Vec<String> {
+    let outcome = doctor(name, &["--json"]);
+    let value = json(&String::from_utf8(outcome.stdout.clone()).unwrap());
+    let kinds: Vec<String> = value["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(value["ok"], kinds.is_empty());
+    let code = i32::from(!kinds.is_empty());
+    let _ = outcome.with_code(code);
+    kinds
+}
+
+#[test]
+fn a_region_that_is_well() {
+    let name = region();
+    assert!(doctor(&name, &[]).text().contains("nobody is attached"));
+    let _near = small().open(&name).unwrap();
+    let says = doctor(&name, &[]).text();
+    let attached = format!("attached: primary 1, process {}", std::process::id());
+    assert!(says.contains(&attached), "{says}");
+    assert!(says.contains("nothing is wrong"), "{says}");
+    let says = doctor(&name, &["--fix"]).text();
+    assert!(says.contains("repaired: 0 members"), "{says}");
+    assert!(findings(&name).is_empty());
+}
+
+#[test]
+fn a_member_that_was_killed() {
+    let name = region();
+    let peer = peer!["open", &*name, "secondary", "shared"];
+    let mut peer = Process::start_with(&mut { peer }, Stdio::piped());
+    peer.wait_for_output("ready");
+    let pid = peer.id();
+    peer.kill();
+    assert_eq!(findings(&name), ["dead-member", "dead-side", "dead-side"]);
+    let outcome = doctor(&name, &[]).with_code(1);
+    let says = String::from_utf8(outcome.stdout.clone()).unwrap();
+    for part in [
+        &*format!("wrong: secondary 1, process {pid}, shared has died"),
+        "nobody who lives receives as secondary",
+    ] {
+        assert!(says.contains(part), "{says}");
+    }
+    outcome.complains(&["3 things are wrong"]);
+    // Looking has changed nothing.
+    let says = doctor(&name, &["--fix"]).text();
+    assert!(
+        says.contains("repaired: 1 members closed, 2 sides"),
+        "{says}"
+    );
+    assert!(findings(&name).is_empty());
+}
+
+#[test]
+fn a_claim_that_stands_still() {
+    let name = region();
+    let shared = small().shared().role(Role::Primary).open(&name).unwrap();
+    let mut sender = shared.sender();
+    let grant = sender.reserve().unwrap();
+    assert_eq!(findings(&name), ["stuck-claim"]);
+    // Nobody takes it from one that lives.
+    let outcome = doctor(&name, &["--fix"]).with_code(1);
+    let says = String::from_utf8(outcome.stdout.clone()).unwrap();
+    let pid = std::process::id();
+    assert!(
+        says.contains(&format!("by primary 1 (process {pid}), who lives")),
+        "{says}"
+    );
+    drop(grant);
+    assert!(findings(&name).is_empty());
+}
+
+#[test]
+fn damage() {
+    let name = region();
+    let layout = Layout::file(8, 64).unwrap();
+    let slot = layout.slots(Direction::ToPrimary) + 3 * layout.slot_len();
+    let file = File::options().write(true).open(name.path()).unwrap();
+    file.write_all_at(&[0xff; 8], slot as u64).unwrap();
+    assert_eq!(findings(&name), ["damaged-slot"]);
+    // Its superblock: an error that says so.
+    file.write_all_at(&[0xff; 4], 40).unwrap();
+    doctor(&name, &[]).with_code(1).complains(&["checksum"]);
+    doctor("hqq-test-none", &[])
+        .with_code(1)
+        .complains(&["does not exist"]);
+    doctor("a/b", &[]).with_code(2).complains(&["cannot name"]);
+}
+
+#[test]
+fn format_1_has_no_members() {
+    let name = Name::new();
+    small().format(Format::V1).create_region(&name).unwrap();
+    let says = doctor(&name, &["--fix"]).text();
+    assert!(says.contains("nobody can tell"), "{says}");
+}
+
+#[test]
+fn totals_of_members() {
+    let name = region();
+    let mut near = small().open(&name).unwrap();
+    let mut far = small().open(&name).unwrap();
+    for round in 0..100_u8 {
+        near.send(&[round; 10]).unwrap();
+        near.send(&[round; 20]).unwrap();
+        assert_eq!(far.recv_vec().unwrap().len(), 10);
+        assert_eq!(far.recv_vec().unwrap().len(), 20);
+    }
+    // Both are recorded at the latest when they leave.
+    drop((near, far));
+    let text = Process::start(&mut hqq!["stats", &*name, "--json"])
+        .wait()
+        .text();
+    let stats = json(&text);
+    let member = |role: &str| {
+        let members = stats["members"].as_array().unwrap().iter();
+        members
+            .clone()
+            .find(|member| member["role"] == role)
+            .unwrap()
+            .clone()
+    };
+    for totals in [&member("primary")["sent"], &member("secondary")["received"]] {
+        assert_eq!(totals["messages"], 200, "{text}");
+        assert_eq!(totals["bytes"], 3000, "{text}");
+        assert_eq!(totals["state"], "closed", "{text}");
+    }
+    assert_eq!(member("primary")["received"]["messages"], 0, "{text}");
+    assert_eq!(stats["rings"][0]["unread"], 0, "{text}");
+    // A member that comes anew begins anew.
+    let _near = small().open(&name).unwrap();
+    let text = Process::start(&mut hqq!["stats", &*name]).wait().text();
+    assert!(text.contains("sent      0 messages"), "{text}");
+}
+
+#[test]
+fn rates_and_screens() {
+    let name = region();
+    let mut echo = Process::start(&mut hqq!["echo", &*name]);
+    let mut ping = Process::start(&mut hqq![
+        "ping",
+        &*name,
+        "--count",
+        "100000000",
+        "--size",
+        "32"
+    ]);
+    eventually("messages", || {
+        let text = Process::start(&mut hqq!["stats", &*name, "--json"])
+            .wait()
+            .text();
+        let stats = json(&text);
+        (stats["rings"][0]["taken"].as_u64().unwrap() > 100).then_some(())
+    });
+    let text = Process::start(&mut hqq!["stats", &*name, "--json", "--interval", "0.3"])
+        .wait()
+        .text();
+    let stats = json(&text);
+    for ring in [0, 1] {
+        assert!(
+            stats["rings"][ring]["taken_per_second"].as_f64().unwrap() > 0.0,
+            "{text}"
+        );
+    }
+    let screen = Process::start(&mut hqq!["top", &*name, "--once", "--interval", "0.3"])
+        .wait()
+        .text();
+    for part in [
+        &*name,
+        "primary 1, process",
+        "secondary 1, process",
+        "alive",
+        "/s",
+    ] {
+        assert!(screen.contains(part), "no `{part}` in {screen}");
+    }
+    let text = Process::start(&mut hqq!["top", "--once", "--json", "--interval", "0.1"])
+        .wait()
+        .text();
+    let regions = json(&text);
+    let regions = regions["regions"].as_array().unwrap();
+    assert!(
+        regions.iter().any(|region| region["name"] == *name),
+        "{text}"
+    );
+    // Without a terminal there is nothing to draw on.
+    let outcome = Process::start(&mut hqq!["top", &*name]).wait();
+    outcome.with_code(2).complains(&["no terminal", "--once"]);
+    // It has not disturbed them.
+    assert!(echo.is_running() && ping.is_running());
+    ping.signal(Signal::INT);
+    let _ = ping.wait();
+    echo.signal(Signal::INT);
+    let _ = echo.wait();
+}
