@@ -146,6 +146,34 @@ fn a_file_system_that_is_full() {
 }
 
 #[test]
+fn a_small_file_system_that_is_full() {
+    if !is_root() {
+        // Nobody else may mount one.
+        return;
+    }
+    // In a name space of mounts of its own, where the directory of regions has 64 KiB.
+    let script = "mount -t tmpfs -o size=64k none /dev/shm || exit 9
+        \"$@\"; code=$?; ls -A /dev/shm; exit $code";
+    let run = |peer: Command| {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--mount", "sh", "-c", script, "sh"])
+            .arg(peer.get_program())
+            .args(peer.get_args());
+        Process::start(&mut command).wait()
+    };
+    let outcome = run(hqq!["create", "large", "--count", "64", "--size", "4096"]).with_code(1);
+    outcome.complains(&["no space"]);
+    assert_eq!(outcome.stdout, b"", "nothing is left");
+    let outcome = run(peer!["create-path", "/dev/shm/large", "64", "4096"]).with_code(1);
+    outcome.complains(&["NoSpace"]);
+    assert_eq!(outcome.stdout, b"", "nothing is left");
+    // What fits is made.
+    let made = run(hqq!["create", "small", "--count", "2", "--size", "8"]).text();
+    assert!(made.contains("small"), "{made}");
+}
+
+#[test]
 fn anonymous_memory_that_is_not_there() {
     // Under a limit on what it may take, so that a failure of this test is not one of the machine.
     let peer = peer!["anonymous", "16384", "67108864"];
