@@ -141,6 +141,8 @@ dependencies() {
 test_workspace() {
     # A step of its own has it longer, and shows its figures.
     export HQQ_HOSTILE_SECONDS=2
+    # 1e5 messages, one at a time, to a receiver that sleeps.
+    export HQQ_WAKEUPS=100000
     run cargo test --workspace --no-fail-fast
 }
 
@@ -185,6 +187,8 @@ examples() {
     local built=$TARGET/debug/examples server
     run cargo build --examples -p hqq-core -p hqq-std
     run "$built/poll_loop"
+    # Between two processes; it fails where a wakeup is lost.
+    run timeout 120 "$built/parked" 100000 | sed 's/^\([0-9]* round trips\|no wakeup\)/note: ci: &/'
     run cargo run --quiet -p hqq-core --features embedded-io-async --example async_tasks
     run timeout 60 "$built/rpc_server" "hqq-ci-rpc-$$" &
     server=$!

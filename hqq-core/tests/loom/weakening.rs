@@ -54,6 +54,7 @@ fn holds(model: &str, weakened: &str) -> (bool, String) {
     let program = std::env::current_exe().unwrap();
     let preemptions = match model {
         "sleeping::one_receiver" | "sleeping::one_sender" => "3",
+        "sleeping::two_receivers" => "1",
         _ => "2",
     };
     let output = Command::new(program)

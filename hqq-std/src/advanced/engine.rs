@@ -21,6 +21,7 @@ use super::options::AdvancedOptions;
 use super::stats::{Began, Recorder};
 use super::waiters::{Interest, Waiters};
 use crate::link::{Receiver, Sender};
+use crate::wait::{Berth, Waiter};
 pub(super) use express::Look;
 use express::{Taken, Want};
 use served::Served;
@@ -31,6 +32,8 @@ pub(super) const ASSEMBLIES: usize = 256;
 pub(super) const PENDING: usize = 4096;
 /// Streams that can be open.
 pub(super) const CONNECTIONS: usize = 256;
+/// Longest sleep of who drives.
+const DRIVE_SLICE: Duration = Duration::from_millis(5);
 /// Packets that are taken in before others get at the lock.
 const BATCH: usize = 32;
 /// Polls after which the clock is read again; between two of them lies a millisecond at most.
@@ -274,6 +277,19 @@ impl Engine {
             }
         }
         self.waiters.wake_all();
+    }
+
+    /// Where whoever drives sleeps: for messages, and for room.
+    pub(super) fn berths(&self) -> [Option<Berth>; 2] {
+        [self.receiver.berth(), self.sender.berth()]
+    }
+
+    /// A way to wait for either. Its sleeps are short: what other threads decide is not news of the
+    /// ring, and time itself ends some things.
+    pub(super) fn waiter(&self) -> Waiter {
+        let attachment = std::sync::Arc::clone(self.receiver.shared_attachment());
+        let policy = self.receiver.wait_policy();
+        Waiter::new(self.berths(), attachment, policy).slices(DRIVE_SLICE)
     }
 
     /// Looks whether the peer's process has died, where nothing has come for a while.

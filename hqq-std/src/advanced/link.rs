@@ -22,7 +22,6 @@ use super::waiters::Interest;
 use crate::error::OpenError;
 use crate::link::StandardLink;
 use crate::options::LinkOptions;
-use crate::wait::{Backoff, poll};
 
 /// The longest request that is sent under one lock with the first looks for its answer.
 const AT_ONCE: usize = 4096;
@@ -131,10 +130,11 @@ impl AdvancedLink {
     /// and always so.
     #[must_use]
     pub fn wait_for_peer(&self, timeout: Option<Duration>) -> bool {
-        poll(Backoff::within(timeout), || {
-            self.shared().lock().has_peer().then_some(())
-        })
-        .is_some()
+        let mut waiter = self.shared().lock().waiter();
+        waiter
+            .within(timeout)
+            .wait_for(|| self.shared().lock().has_peer().then_some(()))
+            .is_some()
     }
 
     /// Begins anew with the peer that comes next, after the last one has left: nothing is agreed on,
@@ -142,13 +142,15 @@ impl AdvancedLink {
     /// just left; those that come later wait for the next one.
     pub fn renew(&self) {
         self.shared().lock().renew_for_next();
+        self.shared().kick();
     }
 
     /// Waits until the peer has taken everything out of the ring that was sent; `false` where it has
     /// not until `deadline`, or the link is over.
     #[must_use]
     pub fn wait_drained(&self, deadline: Option<Instant>) -> bool {
-        poll(Backoff::until(deadline), || {
+        let mut waiter = self.shared().lock().waiter();
+        let drained = waiter.until(deadline).wait_for(|| {
             let mut engine = self.shared().lock();
             engine.poll();
             engine.look_for_death();
@@ -157,8 +159,8 @@ impl AdvancedLink {
                 (_, Some(_)) => Some(false),
                 _ => None,
             }
-        })
-        .unwrap_or(false)
+        });
+        drained.unwrap_or(false)
     }
 
     /// Asks the peer to negotiate and waits for its answer until `deadline`.

@@ -17,12 +17,13 @@ use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use hqq_core::Wait;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::engine::{Engine, Look};
 use super::error::LinkFailure;
 use super::waiters::{Interest, this_thread};
-use crate::wait::Backoff;
+use crate::wait::{Berth, Waiter};
 
 /// What the handles of one link share.
 pub(super) struct Shared {
@@ -30,6 +31,10 @@ pub(super) struct Shared {
     background: Condvar,
     /// How many found the lock taken and want it.
     wanting: AtomicU32,
+    /// How whoever drives waits, and what that has learned.
+    waiter: Mutex<Waiter>,
+    /// Where it sleeps. After the engine, whose halves keep the memory, nobody uses it.
+    berths: [Option<Berth>; 2],
 }
 
 /// Looks for what comes soon, some microseconds, before waiting in the way of [`Shared::wait`].
@@ -163,11 +168,14 @@ impl Shared {
         deadline: Option<Instant>,
         mut check: impl FnMut(&mut Engine) -> Option<T>,
     ) -> Option<T> {
-        let backoff = Backoff::until(deadline);
+        // Nobody else has it: one thread drives.
+        let mut waiter = self.waiter.lock();
+        waiter.until(deadline);
         let mut round = 0_u32;
         loop {
             let progress = engine.poll();
             if let Some(value) = check(engine) {
+                waiter.finish();
                 return Some(value);
             }
             if progress {
@@ -176,13 +184,13 @@ impl Shared {
                 MutexGuard::bump(&mut engine.0);
             }
             round = round.saturating_add(1);
-            let paused = engine.unlocked(|| backoff.pause(round));
+            let paused = engine.unlocked(|| waiter.pause(round));
             if let ControlFlow::Break(()) = paused {
                 engine.poll();
                 engine.look_for_death();
                 return check(engine);
             }
-            if round.is_multiple_of(512) {
+            if round.is_multiple_of(512) || waiter.worth() > 1 {
                 engine.look_for_death();
             }
         }
@@ -193,6 +201,11 @@ impl Shared {
         if engine.waiters.needs_driver() || !engine.waiters.wake_driver() {
             self.background.notify_one();
         }
+    }
+
+    /// Whoever drives is to look at once: something was decided here, of which the ring tells nothing.
+    pub(super) fn kick(&self) {
+        self.berths.iter().flatten().for_each(Berth::kick);
     }
 
     /// The background thread is to look whether it has to drive.
@@ -265,6 +278,8 @@ impl Owner {
     pub(super) fn new(engine: Engine) -> Self {
         Self {
             shared: Arc::new(Shared {
+                berths: engine.berths(),
+                waiter: Mutex::new(engine.waiter()),
                 engine: Mutex::new(engine),
                 background: Condvar::new(),
                 wanting: AtomicU32::new(0),
@@ -292,6 +307,7 @@ impl Drop for Owner {
         engine.fail(LinkFailure::Closed);
         drop(engine);
         self.shared.background.notify_all();
+        self.shared.kick();
         if let Some(thread) = self.background.lock().take()
             && thread.thread().id() != std::thread::current().id()
         {

@@ -47,6 +47,15 @@ impl<T> Half<T> {
         &mut self.core
     }
 
+    pub(crate) fn shared_attachment(&self) -> &Arc<Attachment> {
+        self.core.attachment()
+    }
+
+    /// Where this half sleeps.
+    pub(crate) fn berth(&self) -> Option<Berth> {
+        self.berth.clone()
+    }
+
     pub(crate) fn attachment(&self) -> &Attachment {
         self.core.attachment()
     }
@@ -159,20 +168,11 @@ impl<T> Half<T> {
     pub(super) fn wait_for<R>(
         &self,
         timeout: Option<Duration>,
-        mut check: impl FnMut() -> Option<R>,
+        check: impl FnMut() -> Option<R>,
     ) -> Option<R> {
         let mut waiter = self.waiter(self.waiter.policy());
         waiter.limit(Limit::within(timeout));
-        let mut round = 0_u32;
-        loop {
-            if let Some(value) = check() {
-                return Some(value);
-            }
-            round = round.saturating_add(1);
-            if waiter.pause(round).is_break() {
-                return None;
-            }
-        }
+        waiter.wait_for(check)
     }
 
     /// Whether an event loop waits for this half, which has just found nothing: it looks once more.

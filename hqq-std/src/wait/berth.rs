@@ -60,6 +60,13 @@ impl Berth {
         attachment.is_peer_dead(!self.consumer)
     }
 
+    /// Wakes whoever sleeps here, though there is no news.
+    pub(crate) fn kick(&self) {
+        if let Some(hook) = sys::wake_hook() {
+            self.words.wake(&hook);
+        }
+    }
+
     /// W3: the sleeper's first half. The caller makes [`barrier`], then looks again.
     pub(crate) fn arm(&self) -> Ticket {
         self.words.arm()

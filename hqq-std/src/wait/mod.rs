@@ -5,12 +5,14 @@
 //! |---|---|
 //! | `waiter` | one wait from its first look to its end: [`Waiter`] |
 //! | `tempo` | what earlier waits taught: how long to spin, whether to yield |
+//! | `pace` | how often to look while spinning |
 //! | `berth` | where one side sleeps, and whether its peer wakes it |
 //! | `backoff` | sleeping a little longer each time, where nobody wakes: [`Backoff`] |
 //! | `ready` | a descriptor for event loops: [`Readiness`] |
 
 mod backoff;
 pub(crate) mod berth;
+mod pace;
 mod ready;
 mod tempo;
 mod waiter;

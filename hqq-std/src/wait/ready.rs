@@ -159,8 +159,8 @@ impl Drop for Ready {
     fn drop(&mut self) {
         // Release: pairs with the Acquire in `help`.
         self.signal.closed.store(true, Ordering::Release);
-        if let (Some(berth), Some(hook)) = (&self.berth, sys::wake_hook()) {
-            berth.words().wake(&hook);
+        if let Some(berth) = &self.berth {
+            berth.kick();
         }
         if let Some(helper) = self.helper.take() {
             // It has nothing to say.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use hqq_core::ring::wake::Ticket;
 use hqq_core::{Wait, Waiting};
 
+use super::pace::Pace;
 use super::tempo::{CLOCK, GAP, Tempo};
 use super::{Backoff, Berth, Policy, berth};
 use crate::attach::Attachment;
@@ -101,8 +102,10 @@ pub struct Waiter {
     /// After the berths: it keeps their memory.
     _attachment: Arc<Attachment>,
     policy: Policy,
+    longest: Duration,
     limit: Limit,
     tempo: Tempo,
+    pace: Pace,
     stats: WaitStats,
     phase: Phase,
     looks: u32,
@@ -124,8 +127,10 @@ impl Waiter {
             berths,
             _attachment: attachment,
             policy,
+            longest: SLICE,
             limit: Limit::Never,
             tempo: Tempo::new(),
+            pace: Pace::new(),
             stats: WaitStats {
                 waits: 0,
                 sleeps: 0,
@@ -170,8 +175,31 @@ impl Waiter {
         self
     }
 
+    /// A call begins, which may have to wait.
     pub(crate) const fn limit(&mut self, limit: Limit) {
+        self.pace.called();
         self.limit = limit;
+    }
+
+    /// Sleeps last at most this long at a time.
+    pub(crate) const fn slices(mut self, longest: Duration) -> Self {
+        self.longest = longest;
+        self
+    }
+
+    /// Repeats `check` until it gives a value or the time is up.
+    pub(crate) fn wait_for<R>(&mut self, mut check: impl FnMut() -> Option<R>) -> Option<R> {
+        let mut round = 0_u32;
+        loop {
+            if let Some(value) = check() {
+                self.finish();
+                return Some(value);
+            }
+            round = round.saturating_add(1);
+            if self.pause(round).is_break() {
+                return None;
+            }
+        }
     }
 
     /// Whether the last round was a sleep.
@@ -212,7 +240,9 @@ impl Waiter {
     pub fn pause(&mut self, round: u32) -> ControlFlow<()> {
         if round > 1 && matches!(self.phase, Phase::Spinning) && !self.looks.is_multiple_of(CLOCK) {
             self.looks += 1;
-            std::hint::spin_loop();
+            for _ in 0..self.pace.hints() {
+                std::hint::spin_loop();
+            }
             return ControlFlow::Continue(());
         }
         self.step(round)
@@ -268,10 +298,15 @@ impl Waiter {
         };
         if spins {
             self.phase = Phase::Spinning;
+            if self.policy == Policy::Adaptive {
+                self.pace.waits(Instant::now);
+            }
             if limited {
                 return self.step(2);
             }
-            std::hint::spin_loop();
+            for _ in 0..self.pace.hints() {
+                std::hint::spin_loop();
+            }
             return ControlFlow::Continue(());
         }
         self.phase = match self.policy {
@@ -292,6 +327,7 @@ impl Waiter {
                 }
                 if now - seen > GAP {
                     self.tempo.interrupted();
+                    self.pace.disturbed();
                 }
                 if now - began < self.tempo.spin() {
                     std::hint::spin_loop();
@@ -349,7 +385,8 @@ impl Waiter {
 
     fn sleep(&mut self, tickets: [Option<Ticket>; 2], left: Duration) -> ControlFlow<()> {
         self.stats.sleeps += 1;
-        let full = (FIRST_SLICE * (1 << self.slices.min(8))).min(SLICE);
+        self.pace.disturbed();
+        let full = (FIRST_SLICE * (1 << self.slices.min(8))).min(self.longest);
         let slice = left.min(full);
         let armed = |index: usize| {
             let berth = self.berths.get(index)?.as_ref()?;
