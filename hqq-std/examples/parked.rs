@@ -12,6 +12,9 @@ use hqq_std::{LinkOptions, RecvError, StandardLink};
 /// Longer than any wakeup takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Sleeps end by themselves after this long only: later than any wakeup comes.
+const LONG: Duration = Duration::from_secs(5);
+
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let first = arguments.next();
@@ -56,6 +59,7 @@ fn ask(mut link: StandardLink, rounds: u64) -> Result<u64, Box<dyn Error>> {
     if !link.wait_for_peer(Some(PATIENCE)) {
         return Err("the other process did not come".into());
     }
+    link.receiver().set_first_look(LONG);
     let mut times = Vec::new();
     let mut answer = [0; 8];
     for number in 0..rounds {
@@ -77,6 +81,7 @@ fn ask(mut link: StandardLink, rounds: u64) -> Result<u64, Box<dyn Error>> {
 
 /// Sends back what comes, until the end.
 fn answer(mut link: StandardLink) -> Result<u64, Box<dyn Error>> {
+    link.receiver().set_first_look(LONG);
     let mut message = [0; 8];
     loop {
         match link.recv_timeout(&mut message, PATIENCE) {

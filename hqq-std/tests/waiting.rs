@@ -16,6 +16,10 @@ use common::{LIMIT, bounded};
 use hqq_std::wait::Policy;
 use hqq_std::{LinkOptions, RecvError, TrySendError};
 
+/// Sleeps of a soak end by themselves after this long only: later than any wakeup comes, however busy the
+/// machine is.
+const LONG: Duration = Duration::from_secs(5);
+
 /// Wakeups of a soak.
 fn wakeups() -> u64 {
     std::env::var("HQQ_WAKEUPS").map_or(20_000, |count| count.parse().unwrap())
@@ -55,6 +59,7 @@ fn one_message_at_a_time_wakes_a_parked_receiver() {
             .size(8)
             .wait_policy(Policy::Park);
         let (mut near, mut far) = options.pair().unwrap();
+        far.receiver().set_first_look(LONG);
         let received = AtomicU64::new(0);
         let wakeups = wakeups();
         let stats = std::thread::scope(|scope| {
@@ -90,6 +95,7 @@ fn one_free_buffer_at_a_time_wakes_a_parked_sender() {
             .size(8)
             .wait_policy(Policy::Park);
         let (mut near, mut far) = options.pair().unwrap();
+        near.sender().set_first_look(LONG);
         for _ in 0..2 {
             near.sender().try_send(&[0; 8]).unwrap();
         }
@@ -132,6 +138,7 @@ fn messages_to_a_pool_of_parked_receivers_are_all_taken_at_once() {
         let missed: u64 = std::thread::scope(|scope| {
             let workers = [(); 3].map(|()| {
                 let mut receiver = far.receiver();
+                receiver.set_first_look(LONG);
                 let received = &received;
                 scope.spawn(move || {
                     let mut message = [0; 8];

@@ -124,6 +124,13 @@ impl<T> Half<T> {
         self.waiter.set_policy(policy);
     }
 
+    /// How long a call that sleeps does so before it looks for the first time whether its peer lives: 10
+    /// ms, unless set here. Then it looks less and less often, at least four times a second, or as
+    /// rarely as the first time.
+    pub const fn set_first_look(&mut self, after: Duration) {
+        self.waiter.set_first(after);
+    }
+
     /// How often calls of this half waited, and how that ended.
     #[must_use]
     pub const fn wait_stats(&self) -> WaitStats {

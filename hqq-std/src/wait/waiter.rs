@@ -75,8 +75,8 @@ pub struct WaitStats {
     pub sleeps: u64,
     /// Sleeps that ended with their slice of time, and not by a waker.
     pub expired: u64,
-    /// Of those, sleeps after which there was what the half waited for: nobody woke it, although the
-    /// peer should have.
+    /// Of those, sleeps of a quarter of a second or more after which there was what the half waited for:
+    /// nobody woke it, although the peer should have.
     pub missed: u64,
 }
 
@@ -102,6 +102,7 @@ pub struct Waiter {
     /// After the berths: it keeps their memory.
     _attachment: Arc<Attachment>,
     policy: Policy,
+    first: Duration,
     longest: Duration,
     limit: Limit,
     tempo: Tempo,
@@ -111,6 +112,8 @@ pub struct Waiter {
     looks: u32,
     /// Slices of time that this wait has slept through.
     slices: u32,
+    /// The last sleep of this wait ended with its slice.
+    has_expired: bool,
     /// When the wait's first look at the clock was, and its last.
     began: Option<Instant>,
     seen: Option<Instant>,
@@ -127,6 +130,7 @@ impl Waiter {
             berths,
             _attachment: attachment,
             policy,
+            first: FIRST_SLICE,
             longest: SLICE,
             limit: Limit::Never,
             tempo: Tempo::new(),
@@ -140,6 +144,7 @@ impl Waiter {
             phase: Phase::Idle,
             looks: 0,
             slices: 0,
+            has_expired: false,
             began: None,
             seen: None,
             deadline: None,
@@ -179,6 +184,11 @@ impl Waiter {
     pub(crate) const fn limit(&mut self, limit: Limit) {
         self.pace.called();
         self.limit = limit;
+    }
+
+    /// The first sleep of a wait lasts at most this long.
+    pub(crate) const fn set_first(&mut self, first: Duration) {
+        self.first = first;
     }
 
     /// Sleeps last at most this long at a time.
@@ -279,6 +289,7 @@ impl Waiter {
         self.finish();
         self.looks = 1;
         self.slices = 0;
+        self.has_expired = false;
         self.began = None;
         self.seen = None;
         self.deadline = match self.limit {
@@ -385,8 +396,10 @@ impl Waiter {
 
     fn sleep(&mut self, tickets: [Option<Ticket>; 2], left: Duration) -> ControlFlow<()> {
         self.stats.sleeps += 1;
+        self.has_expired = false;
         self.pace.disturbed();
-        let full = (FIRST_SLICE * (1 << self.slices.min(8))).min(self.longest);
+        let full = self.first.saturating_mul(1 << self.slices.min(8));
+        let full = full.min(self.longest.max(self.first));
         let slice = left.min(full);
         let armed = |index: usize| {
             let berth = self.berths.get(index)?.as_ref()?;
@@ -397,11 +410,14 @@ impl Waiter {
             (Some(one), None) | (None, Some(one)) => sys::sleep(&[one], slice),
             (None, None) => sys::sleep(&[], slice),
         };
-        // A deadline that ends a sleep proves nothing about wakers.
-        self.phase = Phase::Slept(slept == Slept::Woken || slice < full);
+        // A deadline that ends a sleep proves nothing about wakers, nor does a short slice: the waker may
+        // have been interrupted between publishing and waking.
+        let unproven = slice < full || full < SLICE;
+        self.phase = Phase::Slept(slept == Slept::Woken || unproven);
         if slept == Slept::TimedOut {
             self.stats.expired += 1;
             self.slices += 1;
+            self.has_expired = true;
         }
         ControlFlow::Continue(())
     }
@@ -409,10 +425,7 @@ impl Waiter {
 
 impl Wait for Waiter {
     fn worth(&self) -> u32 {
-        match self.phase {
-            Phase::Slept(false) => SLICE_WORTH,
-            _ => 1,
-        }
+        if self.has_expired { SLICE_WORTH } else { 1 }
     }
 
     #[inline]
