@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use hqq_std::StandardLink;
-use hqq_std::wait::Backoff;
+use hqq_std::wait;
 
 use crate::advanced::lent;
 use crate::error::BenchError;
@@ -32,12 +32,12 @@ pub(crate) struct SystemLink {
 }
 
 impl SystemLink {
-    fn end(&self, link: StandardLink, lent: Option<OwnedFd>) -> Buffered<SystemEnd> {
-        let end = SystemEnd {
-            link,
-            policy: self.policy,
-            _lent: lent,
-        };
+    fn end(&self, mut link: StandardLink, lent: Option<OwnedFd>) -> Buffered<SystemEnd> {
+        link.set_wait_policy(match self.policy {
+            Policy::Adaptive => wait::Policy::Adaptive,
+            Policy::Park => wait::Policy::Park,
+        });
+        let end = SystemEnd { link, _lent: lent };
         Buffered::new(end, Messages::new(self.id, self.size))
     }
 }
@@ -72,45 +72,18 @@ impl Measure for SystemLink {
 
 struct SystemEnd {
     link: StandardLink,
-    policy: Policy,
     /// For the second process to find.
     _lent: Option<OwnedFd>,
 }
 
-/// Rounds of waiting that a link spends awake.
-const AWAKE: u32 = 500;
-
 impl End for SystemEnd {
     #[inline]
     fn send(&mut self, message: &[u8], _: &mut Patience<'_>) -> Result<(), BenchError> {
-        match self.policy {
-            Policy::Adaptive => Ok(self.link.send(message)?),
-            Policy::Park => loop {
-                match self.link.sender().try_send(message) {
-                    Err(hqq_core::TrySendError::Full) => std::thread::yield_now(),
-                    result => return Ok(result?),
-                }
-            },
-        }
+        Ok(self.link.send(message)?)
     }
 
     #[inline]
     fn recv(&mut self, buffer: &mut [u8], _: &mut Patience<'_>) -> Result<usize, BenchError> {
-        match self.policy {
-            Policy::Adaptive => Ok(self.link.recv(buffer)?),
-            Policy::Park => {
-                let mut round = AWAKE;
-                loop {
-                    match self.link.receiver().try_recv(buffer) {
-                        Err(hqq_core::TryRecvError::Empty) => {
-                            round += 1;
-                            // Without a deadline it never gives up.
-                            let _ = Backoff::new().pause(round);
-                        }
-                        result => return Ok(result?),
-                    }
-                }
-            }
-        }
+        Ok(self.link.recv(buffer)?)
     }
 }
