@@ -6,7 +6,7 @@ use crate::patience::Patience;
 
 /// Bytes of a message that are written and checked, at most: the work at the ends that is not the
 /// carrier's.
-const FRESH: usize = 4096;
+pub(crate) const FRESH: usize = 4096;
 
 /// What the messages of a measure are.
 #[derive(Clone, Copy, Debug)]

@@ -32,8 +32,8 @@ pub(crate) fn suite() -> Suite {
     let mut rows = vec![
         Row::reference(Box::new(standard)),
         Row::against(Box::new(PolledCalls), CORE, Some(GOAL)),
-        Row::reference(Box::new(StandardRoundTrip)),
-        Row::against(Box::new(Calls::RESPOND), SYSTEM, Some(GOAL)),
+        Row::reference(Box::new(StandardRoundTrip)).latency(),
+        Row::against(Box::new(Calls::RESPOND), SYSTEM, Some(GOAL)).latency(),
         Row::against(Box::new(Calls::SERVER), SYSTEM, None),
     ];
     let mut goals = Vec::new();

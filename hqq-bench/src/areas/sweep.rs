@@ -4,6 +4,7 @@ use crate::floors::memcpy::Memcpy;
 use crate::hqq::link::{CoreLink, Lending, Sides};
 use crate::measure::named;
 use crate::suite::{Plan, Plot, Row, Suite};
+use crate::work::FRESH;
 
 const SIZES: &[usize] = &[
     8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131_072, 262_144,
@@ -54,7 +55,12 @@ pub(crate) fn suite(plan: &Plan) -> Suite {
                 .point(Plot::Size, "memcpy, one core", size as u64)
                 .bytes(size),
         );
+        // In place only what is written and checked is touched, so that longer ones show nothing.
+        let in_place = |lending| lending == Lending::Closure && size > FRESH;
         for (id, series, sides, lending) in modes {
+            if in_place(lending) {
+                continue;
+            }
             let id = named(format!("size-{id}-{size}"));
             let name = named(format!("{series}, {size} bytes"));
             let link = CoreLink::one_way(id, name, size)

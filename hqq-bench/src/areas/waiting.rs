@@ -1,10 +1,12 @@
 //! The area `park`: waiting in the system, on two cores and on one; and what it costs to be attached and
 //! idle.
 
+use hqq_std::wait::Policy;
+
 use crate::floors::futex::FutexRoundTrip;
 use crate::hqq::attach::Attach;
 use crate::hqq::idle::Idle;
-use crate::hqq::parked::{Policy, SystemLink};
+use crate::hqq::parked::SystemLink;
 use crate::measure::Place;
 use crate::suite::{Against, Goal, Limit, Quantity, Row, Suite};
 use crate::work::Way;
@@ -40,8 +42,15 @@ pub(crate) fn suite() -> Suite {
         rows: vec![
             futex("futex-two-cores", "bare futex, two cores", two),
             link(
+                "std-spin",
+                "hqq-std, spinning",
+                Policy::Spin,
+                two,
+                "futex-two-cores",
+            ),
+            link(
                 "std-park",
-                "hqq-std, asleep",
+                "hqq-std, parked",
                 Policy::Park,
                 two,
                 "futex-two-cores",
@@ -69,7 +78,7 @@ pub(crate) fn suite() -> Suite {
             ),
             stream(
                 "std-one-way-park",
-                "hqq-std, asleep when empty, one way, 64 bytes",
+                "hqq-std, parked when empty, one way, 64 bytes",
                 Policy::Park,
                 two,
             ),

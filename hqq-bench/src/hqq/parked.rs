@@ -1,9 +1,9 @@
-//! The link of `hqq-std` between two processes, waiting as it does: adaptively, or asleep from the start.
+//! The link of `hqq-std` between two processes, in each of the ways in which its calls wait.
 
 use std::os::fd::OwnedFd;
 
 use hqq_std::StandardLink;
-use hqq_std::wait;
+use hqq_std::wait::Policy;
 
 use crate::advanced::lent;
 use crate::error::BenchError;
@@ -11,15 +11,6 @@ use crate::measure::{Measure, Part, Place};
 use crate::memory::Lines;
 use crate::patience::Patience;
 use crate::work::{Buffered, End, Messages, Way};
-
-/// How a call waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Policy {
-    /// As links do by themselves.
-    Adaptive,
-    /// Asleep at once.
-    Park,
-}
 
 /// Round trips, or messages one way, over a link of `hqq-std`.
 pub(crate) struct SystemLink {
@@ -33,10 +24,7 @@ pub(crate) struct SystemLink {
 
 impl SystemLink {
     fn end(&self, mut link: StandardLink, lent: Option<OwnedFd>) -> Buffered<SystemEnd> {
-        link.set_wait_policy(match self.policy {
-            Policy::Adaptive => wait::Policy::Adaptive,
-            Policy::Park => wait::Policy::Park,
-        });
+        link.set_wait_policy(self.policy);
         let end = SystemEnd { link, _lent: lent };
         Buffered::new(end, Messages::new(self.id, self.size))
     }

@@ -130,6 +130,7 @@ impl Report {
             let lines = of_area.map(percentiles).collect();
             let title = match area {
                 "rtt" => "Round trips: how long each of them took",
+                "advanced" => "Calls: how long each of them took",
                 "park" => "Round trips of processes that sleep or share a core",
                 _ => "How long each operation took",
             };
@@ -275,7 +276,7 @@ fn percentiles(latencies: &Latencies) -> Line {
     });
     Line {
         name: format!(
-            "{}: {} / {} / {}",
+            "{}: median {}, p99 {}, p99.99 {}",
             latencies.name, shown[0], shown[1], shown[2]
         ),
         points: points.collect(),

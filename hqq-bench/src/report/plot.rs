@@ -82,9 +82,10 @@ fn draw_into(
     let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     let mut chart = ChartBuilder::on(&area)
         .margin(12)
+        .margin_right(34)
         .x_label_area_size(54)
         .y_label_area_size(92)
-        .build_cartesian_2d(left..right, low - room..high + room)?;
+        .build_cartesian_2d(left..right + (right - left) * 0.01, low - room..high + room)?;
     let font = ("system-ui, sans-serif", 17).into_font().color(&INK);
     let label = |axis: Axis| {
         move |place: &f64| {
