@@ -2,7 +2,7 @@
 //! (PROTOCOL.md, "Sides and members").
 
 use core::fmt;
-#[cfg(not(loom))]
+#[cfg(all(target_has_atomic = "64", not(loom)))]
 use core::sync::atomic::fence;
 
 use crate::counters::Counters;
@@ -10,7 +10,7 @@ use crate::layout::Direction;
 use crate::member::{Member, Mode, Role};
 use crate::region::{Region, StatusOffset, SuperblockMemory};
 use crate::sync::ordering;
-#[cfg(not(loom))]
+#[cfg(all(target_has_atomic = "64", not(loom)))]
 use crate::sync::ordering::Ordering;
 
 const STATUS: usize = 0;
@@ -21,7 +21,7 @@ const DEAD: u32 = 3;
 const MEMBER_STATUS: usize = 0;
 const MEMBER_PID: usize = 1;
 /// Words of a member's half that hold its totals, from here to the end.
-#[cfg(not(loom))]
+#[cfg(all(target_has_atomic = "64", not(loom)))]
 const TOTALS: usize = 2;
 
 /// Whether a side has a member.
@@ -238,9 +238,15 @@ impl Side {
 
     /// Records totals (PROTOCOL.md, "Totals"). Relaxed throughout but for what brackets them: they are
     /// for people, and nothing is decided by them.
-    #[cfg_attr(loom, allow(unused_variables, reason = "members are not modelled"))]
+    ///
+    /// Not where programs have to be small, nor in models, which have no members.
+    #[cfg_attr(
+        any(loom, not(target_has_atomic = "64")),
+        allow(unused_variables, clippy::unused_self, reason = "nothing is recorded")
+    )]
+    #[cfg_attr(any(loom, not(target_has_atomic = "64")), inline)]
     fn set_totals(self, memory: &SuperblockMemory, member: Member, totals: &Counters) {
-        #[cfg(not(loom))]
+        #[cfg(all(target_has_atomic = "64", not(loom)))]
         {
             let secondary = self.role.is_secondary();
             let word = |index| memory.member(secondary, member, self.consumer, TOTALS + index);
@@ -514,7 +520,7 @@ impl Attached {
 
     /// Records the member's totals in the region, for people.
     #[cold]
-    #[inline(never)]
+    #[cfg_attr(target_has_atomic = "64", inline(never))]
     pub(crate) fn record(&self, totals: &Counters) {
         self.side.set_totals(&self.memory, self.member, totals);
     }
