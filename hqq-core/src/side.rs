@@ -513,6 +513,12 @@ impl Attached {
         }
     }
 
+    /// The member that has taken it.
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+    pub(crate) const fn member(&self) -> Member {
+        self.member
+    }
+
     /// The other side has a member now.
     pub(crate) fn is_peer_open(&self) -> bool {
         self.side.opposite_status(&self.memory).state() == SideState::Open

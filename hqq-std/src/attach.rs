@@ -10,10 +10,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hqq_core::link::AttachOptions;
+use hqq_core::packet::Packet;
 use hqq_core::repair::{Repaired, Repairer};
-use hqq_core::ring::Consumer;
+use hqq_core::ring::{Consumer, Producer};
 use hqq_core::side::{SideError, SideState};
-use hqq_core::{AttachError, Format, Layout, Member, Mode, Presence, Receiver, Region, Role};
+use hqq_core::{
+    AttachError, Format, Layout, Member, Mode, Presence, Receiver, Region, Role, Sender,
+};
 
 use crate::error::OpenError;
 use crate::fork::Generation;
@@ -166,6 +169,19 @@ impl Attachment {
     pub(crate) fn lives(&self, role: Role, member: Member) -> bool {
         self.life()
             .is_none_or(|life| life.lives(&self.locks, role, member))
+    }
+
+    /// Takes back what nobody has received, of that what `choose` says, where the receivers have died;
+    /// `taken` is told.
+    pub(crate) fn retract<P: Producer>(
+        &self,
+        sender: &mut Sender<P>,
+        choose: impl FnMut(&Packet) -> bool,
+        taken: impl FnMut(&Packet),
+    ) {
+        if let Some(life) = self.life() {
+            life.retract(&self.leaving, &self.locks, sender, choose, taken);
+        }
     }
 
     /// Makes a message that a dead receiver of this side had claimed the next one of `receiver`.

@@ -8,10 +8,11 @@
 
 use std::sync::{Mutex, MutexGuard};
 
+use hqq_core::packet::Packet;
 use hqq_core::repair::{Liveness, Repaired, Repairer};
-use hqq_core::ring::Consumer;
+use hqq_core::ring::{Consumer, Producer};
 use hqq_core::side::SideState;
-use hqq_core::{Member, Receiver, Role};
+use hqq_core::{Member, Receiver, Role, Sender};
 
 use crate::attach::{ATTACH, SideByte, member_byte};
 use crate::sys::{self, ByteLocks, LockKind};
@@ -171,6 +172,41 @@ impl Life {
         };
         // SAFETY: the coroner's word is good until it is dropped, after this.
         unsafe { receiver.take_over(&mut |member| coroner.is_member_dead(role, member)) }
+    }
+
+    /// T8: takes back what nobody has received, of that what `choose` says, if the receivers have died;
+    /// `taken` is told. Nothing where somebody else holds what that needs.
+    pub(crate) fn retract<P: Producer>(
+        &self,
+        serial: &Mutex<()>,
+        locks: &ByteLocks,
+        sender: &mut Sender<P>,
+        choose: impl FnMut(&Packet) -> bool,
+        taken: impl FnMut(&Packet),
+    ) {
+        if !ByteLocks::TELL_LIFE || is_switched_off() {
+            return;
+        }
+        let Some(_held) = Serial::take(serial, locks) else {
+            return;
+        };
+        let mut coroner = Coroner {
+            locks,
+            me: Some(self.me),
+            taken: Vec::new(),
+        };
+        let peer = self.me.0.peer();
+        let dead = coroner.is_side_dead(peer, true)
+            && self
+                .repairer
+                .ids()
+                .filter(|id| self.repairer.is_recorded_open(peer, *id))
+                .all(|id| coroner.is_member_dead(peer, id));
+        if dead {
+            // SAFETY: the side has no member that lives, and ATTACH is held until after this.
+            unsafe { sender.retract(choose, taken) };
+        }
+        drop(coroner);
     }
 
     /// Whether a side's last member has died: that is recorded, or its record is open and nobody

@@ -130,13 +130,26 @@ pub struct Report {
 }
 
 impl Report {
+    /// Whether a member has died, and not only a message of its waits for a receiver.
+    fn has_to_be_buried(&self, member: &MemberReport) -> bool {
+        let waits = self.claims.iter().any(|report| {
+            report.remedy == Remedy::TakeOver
+                && (report.claim.role, report.claim.member) == (member.role, member.member)
+        });
+        let only_receives = member.sending.state() != SideState::Open;
+        member.is_dead() && !(waits && only_receives)
+    }
+
     /// Whether [`Caretaker::repair`] has something to do.
     #[must_use]
     pub fn needs_repair(&self) -> bool {
         self.sides
             .iter()
             .any(|side| side.is_dead() && side.status.state() == SideState::Open)
-            || self.members.iter().any(MemberReport::is_dead)
+            || self
+                .members
+                .iter()
+                .any(|member| self.has_to_be_buried(member))
             || self
                 .claims
                 .iter()

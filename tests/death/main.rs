@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `kill9` | senders and receivers, at random instants under full traffic; either role, restarted |
 //! | `forked` | a parent, whose child lives on |
+//! | `interrupted` | who repairs, or makes a region |
+//! | `step` | one process, after each instruction of one call |
 //! | `stopped` | nobody: a peer is stopped for a while |
 //!
 //! `HQQ_KILLS` sets how often; each test prints what it has seen.
@@ -16,6 +18,10 @@
 
 mod crew;
 mod forked;
+#[cfg(target_arch = "x86_64")]
+mod interrupted;
 mod kill9;
 mod ledger;
+#[cfg(target_arch = "x86_64")]
+mod step;
 mod stopped;

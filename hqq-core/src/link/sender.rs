@@ -5,7 +5,9 @@ use zerocopy::{Immutable, IntoBytes};
 use super::error::{GrantError, SendError, TrySendError};
 use super::wait_until;
 use crate::counters::{Counters, Event};
-use crate::packet::{INLINE_MAX, Opcode, Reason, StandardCopy, StandardInline, StandardTombstone};
+use crate::packet::{
+    INLINE_MAX, Opcode, Packet, Reason, StandardCopy, StandardInline, StandardTombstone,
+};
 use crate::position::Position;
 use crate::region::Buffer;
 use crate::ring::{Obstacle, Producer, Refused};
@@ -232,6 +234,32 @@ impl<P: Producer> Sender<P> {
     #[must_use]
     pub fn obstacle(&self) -> Option<Obstacle> {
         self.side.obstacle()
+    }
+
+    /// Takes packets back that no receiver has claimed (T8), on an exclusive side of format 2: those that
+    /// `choose` says become tombstones, and `taken` is told of each that did. Says how many there were.
+    ///
+    /// # Safety
+    /// No member of the consuming side has access to the region any more, and nobody takes that side
+    /// until this returns.
+    #[allow(unsafe_code, reason = "the caller vouches for a death")]
+    pub unsafe fn retract(
+        &mut self,
+        mut choose: impl FnMut(&Packet) -> bool,
+        mut taken: impl FnMut(&Packet),
+    ) -> usize {
+        self.side.retract(&mut |opcode, operands, is_taken| {
+            let packet =
+                Opcode::from_byte(opcode).and_then(|opcode| Packet::decode_parts(opcode, operands));
+            match packet {
+                Ok(packet) if is_taken => {
+                    taken(&packet);
+                    true
+                }
+                Ok(packet) => choose(&packet),
+                Err(_) => false,
+            }
+        })
     }
 
     /// What this sender has counted; a shared side counts for all its threads together.

@@ -86,6 +86,10 @@ where
         either!(self, side => side.obstacle())
     }
 
+    fn retract(&mut self, retraction: &mut dyn FnMut(u8, &[u64; 7], bool) -> bool) -> usize {
+        either!(self, side => side.retract(retraction))
+    }
+
     fn has_room(&self) -> bool {
         either!(self, side => side.has_room())
     }

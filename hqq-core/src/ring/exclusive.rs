@@ -116,6 +116,11 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
         super::unread(&self.memory, self.position)
     }
 
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+    fn retract(&mut self, retraction: &mut dyn FnMut(u8, &[u64; 7], bool) -> bool) -> usize {
+        super::repair::retract(&self.memory, self.side.member(), retraction)
+    }
+
     fn has_room(&self) -> bool {
         super::has_room(&self.memory, self.position)
     }

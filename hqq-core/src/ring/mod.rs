@@ -134,6 +134,14 @@ pub trait Producer: Sealed {
     /// tell.
     fn obstacle(&self) -> Option<Obstacle>;
 
+    /// T8: takes back packets that no consumer has claimed, those that `retraction` chooses; it is
+    /// told, with `true`, of each that was. No consumer lives, or comes until this returns, and no other
+    /// thread uses this side. Does nothing on a side that others may share.
+    fn retract(&mut self, retraction: &mut dyn FnMut(u8, &[u64; 7], bool) -> bool) -> usize {
+        let _ = retraction;
+        0
+    }
+
     /// Whether [`Producer::try_claim`] would find room now.
     fn has_room(&self) -> bool;
 

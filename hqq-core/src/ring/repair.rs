@@ -123,3 +123,54 @@ pub(crate) fn take_over<G: Geometry>(
     }
     None
 }
+
+/// Asked with an opcode and operands whether to take the packet back; told so again, with `true`, once
+/// that is done.
+pub(crate) type Retraction<'a> = dyn FnMut(u8, &[u64; 7], bool) -> bool + 'a;
+
+/// T8: takes packets back that no consumer has claimed, on a ring that has none that lives and gets none
+/// until this returns: those that `retraction` chooses become tombstones. `me` is a member of the
+/// producing side, and no other thread of it is at work.
+///
+/// In two steps, so that nobody ever finds a packet with another one's operands: who dies between them
+/// leaves a slot that is being written.
+pub(crate) fn retract<G: Geometry>(
+    memory: &RingMemory<G>,
+    me: Member,
+    retraction: &mut Retraction<'_>,
+) -> usize {
+    let count = memory.count();
+    // Pairs with the Release of T4x: all before it was handed out.
+    let first = Position::new(memory.r().load(ordering::see_received()));
+    let mut retracted = 0;
+    for ahead in 0..count {
+        let position = first.plus(ahead);
+        let slot = memory.slot(position);
+        // Pairs with the Release of T3.
+        let word = slot.stamp().load(ordering::see_published());
+        let State::Published(at, opcode) = State::of(word) else {
+            continue;
+        };
+        if at != position {
+            continue;
+        }
+        let operands = slot.load_operands();
+        if !retraction(opcode, &operands, false) {
+            continue;
+        }
+        let claimed = stamp::writing(position, me);
+        // T8. A consumer that had claimed it would have changed the stamp, or `r`.
+        let taken = slot.stamp().compare_exchange(
+            word,
+            claimed,
+            ordering::claim_writing(),
+            ordering::see_published(),
+        );
+        if taken.is_ok() {
+            bury(memory, claimed, position);
+            retraction(opcode, &operands, true);
+            retracted += 1;
+        }
+    }
+    retracted
+}

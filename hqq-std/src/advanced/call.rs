@@ -148,6 +148,7 @@ fn take_answer(engine: &mut Engine, id: u64) -> Result<Result<Vec<u8>, CallError
         }
         (_, Some(CallFailure::Closed), _) => Err(CallError::StreamClosed),
         (_, Some(failure), _) => Err(CallError::Failed(failure)),
+        (_, None, Some(LinkFailure::PeerDead)) if call.not_executed => Err(CallError::NotExecuted),
         (_, None, Some(failure)) => Err(CallError::Link(failure)),
         _ => return Err(Interest::Call(id)),
     };

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashMapExt};
 use hqq_core::advanced::{CallFailure, MessageKey, Session, Transfer};
-use hqq_core::packet::ErrorCode;
+use hqq_core::packet::{ErrorCode, MessageKind, Packet};
 use hqq_core::{Format, Role};
 
 use super::arriving::{Arriving, Share};
@@ -58,6 +58,8 @@ pub(super) struct PendingCall {
     pub(super) streamed: bool,
     pub(super) answer: Option<Arriving>,
     pub(super) failed: Option<CallFailure>,
+    /// The peer died before it took all of the request, and no other gets it.
+    pub(super) not_executed: bool,
     /// Why the request could not be sent to its end.
     pub(super) unsent: Option<TransferError>,
 }
@@ -70,6 +72,7 @@ impl PendingCall {
             streamed,
             answer: None,
             failed: None,
+            not_executed: false,
             unsent: None,
         }
     }
@@ -262,6 +265,9 @@ impl Engine {
         if self.failure.is_some() {
             return;
         }
+        if failure == LinkFailure::PeerDead {
+            self.retract_requests();
+        }
         self.failure = Some(failure);
         self.served.cancel_all();
         for arriving in self
@@ -290,6 +296,23 @@ impl Engine {
         let attachment = std::sync::Arc::clone(self.receiver.shared_attachment());
         let policy = self.receiver.wait_policy();
         Waiter::new(self.berths(), attachment, policy).slices(DRIVE_SLICE)
+    }
+
+    /// The peer is dead: takes back the requests that it has not taken, so that it can be said that
+    /// they were not executed.
+    fn retract_requests(&mut self) {
+        let calls = &mut self.calls;
+        let is_request = |packet: &Packet| match packet {
+            Packet::ConnectionCopy(copy) => copy.kind() == MessageKind::Request,
+            _ => false,
+        };
+        self.sender.retract(is_request, |packet| {
+            if let Packet::ConnectionCopy(copy) = packet
+                && let Some(call) = calls.get_mut(&copy.chunk().message_id)
+            {
+                call.not_executed = true;
+            }
+        });
     }
 
     /// Looks whether the peer's process has died, where nothing has come for a while.

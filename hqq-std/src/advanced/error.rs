@@ -109,6 +109,9 @@ pub enum CallError {
     Failed(CallFailure),
     /// The request's reader failed, or ended early.
     Input(io::Error),
+    /// The peer died before it took all of the request, which was taken back: it was not executed, and
+    /// nobody will execute it.
+    NotExecuted,
     /// The link is over. Whether the request was executed is unknown.
     Link(LinkFailure),
 }
@@ -178,6 +181,9 @@ impl fmt::Display for CallError {
             Self::Failed(CallFailure::Aborted) => f.write_str("the callee gave its answer up"),
             Self::Failed(_) => f.write_str("the call failed"),
             Self::Input(error) => write!(f, "cannot read what is to be sent: {error}"),
+            Self::NotExecuted => f.write_str(
+                "the peer died before it took the request, which was not executed: call the next one",
+            ),
             Self::Link(failure) => failure.fmt(f),
         }
     }

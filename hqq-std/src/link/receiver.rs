@@ -86,7 +86,8 @@ impl<C: Consumer> Receiver<C> {
             &mut Watch<'_>,
         ) -> Result<T, hqq_core::RecvError>,
     ) -> Result<T, RecvError> {
-        let (core, mut watch, attachment) = self.watched(limit);
+        let (core, watch, attachment) = self.watched(limit);
+        let mut watch = watch.inheriting();
         loop {
             match call(core, &mut watch) {
                 Ok(_) if attachment.is_cut() => return Err(RecvError::Truncated),

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hqq_core::link::WriteGrant;
+use hqq_core::packet::Packet;
 use hqq_core::ring::Producer;
 use hqq_core::{Trusted, TrySendError};
 
@@ -219,6 +220,17 @@ impl<P: Producer> Sender<P> {
     pub fn wait_for_peer(&self, timeout: Option<Duration>) -> bool {
         self.wait_for(timeout, || self.core.is_peer_open().then_some(()))
             .is_some()
+    }
+
+    /// Takes back what nobody has received, of that what `choose` says, where the receivers have died;
+    /// `taken` is told.
+    pub(crate) fn retract(
+        &mut self,
+        choose: impl FnMut(&Packet) -> bool,
+        taken: impl FnMut(&Packet),
+    ) {
+        let (core, attachment) = self.core.parts();
+        attachment.retract(core, choose, taken);
     }
 
     /// Whether the receivers died without closing their half: nobody receives until another one

@@ -22,6 +22,8 @@ pub(super) struct Watch<'a> {
     attachment: &'a Attachment,
     next: Option<Instant>,
     pause: Duration,
+    /// Who waits can take over what a dead receiver of its side was reading.
+    inherits: bool,
     /// The deadline is over, and it was looked once more.
     is_over: bool,
     /// A message of a dead receiver waits for one to take it over.
@@ -37,10 +39,18 @@ impl<'a> Watch<'a> {
             attachment,
             next: None,
             pause: FIRST,
+            inherits: false,
             is_over: false,
             has_heritage: false,
             was_ended: false,
         }
+    }
+
+    /// For a receiver, which can take over what dead ones of its side were reading: the wait ends
+    /// where there may be such a thing.
+    pub(super) const fn inheriting(mut self) -> Self {
+        self.inherits = true;
+        self
     }
 
     /// Whether the wait was ended for the caller to take something over, if it can.
@@ -58,7 +68,7 @@ impl<'a> Watch<'a> {
         let Some(repaired) = self.attachment.attend() else {
             return false;
         };
-        self.has_heritage = repaired.in_doubt > 0;
+        self.has_heritage = self.inherits && repaired.in_doubt > 0;
         repaired.has_changed()
     }
 }
@@ -104,6 +114,10 @@ impl Watch<'_> {
             Some(next) if now < next => return ControlFlow::Continue(()),
             Some(_) => {
                 self.pause = (self.pause * 2).min(SLICE);
+                self.attend();
+            }
+            // It has slept for a slice already.
+            None if self.inner.has_slept() => {
                 self.attend();
             }
             None => {}

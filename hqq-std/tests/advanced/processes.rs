@@ -36,6 +36,11 @@ fn other_process() {
             // Until it is killed.
             let _ = io::stdin().read_to_end(&mut Vec::new());
         }
+        "deaf" => {
+            let _ = link.wait_for_negotiation(limit()).unwrap();
+            say("deaf");
+            let _ = io::stdin().read_to_end(&mut Vec::new());
+        }
         "ask" => {
             let _ = link.negotiate(limit()).unwrap();
             let _ = link.call_on(0, 1, b"", limit()).unwrap();
@@ -305,5 +310,43 @@ fn a_server_notices_that_its_peer_was_killed() {
             });
             link.renew();
         }
+    });
+}
+
+#[test]
+fn a_request_that_a_dead_peer_has_not_taken_is_known_not_to_be_executed() {
+    bounded(|| {
+        let name = Name::new();
+        let options = LinkOptions::new().count(16).size(256);
+        let link = AdvancedLink::create(&name, &options, AdvancedOptions::new()).unwrap();
+        let mut peer = Other::start(&format!("deaf {}", &*name));
+        let _ = link.negotiate(limit()).unwrap();
+        assert_eq!(peer.says(), "deaf");
+        std::thread::scope(|scope| {
+            // One chunk, and several.
+            let waiting: Vec<_> = [100, 1000]
+                .map(|len| {
+                    let link = &link;
+                    scope.spawn(move || link.call_on(0, 1, &body(1, len), limit()))
+                })
+                .into_iter()
+                .collect();
+            while link.stats().requests_sent < 2 {
+                std::thread::yield_now();
+            }
+            peer.kill();
+            for call in waiting {
+                let failed = call.join().unwrap().unwrap_err();
+                assert!(matches!(failed, CallError::NotExecuted), "{failed}");
+            }
+        });
+        link.renew();
+        // The next one finds nothing of them.
+        let peer = Other::start(&format!("serve {}", &*name));
+        let _ = link.negotiate(limit()).unwrap();
+        let request = body(1, 1000);
+        assert_eq!(link.call_on(0, 1, &request, limit()).unwrap(), request);
+        drop(link);
+        peer.ends_well();
     });
 }

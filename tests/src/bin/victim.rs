@@ -33,6 +33,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[&str]) -> Result {
+    if let ["step", arguments @ ..] = arguments {
+        return step(arguments);
+    }
     if let ["fork", name] = arguments {
         return fork(name);
     }
@@ -105,7 +108,7 @@ fn send<P: Producer>(mut sender: Sender<P>, sheet: &Sheet, thread: usize, stream
                 Ok(mut grant) => {
                     sheet.enter(thread, Phase::Writing);
                     grant.copy_from(0, &message)?;
-                    dwell(LONG);
+                    dwell(2 * LONG);
                     grant.commit(message.len())?;
                     Ok(())
                 }
@@ -119,9 +122,7 @@ fn send<P: Producer>(mut sender: Sender<P>, sheet: &Sheet, thread: usize, stream
                 number += 1;
                 sheet.commit(thread, number);
                 sheet.enter(thread, Phase::Between);
-                if number % 2 == 0 {
-                    dwell(SHORT);
-                }
+                dwell(SHORT);
             }
             Err(error) => {
                 sheet.enter(thread, Phase::Between);
@@ -165,9 +166,7 @@ fn receive<C: Consumer>(mut receiver: Receiver<C>, sheet: &Sheet, thread: usize)
                 sheet.enter(thread, Phase::Noted);
                 drop(message);
                 sheet.enter(thread, Phase::Between);
-                if number % 2 == 1 {
-                    dwell(SHORT);
-                }
+                dwell(SHORT);
                 continue;
             }
             Err(error) => error,
@@ -209,5 +208,89 @@ fn fork(name: &str) -> Result {
     own.send(b"own")?;
     println!("ready");
     std::thread::sleep(LIFE);
+    Ok(())
+}
+
+/// Comes to a stop, does one thing, and stops again, under a tracer that may kill it at any
+/// instruction between.
+fn step(arguments: &[&str]) -> Result {
+    match *arguments {
+        ["send", name, mode, number, sheet] => {
+            let sheet = Sheet::open(Path::new(sheet))?;
+            let options = LinkOptions::new().role(Role::Primary);
+            let number: u64 = number.parse()?;
+            if mode == "shared" {
+                let link = options.shared().open(name)?;
+                step_send(link.sender(), number, &sheet)
+            } else {
+                step_send(options.open(name)?.split().0, number, &sheet)
+            }
+        }
+        ["recv" | "read", name, mode, _, sheet] => {
+            let reads = arguments.first() == Some(&"read");
+            let sheet = Sheet::open(Path::new(sheet))?;
+            let options = LinkOptions::new().role(Role::Secondary);
+            if mode == "shared" {
+                let link = options.shared().open(name)?;
+                step_receive(link.receiver(), reads, &sheet)
+            } else {
+                step_receive(options.open(name)?.split().1, reads, &sheet)
+            }
+        }
+        ["repair", name, _] => {
+            let caretaker = LinkOptions::new().caretaker(name)?;
+            be_stepped(|| {
+                let _ = caretaker.repair();
+            })
+        }
+        ["create", name, count, size, _] => {
+            let options = LinkOptions::new().count(count.parse()?).size(size.parse()?);
+            let mut made = None;
+            be_stepped(|| made = Some(options.create_or_open(name)))?;
+            match made {
+                Some(Err(error)) => Err(error.into()),
+                _ => Ok(()),
+            }
+        }
+        _ => Err(format!("no such step: {arguments:?}").into()),
+    }
+}
+
+fn step_send<P: Producer>(mut sender: Sender<P>, number: u64, sheet: &Sheet) -> Result {
+    let message = fill_message(1, number, sender.max_message_size());
+    be_stepped(|| {
+        if sender.try_send(&message).is_ok() {
+            sheet.commit(0, 1);
+        }
+    })
+}
+
+/// `reads`: it has noted the message before it gives the buffer back.
+fn step_receive<C: Consumer>(mut receiver: Receiver<C>, reads: bool, sheet: &Sheet) -> Result {
+    let mut buffer = vec![0; receiver.max_message_size()];
+    be_stepped(|| {
+        if reads {
+            if let Ok(message) = receiver.try_next() {
+                message.copy_to(0, &mut buffer);
+                sheet.commit(0, 1);
+            }
+        } else if receiver.try_recv(&mut buffer).is_ok() {
+            sheet.commit(0, 1);
+        }
+    })
+}
+
+#[allow(unsafe_code, reason = "ptrace is an unsafe call")]
+fn be_stepped(call: impl FnOnce()) -> Result {
+    let none = std::ptr::null_mut::<nix::libc::c_void>();
+    // SAFETY: asks to be traced by the parent, which is waiting for that.
+    if unsafe { nix::libc::ptrace(nix::libc::PTRACE_TRACEME, 0, none, none) } != 0 {
+        return Err(std::io::Error::last_os_error().into());
+    }
+    // SAFETY: stops this thread, the only one.
+    unsafe { nix::libc::raise(nix::libc::SIGSTOP) };
+    call();
+    // SAFETY: as above.
+    unsafe { nix::libc::raise(nix::libc::SIGSTOP) };
     Ok(())
 }

@@ -1,0 +1,144 @@
+//! Whoever repairs a region, or makes one, may itself die at any instruction: the next one does it
+//! again.
+
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::time::Duration;
+
+use hqq_core::Layout;
+use hqq_std::{Delivery, LinkOptions, Role};
+use hqq_tests::{Name, fill_message};
+
+use crate::step::{RING, SIZE, Stepper, drain, image, region_of, states, works};
+
+/// A region in which all have died: one with a buffer half filled, one with a message half read, and
+/// two messages that wait.
+fn abandoned(delivery: Delivery) -> Vec<u8> {
+    let name = Name::new();
+    let options = LinkOptions::new().count(RING).size(SIZE).delivery(delivery);
+    options.create_region(&name).unwrap();
+    let open = |role| options.shared().role(role).open(&name).unwrap();
+    let (near, dying) = (open(Role::Primary), open(Role::Primary));
+    let (_far, reading) = (open(Role::Secondary), open(Role::Secondary));
+    let (mut sender, mut writer, mut reader) = (near.sender(), dying.sender(), reading.receiver());
+    sender.try_send(&fill_message(1, 0, SIZE)).unwrap();
+    sender.try_send(&fill_message(1, 1, SIZE)).unwrap();
+    let _read = reader.try_next().unwrap();
+    let _written = writer.try_reserve().unwrap();
+    sender.try_send(&fill_message(1, 2, SIZE)).unwrap();
+    image(&name.path())
+}
+
+/// That what was committed is there, and the region works.
+fn recovered(name: &Name, delivery: Delivery, at: u64) {
+    let mut far = LinkOptions::new().role(Role::Secondary).open(name).unwrap();
+    let expected: &[(u64, bool)] = match delivery {
+        Delivery::AtMostOnce => &[(1, false), (2, false)],
+        Delivery::AtLeastOnce => &[(0, true), (1, false), (2, false)],
+    };
+    assert_eq!(drain(&mut far), expected, "after {at} instructions");
+    let mut near = LinkOptions::new().role(Role::Primary).open(name).unwrap();
+    works(&mut near, &mut far);
+}
+
+#[test]
+fn a_repair_that_is_cut_off_anywhere_is_done_by_the_next() {
+    for delivery in [Delivery::AtMostOnce, Delivery::AtLeastOnce] {
+        let (instructions, states) = states(region_of(&abandoned(delivery)), &["repair"]);
+        for state in &states {
+            let name = region_of(&state.image);
+            let caretaker = LinkOptions::new().caretaker(&name).unwrap();
+            caretaker.repair().unwrap();
+            assert!(!caretaker.examine().needs_repair(), "after {}", state.at);
+            assert!(!caretaker.repair().unwrap().has_changed());
+            recovered(&name, delivery, state.at);
+            // As well without: whoever attaches repairs.
+            recovered(&region_of(&state.image), delivery, state.at);
+        }
+        // In earnest, so that its locks are seen to be free.
+        let each = states.len().div_ceil(8);
+        for state in states.iter().step_by(each) {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("sheet");
+            let _sheet = hqq_tests::Sheet::create(&path);
+            let name = region_of(&abandoned(delivery));
+            let child = Stepper::start(&["repair", &name], &path);
+            for _ in 0..state.at {
+                child.step();
+            }
+            drop(child);
+            let caretaker = LinkOptions::new().caretaker(&name).unwrap();
+            caretaker.repair().unwrap();
+            recovered(&name, delivery, state.at);
+        }
+        println!(
+            "repair, {delivery}: {instructions} instructions, {} states",
+            states.len()
+        );
+    }
+}
+
+/// A file of zeros that nobody has touched for a while: it may become a region.
+fn empty() -> Name {
+    let name = Name::new();
+    let file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(name.path())
+        .unwrap();
+    let len = Layout::file(RING, SIZE).unwrap().len() as u64;
+    file.set_len(len).unwrap();
+    // A file that has just changed is left alone, as whoever made it may be at work.
+    std::thread::sleep(Duration::from_millis(250));
+    name
+}
+
+#[test]
+fn a_region_whose_making_is_cut_off_anywhere_is_made_by_the_next() {
+    let (count, size) = (RING.to_string(), SIZE.to_string());
+    let (instructions, states) = states(empty(), &["create", &count, &size]);
+    let options = LinkOptions::new().count(RING).size(SIZE);
+    for state in &states {
+        let name = region_of(&state.image);
+        let of = |role| options.clone().role(role);
+        let mut near = of(Role::Primary).create_or_open(&name).unwrap();
+        let mut far = of(Role::Secondary).open(&name).unwrap();
+        works(&mut near, &mut far);
+    }
+    println!(
+        "making a region: {instructions} instructions, {} states",
+        states.len()
+    );
+}
+
+#[test]
+fn repair_takes_as_long_as_it_takes() {
+    let name = Name::new();
+    let options = LinkOptions::new().count(4096).size(64);
+    options.create_region(&name).unwrap();
+    let open = |role| options.shared().role(role).open(&name).unwrap();
+    let (near, far) = (open(Role::Primary), open(Role::Secondary));
+    let mut sender = near.sender();
+    let mut readers: Vec<_> = (0..1024).map(|_| far.receiver()).collect();
+    for number in 0..4096 {
+        sender.try_send(&fill_message(1, number, 64)).unwrap();
+    }
+    let held: Vec<_> = readers
+        .iter_mut()
+        .map(|reader| reader.try_next().unwrap())
+        .collect();
+    let caretaker_of = region_of(&image(&name.path()));
+    drop(held);
+    let caretaker = LinkOptions::new().caretaker(&caretaker_of).unwrap();
+    let started = std::time::Instant::now();
+    let repaired = caretaker.repair().unwrap();
+    println!(
+        "4096 buffers, 1024 of them claimed by the dead: repaired in {:?}",
+        started.elapsed()
+    );
+    assert_eq!(
+        (repaired.released, repaired.members, repaired.sides),
+        (1024, 2, 4)
+    );
+}

@@ -1,0 +1,506 @@
+//! A child is stepped through one call, instruction by instruction. What the region holds after each
+//! is what a kill there leaves: each such state is recovered in a copy. And at some of them the child
+//! is killed in earnest, beside members that go on.
+//!
+//! `HQQ_STEPS=all` kills at every instruction.
+#![allow(unsafe_code, reason = "ptrace is an unsafe call")]
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use hqq_std::{
+    Delivery, LinkOptions, Mode, RecvError, Role, SharedLink, StandardLink, TryRecvError,
+};
+use hqq_tests::{LIMIT, Name, Sheet, fill_message, is_message};
+use nix::libc;
+
+pub(crate) const RING: usize = 4;
+pub(crate) const SIZE: usize = 64;
+
+/// A child that stands still between two instructions.
+pub(crate) struct Stepper(Child);
+
+impl Stepper {
+    /// Starts a child, up to where it asks to be stepped.
+    pub(crate) fn start(arguments: &[&str], sheet: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_victim"));
+        command
+            .arg("step")
+            .args(arguments)
+            .arg(sheet)
+            .stdin(Stdio::null());
+        let child = Self(command.spawn().unwrap());
+        assert_eq!(child.wait(), Some(libc::SIGSTOP), "it did not get there");
+        child
+    }
+
+    fn id(&self) -> libc::pid_t {
+        self.0.id().try_into().unwrap()
+    }
+
+    /// The signal that it has stopped for.
+    fn wait(&self) -> Option<i32> {
+        let mut status = 0;
+        // SAFETY: waits for a child of this thread.
+        let waited = unsafe { libc::waitpid(self.id(), &raw mut status, libc::__WALL) };
+        (waited == self.id() && libc::WIFSTOPPED(status)).then(|| libc::WSTOPSIG(status))
+    }
+
+    /// One instruction; `false` where it has come to the end of its call.
+    pub(crate) fn step(&self) -> bool {
+        let none = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: steps a child that is traced by this thread and stands still.
+        let stepped = unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, self.id(), none, none) };
+        assert_eq!(stepped, 0, "{}", std::io::Error::last_os_error());
+        match self.wait() {
+            Some(libc::SIGTRAP) => true,
+            Some(libc::SIGSTOP) => false,
+            other => panic!("it stopped for {other:?}"),
+        }
+    }
+}
+
+impl Drop for Stepper {
+    fn drop(&mut self) {
+        // Both fail where it has ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The bytes of a region's file.
+pub(crate) fn image(path: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// A region with these bytes, in which nobody lives.
+pub(crate) fn region_of(image: &[u8]) -> Name {
+    let name = Name::new();
+    let file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(name.path());
+    std::io::Write::write_all(&mut file.unwrap(), image).unwrap();
+    name
+}
+
+/// A region that the child works on while it is watched.
+struct Watched {
+    name: Name,
+    memory: memmap2::MmapRaw,
+}
+
+impl Watched {
+    fn new(name: Name) -> Self {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(name.path())
+            .unwrap();
+        let memory = memmap2::MmapRaw::map_raw(&file).unwrap();
+        Self { name, memory }
+    }
+
+    /// Whether it holds anything else than `last`, which becomes what it holds.
+    fn has_changed(&self, last: &mut [u8]) -> bool {
+        // SAFETY: the mapping has as many bytes; its only other user stands still.
+        let now = unsafe { std::slice::from_raw_parts(self.memory.as_ptr(), last.len()) };
+        let changed = now != last;
+        if changed {
+            last.copy_from_slice(now);
+        }
+        changed
+    }
+}
+
+/// How far a child got, and what it left there.
+pub(crate) struct State {
+    /// Instructions.
+    pub(crate) at: u64,
+    pub(crate) image: Vec<u8>,
+    /// What it had noted: messages sent, or received.
+    pub(crate) noted: u64,
+}
+
+/// Steps a child through its call: how many instructions that takes, and every state it leaves, one for
+/// each change of the region and of what it notes.
+pub(crate) fn states(name: Name, arguments: &[&str]) -> (u64, Vec<State>) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sheet");
+    let sheet = Sheet::create(&path);
+    let watched = Watched::new(name);
+    let mut last = image(&watched.name.path());
+    let arguments: Vec<&str> = [arguments[0], &*watched.name]
+        .into_iter()
+        .chain(arguments[1..].iter().copied())
+        .collect();
+    let child = Stepper::start(&arguments, &path);
+    watched.has_changed(&mut last);
+    let mut states = vec![State {
+        at: 0,
+        image: last.clone(),
+        noted: 0,
+    }];
+    let mut at = 0;
+    loop {
+        let goes_on = child.step();
+        at += 1;
+        let noted = sheet.count(0);
+        if watched.has_changed(&mut last) || noted != states.last().unwrap().noted {
+            states.push(State {
+                at,
+                image: last.clone(),
+                noted,
+            });
+        }
+        if !goes_on {
+            return (at, states);
+        }
+    }
+}
+
+/// What a child does.
+#[derive(Clone, Copy)]
+struct Call {
+    sends: bool,
+    mode: Mode,
+    /// The message is of this number: odd ones lie in the buffer.
+    number: u64,
+    /// Messages that lie in the ring before.
+    before: u64,
+    delivery: Delivery,
+}
+
+impl Call {
+    fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        for sends in [true, false] {
+            for mode in [Mode::Exclusive, Mode::Shared] {
+                for delivery in [Delivery::AtMostOnce, Delivery::AtLeastOnce] {
+                    if sends && delivery == Delivery::AtLeastOnce {
+                        continue;
+                    }
+                    // Empty, with something in it, with one place left, full.
+                    for before in [0, 1, RING as u64 - 1, RING as u64] {
+                        for number in [2, 3] {
+                            all.push(Self {
+                                sends,
+                                mode,
+                                number,
+                                before,
+                                delivery,
+                            });
+                        }
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    fn arguments(&self) -> [String; 3] {
+        let task = match (self.sends, self.delivery) {
+            (true, _) => "send",
+            (false, Delivery::AtMostOnce) => "recv",
+            // A call that copies has given the buffer back before its caller can use the message:
+            // who wants it at least once keeps the buffer until then.
+            (false, Delivery::AtLeastOnce) => "read",
+        };
+        [
+            task.to_owned(),
+            self.mode.to_string(),
+            (self.number + self.before).to_string(),
+        ]
+    }
+
+    /// A ring with the messages that lie there before, of numbers from `number` on.
+    fn region(&self) -> Name {
+        let name = Name::new();
+        let options = LinkOptions::new()
+            .count(RING)
+            .size(SIZE)
+            .delivery(self.delivery);
+        options.create_region(&name).unwrap();
+        let mut near = options.role(Role::Primary).open(&name).unwrap();
+        for number in self.number..self.number + self.before {
+            near.sender()
+                .try_send(&fill_message(1, number, SIZE))
+                .unwrap();
+        }
+        name
+    }
+
+    /// That the successors of a child that had noted `noted` find what they should.
+    fn check(&self, seen: &[(u64, bool)], noted: u64, at: u64) {
+        let context = format!("{:?} after {at} instructions: {seen:?}", self.arguments());
+        let end = self.number + self.before;
+        let mut due = self.number..end;
+        if self.sends {
+            let mut numbers = seen.iter().map(|(number, _)| *number);
+            assert!(
+                due.all(|number| numbers.next() == Some(number)),
+                "{context}"
+            );
+            match numbers.next() {
+                Some(number) => assert_eq!(number, end, "{context}"),
+                None => assert_eq!(noted, 0, "committed and lost: {context}"),
+            }
+            assert_eq!(numbers.next(), None, "{context}");
+            return;
+        }
+        // The child has received the first, or was about to.
+        let Some(first) = due.next() else {
+            assert!(seen.is_empty(), "{context}");
+            return;
+        };
+        let mut rest = seen;
+        if let Some(((number, in_doubt), others)) = seen.split_first()
+            && *number == first
+        {
+            rest = others;
+            assert!(noted == 0 || *in_doubt, "twice: {context}");
+            assert!(
+                !in_doubt || self.delivery == Delivery::AtLeastOnce,
+                "{context}"
+            );
+        } else {
+            assert!(
+                noted == 1 || self.delivery == Delivery::AtMostOnce,
+                "lost: {context}"
+            );
+        }
+        let expected: Vec<_> = due.map(|number| (number, false)).collect();
+        assert_eq!(rest, expected, "{context}");
+    }
+}
+
+/// All that is there to be had, numbers and whether in doubt; all of it whole.
+pub(crate) fn drain(link: &mut StandardLink) -> Vec<(u64, bool)> {
+    let mut seen = Vec::new();
+    loop {
+        let error = match link.receiver().try_next() {
+            Ok(message) => {
+                let mut bytes = vec![0; message.len()];
+                message.copy_to(0, &mut bytes);
+                let (stream, number, whole) = is_message(&bytes);
+                assert!(whole, "damaged: {number}");
+                if stream == 1 {
+                    seen.push((number, message.is_in_doubt()));
+                    continue;
+                }
+                panic!("of stream {stream}");
+            }
+            Err(error) => error,
+        };
+        match error {
+            TryRecvError::Empty | TryRecvError::PeerDead | TryRecvError::Disconnected => {
+                return seen;
+            }
+            error => panic!("{error}"),
+        }
+    }
+}
+
+/// That a region works: a message goes through it.
+pub(crate) fn works(near: &mut StandardLink, far: &mut StandardLink) {
+    for number in 0..2 * RING as u64 {
+        near.send_timeout(&fill_message(9, number, SIZE), LIMIT)
+            .unwrap();
+        far.set_read_timeout(Some(LIMIT)).unwrap();
+        let message = far.recv_vec().unwrap();
+        assert_eq!(is_message(&message), (9, number, true));
+    }
+}
+
+/// Every state that a call leaves, each recovered in a copy of the region.
+#[test]
+fn whatever_instruction_is_the_last_one_the_next_members_go_on() {
+    let mut counts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for call in Call::all() {
+        let arguments = call.arguments();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (instructions, states) = states(call.region(), &arguments);
+        for state in &states {
+            let name = region_of(&state.image);
+            let mut far = LinkOptions::new()
+                .role(Role::Secondary)
+                .open(&name)
+                .unwrap();
+            let seen = drain(&mut far);
+            call.check(&seen, state.noted, state.at);
+            let mut near = LinkOptions::new().role(Role::Primary).open(&name).unwrap();
+            works(&mut near, &mut far);
+        }
+        let label = format!("{} {}", arguments[0], arguments[1]);
+        counts
+            .entry(label)
+            .or_default()
+            .extend([instructions, states.len() as u64]);
+    }
+    for (label, counts) in counts {
+        let pairs: Vec<_> = counts
+            .chunks(2)
+            .map(|pair| format!("{} ({})", pair[0], pair[1]))
+            .collect();
+        println!("{label}: instructions (states) {}", pairs.join(", "));
+    }
+}
+
+/// The members beside a child that is killed.
+enum Survivors {
+    Shared(Box<(SharedLink, SharedLink)>),
+    /// The other end, and no more.
+    Exclusive(Box<StandardLink>),
+}
+
+impl Call {
+    fn survivors(&self, name: &Name) -> Survivors {
+        let options = LinkOptions::new();
+        match self.mode {
+            Mode::Shared => Survivors::Shared(Box::new((
+                options.shared().role(Role::Primary).open(name).unwrap(),
+                options.shared().role(Role::Secondary).open(name).unwrap(),
+            ))),
+            Mode::Exclusive => {
+                let role = if self.sends {
+                    Role::Secondary
+                } else {
+                    Role::Primary
+                };
+                Survivors::Exclusive(Box::new(options.role(role).open(name).unwrap()))
+            }
+        }
+    }
+
+    /// Kills the child after so many instructions; what those see who lived beside it.
+    fn kill_at(&self, at: u64) {
+        let directory = tempfile::tempdir().unwrap();
+        let path: PathBuf = directory.path().join("sheet");
+        let sheet = Sheet::create(&path);
+        let name = self.region();
+        let survivors = self.survivors(&name);
+        let [task, mode, number] = self.arguments();
+        let child = Stepper::start(&[&task, &name, &mode, &number], &path);
+        for _ in 0..at {
+            assert!(child.step());
+        }
+        drop(child);
+        let noted = sheet.count(0);
+        match survivors {
+            Survivors::Exclusive(mut link) if self.sends => {
+                let mut seen = drain(&mut link);
+                assert_eq!(
+                    link.recv_timeout(&mut [0; SIZE], LIMIT),
+                    Err(RecvError::PeerDead)
+                );
+                seen.extend(drain(&mut link));
+                self.check(&seen, noted, at);
+                let mut next = LinkOptions::new().role(Role::Primary).open(&name).unwrap();
+                works(&mut next, &mut link);
+            }
+            Survivors::Exclusive(mut link) => {
+                let mut next = LinkOptions::new()
+                    .role(Role::Secondary)
+                    .open(&name)
+                    .unwrap();
+                self.check(&drain(&mut next), noted, at);
+                works(&mut link, &mut next);
+            }
+            Survivors::Shared(links) => {
+                let (near, far) = *links;
+                let mut receiver = far.receiver();
+                receiver.set_timeout(Some(LIMIT)).unwrap();
+                let mut sender = near.sender();
+                let mut seen = Vec::new();
+                // One more than there are buffers: none of them is lost.
+                let mut after = 0;
+                while after < RING as u64 + 1 {
+                    let mut sent = sender.try_send(&fill_message(9, after, SIZE));
+                    // Only repair makes room: that of a sender, or where a message has to be handed
+                    // over in doubt, that of the receiver below.
+                    if sent.is_err()
+                        && !receiver.is_readable()
+                        && self.delivery == Delivery::AtMostOnce
+                    {
+                        let message = fill_message(9, after, SIZE);
+                        sender.send_timeout(&message, LIMIT).unwrap();
+                        sent = Ok(());
+                    }
+                    if sent.is_ok() {
+                        after += 1;
+                    }
+                    let message = receiver.next().unwrap();
+                    let mut bytes = vec![0; message.len()];
+                    message.copy_to(0, &mut bytes);
+                    let (stream, number, whole) = is_message(&bytes);
+                    assert!(whole);
+                    if stream == 1 {
+                        seen.push((number, message.is_in_doubt()));
+                    }
+                }
+                // What is left: the last of stream 9, and what a dead one had.
+                drop((sender, near));
+                loop {
+                    let error = match receiver.next() {
+                        Ok(message) => {
+                            let mut bytes = vec![0; message.len()];
+                            message.copy_to(0, &mut bytes);
+                            let (stream, number, _) = is_message(&bytes);
+                            if stream == 1 {
+                                seen.push((number, message.is_in_doubt()));
+                            }
+                            continue;
+                        }
+                        Err(error) => error,
+                    };
+                    assert!(
+                        matches!(error, RecvError::Disconnected | RecvError::PeerDead),
+                        "{error}"
+                    );
+                    break;
+                }
+                seen.sort_by_key(|(number, _)| *number);
+                self.check(&seen, noted, at);
+            }
+        }
+    }
+}
+
+/// The instructions to kill at: before and after each change of the region, and some between.
+fn moments(instructions: u64, states: &[State]) -> Vec<u64> {
+    if std::env::var("HQQ_STEPS").is_ok_and(|steps| steps == "all") {
+        return (0..instructions).collect();
+    }
+    // The changes are what matters; four of them a call, others each time.
+    let changes: Vec<u64> = states.iter().map(|state| state.at).collect();
+    let step = changes.len().div_ceil(4).max(1);
+    let first = usize::try_from(instructions).unwrap() % step;
+    changes
+        .into_iter()
+        .skip(first)
+        .step_by(step)
+        .filter(|at| *at < instructions)
+        .collect()
+}
+
+#[test]
+fn those_beside_a_killed_one_go_on() {
+    let mut kills = 0;
+    for call in Call::all() {
+        let arguments = call.arguments();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (instructions, states) = states(call.region(), &arguments);
+        for at in moments(instructions, &states) {
+            call.kill_at(at);
+            kills += 1;
+        }
+    }
+    println!("{kills} kills beside members that went on");
+}
