@@ -278,7 +278,7 @@ test_guest() {
 
 test_firmware() {
     run cargo test -p hqq-tests --test firmware -- --nocapture |
-        sed --unbuffered 's/^| /note: ci: /'
+        sed --unbuffered 's/^| .*/note: ci: &/'
 }
 
 other_systems() {

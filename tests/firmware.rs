@@ -133,10 +133,12 @@ fn firmware() {
 fn inspect(image: &Path) {
     let output = hqq!("inspect", "--file", image, "--json").output().unwrap();
     let text = succeeded(&output);
-    println!("{text}");
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(json["count"], 8, "{text}");
-    assert_eq!(json["size"], 64, "{text}");
+    assert_eq!(json["superblock"]["count"], 8, "{text}");
+    assert_eq!(json["superblock"]["size"], 64, "{text}");
+    assert_eq!(json["rings"][0]["unread"], 3, "{text}");
+    let next = json["rings"][0]["slots"][0]["packet"].as_str().unwrap();
+    assert!(next.contains("17 bytes: from the firmware"), "{text}");
 }
 
 /// As the firmware's peer: its three messages, and five of our own.
@@ -155,7 +157,8 @@ fn take_part(image: &Path) {
     assert_eq!(message, [0xa5; 64]);
     assert_eq!(receiver.recv(&mut message), Ok(4));
     assert_eq!(message[..4], 5000_u32.to_le_bytes());
-    receiver.set_timeout(Some(std::time::Duration::from_millis(50)));
+    let quiet = Some(std::time::Duration::from_millis(50));
+    receiver.set_timeout(quiet).unwrap();
     assert_eq!(receiver.recv(&mut message), Err(RecvError::TimedOut));
     for number in 0..5_u8 {
         sender.send(&[number * 3; 60]).unwrap();

@@ -302,7 +302,7 @@ fn stamps_half_a_counter_apart_keep_nobody_busy() {
     // doubt" as there can be.
     let memory = memory(Delivery::AtLeastOnce, 0);
     let _other = memory.shared_as(&AttachOptions::new(Role::Secondary));
-    let far_away = Position::new(1).minus(1 << 47);
+    let far_away = Position::new(1 + (1 << 47));
     memory.set_stamp(0, reading(Position::new(0), member(2), 0xfd));
     memory.set_stamp(1, reading(far_away, member(2), 0xfd));
     let options = AttachOptions::new(Role::Secondary).member(member(2));

@@ -162,7 +162,10 @@ fn left_in(receiver: &mut Receiver, printer: &mut Printer<'_>) -> Result<(), Fai
     loop {
         match receiver.try_recv(&mut message) {
             Ok(len) => printer.add(message.get(..len).unwrap_or_default())?,
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(()),
+            // No process has the locks of firmware whose memory this is a copy of.
+            Err(TryRecvError::Empty | TryRecvError::Disconnected | TryRecvError::PeerDead) => {
+                return Ok(());
+            }
             Err(error) => return Err(error.into()),
         }
     }
