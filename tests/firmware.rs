@@ -187,7 +187,7 @@ const BUDGETS: [Budget; 3] = [
     Budget {
         program: "standard",
         beside: "baseline",
-        text: 5120,
+        text: 5376,
         goal: 4096,
         send: Some(256),
     },

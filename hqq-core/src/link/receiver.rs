@@ -402,7 +402,10 @@ impl<C: Consumer> Receiver<C> {
     #[inline(always)]
     pub(super) fn copy(&self, current: &Current, to: &mut [u8]) {
         match &current.bytes {
-            Bytes::Inline(packet) if current.offset == 0 => {
+            // Where halves of words are copied, code has to be small: the loop does it, too.
+            Bytes::Inline(packet)
+                if current.offset == 0 && cfg!(all(target_has_atomic = "64", not(hqq_narrow))) =>
+            {
                 packet.copy_to(to);
             }
             Bytes::Inline(packet) => {
