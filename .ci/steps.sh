@@ -43,7 +43,7 @@ install() {
     local packages=(
         rustc-web rust-web-src                                   # foreign
         gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user      # test_big_endian
-        gcc-multilib                                             # test_i686
+        gcc-12-multilib                                          # test_i686; gcc-multilib conflicts
         qemu-system-arm qemu-system-misc                         # targets, test_firmware
         qemu-system-x86                                          # test_guest
         gcc g++                                                  # linking; cargo-fuzz's libFuzzer
