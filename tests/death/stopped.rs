@@ -214,7 +214,7 @@ fn a_stopped_receiver_keeps_its_slot() {
                 }
                 check();
                 peer.stop();
-                let reading = matches!(peer.sheet.phase(0), Phase::Reading | Phase::Noted);
+                let reading = peer.sheet.phase(0) == Phase::Reading;
                 if !reading {
                     peer.process.signal(Signal::CONT);
                 }

@@ -109,6 +109,8 @@ fn send<P: Producer>(mut sender: Sender<P>, sheet: &Sheet, thread: usize, stream
                     sheet.enter(thread, Phase::Writing);
                     grant.copy_from(0, &message)?;
                     dwell(2 * LONG);
+                    // Before the message is out: who is stopped while it writes has the slot.
+                    sheet.enter(thread, Phase::Sending);
                     grant.commit(message.len())?;
                     Ok(())
                 }
