@@ -69,12 +69,18 @@ impl Position {
     /// The slot in a ring of `count` slots, a power of two.
     #[inline]
     #[must_use]
+    pub const fn index(self, count: usize) -> usize {
+        self.index_by_mask(count - 1)
+    }
+
+    /// The slot in a ring of `mask` + 1 slots, a power of two.
+    #[inline]
     #[allow(
         clippy::cast_possible_truncation,
         reason = "the mask is smaller than a usize"
     )]
-    pub const fn index(self, count: usize) -> usize {
-        self.0 as usize & (count - 1)
+    pub(crate) const fn index_by_mask(self, mask: usize) -> usize {
+        self.0 as usize & mask
     }
 
     /// The position nearest to this one whose low 32 bits are `low`, at or before it.

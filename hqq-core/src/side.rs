@@ -8,7 +8,7 @@ use core::sync::atomic::fence;
 use crate::counters::Counters;
 use crate::layout::Direction;
 use crate::member::{Member, Mode, Role};
-use crate::region::{Region, StatusOffset, SuperblockMemory};
+use crate::region::{Region, StatusWord, SuperblockMemory};
 use crate::sync::ordering;
 #[cfg(all(target_has_atomic = "64", not(loom)))]
 use crate::sync::ordering::Ordering;
@@ -18,6 +18,8 @@ const STATUS: usize = 0;
 const STATE: u32 = 3;
 const CLOSED: u32 = 2;
 const DEAD: u32 = 3;
+/// The bit that both have.
+const ENDED: u32 = CLOSED & DEAD;
 const MEMBER_STATUS: usize = 0;
 const MEMBER_PID: usize = 1;
 /// Words of a member's half that hold its totals, from here to the end.
@@ -385,14 +387,14 @@ impl Side {
         }
         self.set_member(memory, member, status, pid);
         self.set_totals(memory, member, &Counters::default());
-        let peer = self.opposite_status(memory);
+        let peer_status = self.opposite_status(memory);
         let attached = Attached {
             memory: memory.clone(),
             side: self,
-            peer: SuperblockMemory::status_offset(self.direction(), !self.consumer),
+            peer: memory.status_word(self.direction(), !self.consumer),
             mode,
             member,
-            ignored: (peer.state() != SideState::Open).then_some(peer),
+            ignored: (peer_status.state() != SideState::Open).then_some(peer_status),
             restore: (!occupied).then_some(found),
         };
         Ok((attached, !occupied))
@@ -447,8 +449,8 @@ fn exchange(memory: &SuperblockMemory, side: Side, found: SideStatus, status: Si
 pub(crate) struct Attached {
     memory: SuperblockMemory,
     side: Side,
-    /// Where the other side's status lies, which every call looks at.
-    peer: StatusOffset,
+    /// The other side's status, which every call looks at.
+    peer: StatusWord,
     mode: Mode,
     member: Member,
     /// The other side's status when this one was taken, where it was not open: it has left before
@@ -472,7 +474,7 @@ impl Attached {
         Self {
             memory: memory.clone(),
             side,
-            peer: SuperblockMemory::status_offset(side.direction(), !side.consumer),
+            peer: memory.status_word(side.direction(), !side.consumer),
             mode,
             member,
             ignored: None,
@@ -494,10 +496,7 @@ impl Attached {
     #[inline]
     fn is_peer_in(&self, state: u32) -> bool {
         // Pairs with the Release in `take`, in `Attached::drop` and in `record_death`.
-        let word = self
-            .memory
-            .status_at(self.peer)
-            .load(ordering::see_status());
+        let word = self.peer.get().load(ordering::see_status());
         word & STATE == state && self.ignored != Some(SideStatus(word))
     }
 
@@ -517,6 +516,20 @@ impl Attached {
     #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     pub(crate) const fn member(&self) -> Member {
         self.member
+    }
+
+    /// The other side has not ended: in fewer steps than [`Attached::peer_end`], which has to be
+    /// asked where this is not so.
+    #[inline]
+    pub(crate) fn is_peer_not_ended(&self) -> bool {
+        // Pairs as above.
+        self.peer.get().load(ordering::see_status()) & ENDED == 0
+    }
+
+    /// The other side has a member now, which has it for itself.
+    pub(crate) fn is_peer_exclusive(&self) -> bool {
+        let status = self.side.opposite_status(&self.memory);
+        status.state() == SideState::Open && status.mode() == Some(Mode::Exclusive)
     }
 
     /// The other side has a member now.

@@ -237,9 +237,11 @@ fn opcodes_that_are_not_of_the_standard_link_are_refused() {
     for opcode in 0..=u8::MAX {
         let error = match Opcode::from_byte(opcode) {
             Ok(Opcode::Error | Opcode::StandardTombstone | Opcode::StandardCopy) => continue,
-            Ok(known) if known != Opcode::StandardInline => PacketError::NotStandard(known),
-            // Format 1 has no packets that carry their message.
-            _ => PacketError::UnknownOpcode(opcode),
+            // Format 1 has no packets that carry their message, and no runs.
+            Ok(Opcode::StandardInline | Opcode::StandardRun) | Err(_) => {
+                PacketError::UnknownOpcode(opcode)
+            }
+            Ok(known) => PacketError::NotStandard(known),
         };
         assert_eq!(malformed([opcode.into(), 1, 0, 0, 0, 0, 0, 0]), error);
     }

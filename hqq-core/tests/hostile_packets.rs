@@ -19,6 +19,7 @@ const SIZE: usize = 48;
 const COPY: u8 = 0xff;
 const INLINE: u8 = 0xfd;
 const TOMBSTONE: u8 = 0xfe;
+const RUN: u8 = 0xfc;
 
 /// What a receiver makes of a packet; the message sent after it must still arrive.
 fn received(size: usize, opcode: u8, operands: [u64; 7]) -> Result<Vec<u8>, TryRecvError> {
@@ -186,4 +187,46 @@ fn an_iterator_ends_after_a_malformed_packet() {
     assert_eq!(messages.next(), Some(Err(unknown)));
     assert_eq!(messages.next(), None);
     assert_eq!(far.receiver().try_iter::<SIZE>().count(), 1);
+}
+
+#[test]
+fn runs_that_leave_their_buffer_are_refused() {
+    let run = |size: u64, more: u64| [more << 32 | size, 0, 0, 0, 0, 0, 0];
+    let refused = |size| PacketError::Size {
+        size,
+        minimum: 1,
+        maximum: SIZE as u64,
+    };
+    assert_eq!(malformed(SIZE, RUN, run(49, 0)), refused(49));
+    assert_eq!(malformed(SIZE, RUN, run(64, 0)), refused(64));
+    assert_eq!(malformed(SIZE, RUN, run(25, 1)), refused(50));
+    assert_eq!(malformed(SIZE, RUN, run(1, 48)), refused(49));
+    assert_eq!(
+        malformed(SIZE, RUN, run(0xffff_ffff, 0xffff)),
+        refused(0xffff_ffff << 16)
+    );
+    let none = PacketError::Size {
+        size: 0,
+        minimum: 1,
+        maximum: u32::MAX.into(),
+    };
+    assert_eq!(malformed(SIZE, RUN, run(0, 0)), none);
+    assert_eq!(malformed(SIZE, RUN, run(0, 7)), none);
+    for bit in 48..64 {
+        let [_, rest @ ..] = run(8, 1);
+        let value = 1 << bit;
+        let [a, b, c, d, e, f] = rest;
+        let operands = [8 | value, a, b, c, d, e, f];
+        let expected = PacketError::ReservedBits { word: 1, value };
+        assert_eq!(malformed(SIZE, RUN, operands), expected);
+    }
+}
+
+#[test]
+fn runs_do_not_look_at_the_other_operands() {
+    let operands = [48, u64::MAX, 1, 2, 3, 4, 5];
+    assert_eq!(
+        received(SIZE, RUN, operands).map(|bytes| bytes.len()),
+        Ok(48)
+    );
 }

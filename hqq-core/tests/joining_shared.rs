@@ -166,7 +166,7 @@ fn claimed_by_a_dead_reader(delivery: Delivery, senders_shared: bool, shared: bo
                 }
             }
             let position = Position::new(start).plus(dead as usize);
-            let opcode = if dead.is_multiple_of(2) { 0xfd } else { 0xff };
+            let opcode = if dead.is_multiple_of(2) { 0xfd } else { 0xfc };
             assert_eq!(
                 memory.stamp(position.get()),
                 reading(position, member(3), opcode)

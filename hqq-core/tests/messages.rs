@@ -124,7 +124,10 @@ fn pieces_arrive_as_one_message() {
 #[test]
 fn a_batch_sends_what_there_is_room_for() {
     fn batch<P: Producer, C: Consumer>(sender: &mut Sender<P>, receiver: &mut Receiver<C>) {
-        let messages: Vec<_> = (0..6).map(|number| pattern(number, 9)).collect();
+        // Of sizes that differ, so that none share a buffer.
+        let messages: Vec<_> = [9, 10, 11, 12, 13, 14]
+            .map(|len| pattern(len as u64, len))
+            .to_vec();
         assert_eq!(sender.try_send_batch::<&[u8]>(&[]), Ok(0));
         assert_eq!(sender.try_send_batch(&messages), Ok(COUNT));
         assert_eq!(

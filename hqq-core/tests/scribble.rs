@@ -172,7 +172,7 @@ fn scribble(memory: &Memory, start: u64, step: &Step) {
             state,
         } => {
             let at = near(distance);
-            let opcode = [0xfd, 0xff, 0xfe, 0, 5, 0x77][usize::from(state / 4) % 6];
+            let opcode = [0xfd, 0xff, 0xfe, 0, 5, 0x77, 0xfc][usize::from(state / 4) % 7];
             let state = match state % 4 {
                 0 => State::Free(at),
                 1 => State::Writing(at, Member::FIRST),

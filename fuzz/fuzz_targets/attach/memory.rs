@@ -170,6 +170,10 @@ impl Memory {
             Scribble::Packet { at, opcode, value } => {
                 let offset = self.slot(at);
                 let operands = match opcode {
+                    PacketOpcode::Run(more) => {
+                        let each = value.get(size) / (u64::from(*more) + 1);
+                        [u64::from(*more) << 32 | each, 0, 0]
+                    }
                     PacketOpcode::Inline | PacketOpcode::Error => [1, value.get(size), 0],
                     _ => [1, 0, value.get(size)],
                 };
@@ -374,6 +378,7 @@ fn position_of(state: State) -> Position {
 const fn byte(opcode: PacketOpcode) -> u8 {
     match opcode {
         PacketOpcode::Copy => 0xff,
+        PacketOpcode::Run(_) => 0xfc,
         PacketOpcode::Inline => 0xfd,
         PacketOpcode::Tombstone => 0xfe,
         PacketOpcode::Error => 0,

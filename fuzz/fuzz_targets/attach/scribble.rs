@@ -82,6 +82,8 @@ pub(crate) enum StampState {
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub(crate) enum PacketOpcode {
     Copy,
+    /// With this many messages after the first.
+    Run(u8),
     Inline,
     Tombstone,
     Error,

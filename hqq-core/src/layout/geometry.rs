@@ -14,6 +14,8 @@ pub trait Geometry: Copy + Send + Sync + 'static + sealed::Sealed {
     fn count(&self) -> usize;
     /// Bytes in each buffer.
     fn size(&self) -> usize;
+    /// The count minus 1: the bits of a position that are an index.
+    fn mask(&self) -> usize;
 }
 
 mod sealed {
@@ -52,13 +54,19 @@ impl<const COUNT: usize, const SIZE: usize> Geometry for Fixed<COUNT, SIZE> {
     fn size(&self) -> usize {
         SIZE
     }
+
+    #[inline]
+    fn mask(&self) -> usize {
+        COUNT - 1
+    }
 }
 
 /// A geometry known at run time only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Dynamic {
-    count: usize,
+    /// What is used with each message, unlike the count.
+    mask: usize,
     size: usize,
 }
 
@@ -69,16 +77,22 @@ impl Geometry for Dynamic {
 
     #[inline]
     fn matching(count: usize, size: usize) -> Option<Self> {
-        Some(Self { count, size })
+        let mask = count.checked_sub(1)?;
+        Some(Self { mask, size })
     }
 
     #[inline]
     fn count(&self) -> usize {
-        self.count
+        self.mask + 1
     }
 
     #[inline]
     fn size(&self) -> usize {
         self.size
+    }
+
+    #[inline]
+    fn mask(&self) -> usize {
+        self.mask
     }
 }

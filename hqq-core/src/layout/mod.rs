@@ -41,6 +41,7 @@ pub(crate) mod ring {
     pub(crate) const W: usize = 0;
     pub(crate) const PRODUCERS_WAIT: usize = 64;
     pub(crate) const R: usize = 128;
+    pub(crate) const TAKEN: usize = 136;
     pub(crate) const RELEASED: usize = 256;
     pub(crate) const CONSUMERS_WAIT: usize = 320;
     pub(crate) const SLOTS: usize = 384;

@@ -204,17 +204,13 @@ impl<C: Consumer> Deref for TrustedReadGrant<'_, C> {
     fn deref(&self) -> &[u8] {
         match self.0.place() {
             Place::Private(bytes) => bytes,
-            Place::Buffer {
-                buffer,
-                offset,
-                len,
-            } => {
-                let pointer = buffer.as_ptr().as_ptr();
-                // SAFETY: `len` was checked against the buffer's length, which lies inside the
-                // region, which outlives the grant; the buffer is claimed, so by the invariant of
-                // `Trusted` nobody writes it.
-                let message = unsafe { core::slice::from_raw_parts(pointer, len) };
-                message.get(offset..).unwrap_or_default()
+            Place::Buffer { buffer, start, len } => {
+                // SAFETY: the message lies inside the buffer, by the promise of `Place`.
+                let first = unsafe { buffer.as_ptr().add(start) };
+                // SAFETY: the buffer lies inside the region, which outlives the grant, and the
+                // `len` bytes in the buffer; it is claimed, so by the invariant of `Trusted` nobody
+                // writes it.
+                unsafe { core::slice::from_raw_parts(first.as_ptr(), len) }
             }
         }
     }

@@ -19,8 +19,10 @@ mod no_shared;
 #[cfg(feature = "embedded-io-async")]
 mod notified;
 mod packets;
+mod receive_path;
 mod received;
 mod receiver;
+mod send_path;
 mod sender;
 
 use core::ops::ControlFlow;

@@ -1,7 +1,8 @@
 //! Whole packets over a link, for protocols on top of it such as [`advanced`](crate::advanced).
 
 use super::error::{GrantError, TryRecvError, TrySendError};
-use super::receiver::{Bytes, Current, Receiver};
+use super::receive_path::{Bytes, Current};
+use super::receiver::Receiver;
 use super::sender::{Sender, WriteGrant};
 use crate::counters::Event;
 use crate::packet::{ConnectionCopy, Opcode, Packet, PacketError};
@@ -155,19 +156,18 @@ impl<C: Consumer> Receiver<C> {
         // A message that was begun by other calls of this receiver is over, and so is a packet that
         // was lent and leaked.
         self.finish();
-        self.claim_as(true, |receiver, claimed| {
+        self.claim_as(true, |side, claimed| {
             let position = claimed.position;
-            let buffer = receiver.side.buffers().at(position);
+            let buffer = side.buffers().at(position);
             buffer.prefetch();
-            let operands = receiver.side.operands(position);
+            let operands = side.operands::<0>(position);
             let malformed = TryRecvError::Malformed;
             if claimed.header == ConnectionCopy::OPCODE.as_word() {
                 let copy = ConnectionCopy::from_operands(&operands).map_err(malformed)?;
-                let size = receiver.max_message_size();
-                let len = copy.check_bounds(size).map_err(malformed)?;
+                let len = copy.check_bounds(buffer.len()).map_err(malformed)?;
                 return Ok(Some((Decoded::Chunk(copy), Claim { position, len })));
             }
-            let other = receiver.decode_other(claimed.header, &operands)?;
+            let other = Self::decode_other(side, claimed.header, &operands)?;
             Ok(other.map(|(packet, len)| (Decoded::Other(packet), Claim { position, len })))
         })
     }
@@ -176,21 +176,23 @@ impl<C: Consumer> Receiver<C> {
     // Kept out of the way of chunks.
     #[inline(never)]
     fn decode_other(
-        &self,
+        side: &C,
         header: u64,
         operands: &[u64; 7],
     ) -> Result<Option<(Packet, usize)>, TryRecvError> {
         let malformed = TryRecvError::Malformed;
         let opcode = Opcode::from_word(header).map_err(malformed)?;
-        if opcode == Opcode::StandardInline && !self.side.carries_inline() {
+        let of_format_2 = matches!(opcode, Opcode::StandardInline | Opcode::StandardRun);
+        if of_format_2 && !side.carries_inline() {
             return Err(malformed(PacketError::UnknownOpcode(opcode.as_byte())));
         }
         let packet = Packet::decode_parts(opcode, operands).map_err(malformed)?;
+        let size = side.buffers().size();
         let len = match &packet {
             Packet::StandardTombstone(_) => return Ok(None),
-            Packet::StandardCopy(copy) => {
-                let size = self.max_message_size();
-                copy.check_bounds(size).map_err(malformed)?
+            Packet::StandardCopy(copy) => copy.check_bounds(size).map_err(malformed)?,
+            Packet::StandardRun(run) => {
+                run.check_bounds(size).map_err(malformed)? * run.count() as usize
             }
             _ => 0,
         };
@@ -222,6 +224,8 @@ impl<C: Consumer> Receiver<C> {
             len: claim.len,
             offset: 0,
             in_doubt: false,
+            taken: 0,
+            more: 0,
         });
     }
 

@@ -2,7 +2,7 @@
 
 use super::error::TryRecvError;
 #[cfg(not(loom))]
-use super::receiver::Bytes;
+use super::receive_path::Bytes;
 use super::receiver::Receiver;
 #[cfg(not(loom))]
 use crate::region::Buffer;
@@ -67,8 +67,8 @@ impl<'a, C: Consumer> ReadGrant<'a, C> {
             }
             Bytes::Buffer => Place::Buffer {
                 buffer: self.receiver.side.buffers().at(current.position),
-                offset: current.offset,
-                len: current.len,
+                start: current.start(),
+                len: current.len - current.offset,
             },
         }
     }
@@ -79,10 +79,10 @@ impl<'a, C: Consumer> ReadGrant<'a, C> {
 pub(super) enum Place<'a> {
     /// In private memory.
     Private(&'a [u8]),
-    /// In a buffer, from `offset` to `len`, which is at most the buffer's length.
+    /// In a buffer, `len` bytes from `start` on, which lie inside it.
     Buffer {
         buffer: Buffer<'a>,
-        offset: usize,
+        start: usize,
         len: usize,
     },
 }

@@ -3,41 +3,16 @@
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::error::{RecvError, TryRecvError};
+use super::receive_path::{self, Begin, Current, SKIPPED, Take, TakeQuickly};
 use super::{ReadGrant, TryIter, wait_until};
-use crate::counters::{Counters, Event};
+use crate::counters::Counters;
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+use crate::counters::Event;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 use crate::member::Member;
-use crate::packet::standard::{Standard, decode};
-use crate::packet::{Opcode, PacketError, StandardInline};
-use crate::position::Position;
-use crate::ring::{Claimed, Consumer, Obstacle};
-use crate::side::End;
+use crate::packet::PacketError;
+use crate::ring::{Claimed, Consumer, Missed, Obstacle};
 use crate::wait::{Wait, WaitReason};
-
-/// Tombstones, or empty messages, that one call passes over, so that no peer can keep it busy.
-const SKIPPED: usize = 32;
-
-/// Where the bytes of a message lie.
-#[derive(Clone, Copy)]
-pub(super) enum Bytes {
-    /// In the packet; this is a private copy.
-    Inline(StandardInline),
-    /// In the buffer of the position.
-    Buffer,
-}
-
-/// A message that was claimed and not finished with.
-///
-/// # Invariants
-/// `len` was checked against the buffer's size; `offset` ≤ `len`.
-#[derive(Clone, Copy)]
-pub(super) struct Current {
-    pub(super) position: Position,
-    pub(super) bytes: Bytes,
-    pub(super) len: usize,
-    pub(super) offset: usize,
-    pub(super) in_doubt: bool,
-}
 
 /// Receives messages of one direction.
 ///
@@ -217,13 +192,14 @@ impl<C: Consumer> Receiver<C> {
             let Some(claimed) = self.side.take_over(is_dead) else {
                 return false;
             };
-            match self.open(claimed) {
+            let side = &mut self.side;
+            match receive_path::open_next(side, claimed) {
                 Ok(Some(current)) => {
                     self.current = Some(current);
                     return true;
                 }
-                Ok(None) => self.discard(claimed.position, Event::Tombstone),
-                Err(_) => self.discard(claimed.position, Event::Error),
+                Ok(None) => receive_path::discard(side, claimed.position, Event::Tombstone),
+                Err(_) => receive_path::discard(side, claimed.position, Event::Error),
             }
         }
         false
@@ -237,44 +213,31 @@ impl<C: Consumer> Receiver<C> {
 
     #[inline]
     fn attempt(&mut self, buffer: &mut [u8], first: bool) -> Result<usize, TryRecvError> {
-        // A message that is received at once never becomes the one at hand.
-        let current = match self.current.take() {
-            None => self.claim(first)?,
-            // Where halves of words are copied, code has to be small: one copy of it.
-            Some(current) if cfg!(any(not(target_has_atomic = "64"), hqq_narrow)) => current,
-            Some(current) => return self.hand_over_again(current, buffer),
-        };
-        self.hand_over(current, buffer)
+        // A message that is alone in its packet and received at once never becomes the one at hand.
+        if self.current.is_some() {
+            return self.hand_over_again(buffer);
+        }
+        match self.side.with(TakeQuickly(buffer)) {
+            Ok(len) => Ok(len),
+            Err(Missed::Unclaimed) => self.take(buffer, Begin::new(first)),
+            Err(Missed::Claimed(run)) => self.take(buffer, Begin::Run(run)),
+        }
     }
 
-    /// As [`Receiver::hand_over`], for a message that did not fit before.
-    // Kept out of the way of messages that come from the ring.
-    #[cold]
+    /// As [`Receiver::attempt`], for whatever the quick way does not do.
     #[inline(never)]
-    fn hand_over_again(
-        &mut self,
-        current: Current,
-        buffer: &mut [u8],
-    ) -> Result<usize, TryRecvError> {
-        self.hand_over(current, buffer)
+    fn take(&mut self, buffer: &mut [u8], begin: Begin) -> Result<usize, TryRecvError> {
+        self.side.with(Take {
+            at_hand: &mut self.current,
+            buffer,
+            begin,
+        })
     }
 
-    /// Copies a message that is not the one at hand into `buffer` and gives it back to the
-    /// senders; one that does not fit becomes the one at hand.
-    // Always: called as a function, it would get the message through memory.
-    #[inline(always)]
-    fn hand_over(&mut self, current: Current, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        let needed = current.len - current.offset;
-        let Some(to) = buffer.get_mut(..needed) else {
-            self.current = Some(current);
-            return Err(TryRecvError::BufferTooSmall {
-                needed,
-                capacity: buffer.len(),
-            });
-        };
-        self.copy(&current, to);
-        self.release(&current);
-        Ok(needed)
+    /// As [`Receiver::attempt`], for a message that did not fit before, or the next of a run.
+    #[inline(never)]
+    fn hand_over_again(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        receive_path::take_next(&mut self.side, &mut self.current, buffer)
     }
 
     fn attempt_read(&mut self, buffer: &mut [u8], first: bool) -> Result<usize, TryRecvError> {
@@ -313,7 +276,7 @@ impl<C: Consumer> Receiver<C> {
     /// The next message in the ring.
     #[inline]
     fn claim(&mut self, first: bool) -> Result<Current, TryRecvError> {
-        self.claim_as(first, Self::open)
+        receive_path::claim_as(&mut self.side, first, receive_path::open_next)
     }
 
     /// The next packet in the ring that `open` makes something of.
@@ -321,121 +284,23 @@ impl<C: Consumer> Receiver<C> {
     pub(super) fn claim_as<T>(
         &mut self,
         first: bool,
-        open: impl Fn(&Self, Claimed) -> Result<Option<T>, TryRecvError>,
+        open: impl Fn(&C, Claimed) -> Result<Option<T>, TryRecvError>,
     ) -> Result<T, TryRecvError> {
-        for _ in 0..SKIPPED {
-            let claimed = match self.side.try_claim() {
-                Ok(claimed) => claimed,
-                Err(refused) => {
-                    match self.side.end() {
-                        None => {}
-                        Some(End::Closed) => return Err(TryRecvError::Disconnected),
-                        Some(End::Dead) => return Err(TryRecvError::PeerDead),
-                    }
-                    if first {
-                        self.side.count(Event::Blocked);
-                    }
-                    return Err(refused.into());
-                }
-            };
-            match open(self, claimed) {
-                Ok(Some(current)) => return Ok(current),
-                Ok(None) => self.discard(claimed.position, Event::Tombstone),
-                Err(error) => {
-                    self.discard(claimed.position, Event::Error);
-                    return Err(error);
-                }
-            }
-        }
-        Err(TryRecvError::Busy)
-    }
-
-    /// Gives back a packet that is no message.
-    // Kept out of the way of messages.
-    #[cold]
-    #[inline(never)]
-    fn discard(&mut self, position: Position, event: Event) {
-        self.side.release(position);
-        self.side.count(event);
-    }
-
-    /// Reads and checks a claimed packet, each word once; `None` for a tombstone.
-    #[inline]
-    fn open(&self, claimed: Claimed) -> Result<Option<Current>, TryRecvError> {
-        let max = self.side.buffers().size();
-        let operands = self.side.operands(claimed.position);
-        let (bytes, len) =
-            match decode(claimed.header, &operands).map_err(TryRecvError::Malformed)? {
-                Standard::Copy(packet) => {
-                    let len = packet.check_bounds(max).map_err(TryRecvError::Malformed)?;
-                    (Bytes::Buffer, len)
-                }
-                Standard::Inline(_) if !self.side.carries_inline() => {
-                    let opcode = Opcode::StandardInline.as_byte();
-                    return Err(TryRecvError::Malformed(PacketError::UnknownOpcode(opcode)));
-                }
-                Standard::Inline(packet) => {
-                    let len = packet.payload().len();
-                    if len > max {
-                        return Err(TryRecvError::Malformed(PacketError::Size {
-                            size: len as u64,
-                            minimum: 0,
-                            maximum: max as u64,
-                        }));
-                    }
-                    (Bytes::Inline(packet), len)
-                }
-                Standard::Tombstone(_) => return Ok(None),
-                Standard::Error(packet) => return Err(TryRecvError::Peer(packet.code)),
-            };
-        Ok(Some(Current {
-            position: claimed.position,
-            bytes,
-            len,
-            offset: 0,
-            in_doubt: claimed.in_doubt,
-        }))
+        receive_path::claim_as(&mut self.side, first, open)
     }
 
     /// Copies from the message's offset on; `to` is at most as long as what is left.
-    // Always: called as a function, it would get the message through memory.
-    #[inline(always)]
+    #[inline]
     pub(super) fn copy(&self, current: &Current, to: &mut [u8]) {
-        match &current.bytes {
-            // Where halves of words are copied, code has to be small: the loop does it, too.
-            Bytes::Inline(packet)
-                if current.offset == 0 && cfg!(all(target_has_atomic = "64", not(hqq_narrow))) =>
-            {
-                packet.copy_to(to);
-            }
-            Bytes::Inline(packet) => {
-                let from = packet.payload().iter().skip(current.offset);
-                for (to, from) in to.iter_mut().zip(from) {
-                    *to = *from;
-                }
-            }
-            Bytes::Buffer => {
-                self.side
-                    .buffers()
-                    .at(current.position)
-                    .copy_out(current.offset, to);
-            }
-        }
+        receive_path::copy(&self.side, current, to);
     }
 
     /// Gives the message at hand back to the senders.
     #[inline]
     pub(super) fn finish(&mut self) {
         if let Some(current) = self.current.take() {
-            self.release(&current);
+            receive_path::finish(&mut self.side, &mut self.current, &current);
         }
-    }
-
-    /// Gives a message back that is no longer the one at hand.
-    #[inline]
-    fn release(&mut self, current: &Current) {
-        self.side.release(current.position);
-        self.side.count(Event::Message(current.len));
     }
 
     pub(super) fn wait<T>(
@@ -454,10 +319,11 @@ impl<C: Consumer> Drop for Receiver<C> {
     /// message that was begun, or that a shared side had claimed, is gone.
     fn drop(&mut self) {
         if let Some(current) = self.current {
-            if current.offset == 0 {
-                self.side.unclaim(current.position);
-            } else {
-                self.finish();
+            let begun = u16::from(current.offset > 0);
+            match current.more.checked_sub(begun) {
+                None => self.finish(),
+                // Of a run, those that were begun or received are gone.
+                Some(_) => self.side.unclaim(current.position, current.taken + begun),
             }
         }
     }

@@ -38,6 +38,7 @@ pub mod error_packet;
 pub mod inline;
 pub mod negotiate;
 pub mod opcode;
+pub mod run;
 pub mod standard;
 
 mod bits;
@@ -58,6 +59,7 @@ pub use error_packet::ErrorPacket;
 pub use inline::StandardInline;
 pub use negotiate::{Capabilities, Features, Negotiate, NegotiateAck, ProtocolVersion};
 pub use opcode::Opcode;
+pub use run::StandardRun;
 pub use standard::{Standard, StandardCopy, StandardTombstone};
 
 /// Size of a packet, in bytes.
@@ -92,6 +94,8 @@ pub enum Packet {
     NegotiateAck(NegotiateAck),
     /// Room for more of a stream.
     ConnectionCredit(ConnectionCredit),
+    /// Datagrams of one size in the slot's buffer.
+    StandardRun(StandardRun),
     /// A datagram in the packet.
     StandardInline(StandardInline),
     /// A slot without a datagram.
@@ -129,6 +133,7 @@ impl Packet {
             Opcode::NegotiateAck => NegotiateAck::from_operands(operands)?.into(),
             Opcode::ConnectionCredit => ConnectionCredit::from_operands(operands)?.into(),
             Opcode::Error
+            | Opcode::StandardRun
             | Opcode::StandardInline
             | Opcode::StandardTombstone
             | Opcode::StandardCopy => standard::decode(opcode.as_word(), operands)?.into(),
@@ -174,6 +179,7 @@ impl Packet {
             Self::Negotiate(_) => Negotiate::OPCODE,
             Self::NegotiateAck(_) => NegotiateAck::OPCODE,
             Self::ConnectionCredit(_) => ConnectionCredit::OPCODE,
+            Self::StandardRun(_) => StandardRun::OPCODE,
             Self::StandardInline(_) => StandardInline::OPCODE,
             Self::StandardTombstone(_) => StandardTombstone::OPCODE,
             Self::StandardCopy(_) => StandardCopy::OPCODE,
@@ -193,6 +199,7 @@ impl Packet {
             Self::Negotiate(packet) => packet.operands(),
             Self::NegotiateAck(packet) => packet.operands(),
             Self::ConnectionCredit(packet) => packet.operands(),
+            Self::StandardRun(packet) => packet.operands(),
             Self::StandardInline(packet) => packet.operands(),
             Self::StandardTombstone(packet) => packet.operands(),
             Self::StandardCopy(packet) => packet.operands(),
@@ -220,6 +227,7 @@ packet_from!(
     Negotiate(Negotiate),
     NegotiateAck(NegotiateAck),
     ConnectionCredit(ConnectionCredit),
+    StandardRun(StandardRun),
     StandardInline(StandardInline),
     StandardTombstone(StandardTombstone),
     StandardCopy(StandardCopy),
@@ -230,6 +238,7 @@ impl From<Standard> for Packet {
     fn from(packet: Standard) -> Self {
         match packet {
             Standard::Copy(packet) => packet.into(),
+            Standard::Run(packet) => packet.into(),
             Standard::Inline(packet) => packet.into(),
             Standard::Tombstone(packet) => packet.into(),
             Standard::Error(packet) => packet.into(),

@@ -32,6 +32,9 @@ pub enum Opcode {
     NegotiateAck = 0x06,
     /// [`ConnectionCredit`](super::ConnectionCredit): room for more of a stream (format 2 only).
     ConnectionCredit = 0x07,
+    /// [`StandardRun`](super::StandardRun): datagrams of one size in the slot's buffer (format 2
+    /// only).
+    StandardRun = 0xFC,
     /// [`StandardInline`](super::StandardInline): a datagram inside the packet (format 2 only).
     StandardInline = 0xFD,
     /// [`StandardTombstone`](super::StandardTombstone): a slot without a message.
@@ -42,7 +45,7 @@ pub enum Opcode {
 
 impl Opcode {
     /// Every opcode, in the order of their bytes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Error,
         Self::ConnectionCreate,
         Self::ConnectionAccept,
@@ -51,6 +54,7 @@ impl Opcode {
         Self::Negotiate,
         Self::NegotiateAck,
         Self::ConnectionCredit,
+        Self::StandardRun,
         Self::StandardInline,
         Self::StandardTombstone,
         Self::StandardCopy,
@@ -82,6 +86,7 @@ impl Opcode {
             0x05 => Self::Negotiate,
             0x06 => Self::NegotiateAck,
             0x07 => Self::ConnectionCredit,
+            0xFC => Self::StandardRun,
             0xFD => Self::StandardInline,
             0xFE => Self::StandardTombstone,
             0xFF => Self::StandardCopy,

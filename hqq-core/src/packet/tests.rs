@@ -55,6 +55,38 @@ fn copies_and_tombstones_are_the_bytes_that_hqq_go_wrote() {
 }
 
 #[test]
+fn runs_are_literal_bytes_and_end_before_what_the_slot_held() {
+    let three = StandardRun::new(8, 2).unwrap();
+    assert_same(
+        bytes(&[0xfc, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 2, 0, 0, 0]),
+        three,
+    );
+    let words = [0xfc, 0x2_0000_0008, 1, 2, 3, 4, 5, u64::MAX];
+    assert_eq!(Packet::decode(words), Ok(three.into()));
+    assert_eq!((three.size(), three.more(), three.count()), (8, 2, 3));
+    assert_eq!(three.check_bounds(24), Ok(8));
+    let size = |size, minimum, maximum| PacketError::Size {
+        size,
+        minimum,
+        maximum,
+    };
+    assert_eq!(three.check_bounds(23), Err(size(24, 1, 23)));
+    let longest = StandardRun::new(u32::MAX, u16::MAX).unwrap();
+    assert_eq!(longest.count(), 1 << 16);
+    assert!(longest.check_bounds(1 << 16).is_err());
+
+    let none = size(0, 1, u32::MAX.into());
+    assert_eq!(StandardRun::new(0, 5), Err(none));
+    assert_refused([0xfc, 0, 0, 0, 0, 0, 0, 0], none);
+    assert_refused([0xfc, 5 << 32, 0, 0, 0, 0, 0, 0], none);
+    let (word, value) = (1, 1 << 48);
+    assert_refused(
+        [0xfc, 1 << 48 | 8, 0, 0, 0, 0, 0, 0],
+        PacketError::ReservedBits { word, value },
+    );
+}
+
+#[test]
 fn a_message_of_three_chunks_is_the_words_that_hqq_go_wrote() {
     let chunk = |chunk_offset, chunk_size, flags| {
         Packet::from(
@@ -176,7 +208,7 @@ fn control_packets_have_their_operands_in_place() {
 
 #[test]
 fn each_byte_is_a_listed_opcode_or_unknown() {
-    let listed = [0, 1, 2, 3, 4, 5, 6, 7, 0xFD, 0xFE, 0xFF];
+    let listed = [0, 1, 2, 3, 4, 5, 6, 7, 0xFC, 0xFD, 0xFE, 0xFF];
     for byte in 0..=u8::MAX {
         if listed.contains(&byte) {
             assert_eq!(Opcode::from_byte(byte).map(Opcode::as_byte), Ok(byte));
@@ -196,11 +228,12 @@ fn each_byte_is_a_listed_opcode_or_unknown() {
 }
 
 #[test]
-fn the_standard_link_takes_four_opcodes() {
+fn the_standard_link_takes_five_opcodes() {
     for opcode in Opcode::ALL {
         let decoded = standard::decode(opcode.as_word(), &[1, 1, 0, 0, 0, 0, 0]);
         let taken = match opcode {
             Opcode::StandardCopy => matches!(decoded, Ok(Standard::Copy(_))),
+            Opcode::StandardRun => matches!(decoded, Ok(Standard::Run(_))),
             Opcode::StandardInline => matches!(decoded, Ok(Standard::Inline(_))),
             Opcode::StandardTombstone => matches!(decoded, Ok(Standard::Tombstone(_))),
             Opcode::Error => matches!(decoded, Ok(Standard::Error(_))),

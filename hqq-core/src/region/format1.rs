@@ -1,7 +1,7 @@
 //! A ring of format 1 with accessors that cannot leave the region.
 
-use super::Region;
 use super::memory::{Buffers, Slot};
+use super::{Part, Region};
 use crate::layout::format1::{SEQUENCE, SLOT_LEN, ring};
 use crate::layout::{Direction, Format, Geometry, Layout};
 use crate::position::Position;
@@ -10,12 +10,12 @@ use crate::sync::{Counter, Stamp};
 /// One ring of format 1 with its buffers.
 ///
 /// # Invariants
-/// As many slots as there are buffers, from `ring::SLOTS` on, and the header at `ring` lie inside
-/// the region of `buffers`.
+/// The ring's header, from the start of `part` on, and as many slots as there are buffers, from
+/// `ring::SLOTS` on, lie inside the region.
 #[derive(Clone)]
 pub(crate) struct Format1Memory<G> {
     buffers: Buffers<G>,
-    ring: usize,
+    part: Part,
 }
 
 /// The words of a ring that are written once, when it is initialised.
@@ -35,7 +35,7 @@ impl<G: Geometry> Format1Memory<G> {
         }
         Some(Self {
             buffers: Buffers::new(region, layout, direction)?,
-            ring: layout.ring(direction),
+            part: Part::new(region, layout.ring(direction))?,
         })
     }
 
@@ -49,21 +49,21 @@ impl<G: Geometry> Format1Memory<G> {
     #[inline]
     pub(crate) fn w(&self) -> &Counter {
         // SAFETY: the header lies inside the region.
-        unsafe { self.buffers.region.counter(self.ring + ring::W) }
+        unsafe { self.part.counter(ring::W) }
     }
 
     /// `r`, the consumers' counter.
     #[inline]
     pub(crate) fn r(&self) -> &Counter {
         // SAFETY: the header lies inside the region.
-        unsafe { self.buffers.region.counter(self.ring + ring::R) }
+        unsafe { self.part.counter(ring::R) }
     }
 
     /// What the header says.
     pub(crate) fn header(&self) -> RingHeader {
         let word = |offset| {
             // SAFETY: the header lies inside the region; what is asked for are its plain words.
-            let word = unsafe { self.buffers.region.data(self.ring + offset) };
+            let word = unsafe { self.part.data(offset) };
             u64::from_le(word.load())
         };
         RingHeader {
@@ -82,7 +82,7 @@ impl<G: Geometry> Format1Memory<G> {
             (ring::FLAGS, flags),
         ] {
             // SAFETY: as in `header`.
-            let word = unsafe { self.buffers.region.data(self.ring + offset) };
+            let word = unsafe { self.part.data(offset) };
             word.store(value.to_le());
         }
     }
@@ -95,9 +95,9 @@ impl<G: Geometry> Format1Memory<G> {
     pub(crate) fn prefetch(&self, position: Position) {
         #[cfg(not(loom))]
         {
-            let Slot { region, offset } = self.slot(position).0;
+            let Slot { part, offset } = self.slot(position).0;
             // SAFETY: a slot inside the region, by the invariant.
-            super::bytes::prefetch(unsafe { region.at(offset) });
+            super::bytes::prefetch(unsafe { part.at(offset) });
             super::bytes::prefetch(self.buffers.at(position).as_ptr());
         }
         #[cfg(loom)]
@@ -107,10 +107,9 @@ impl<G: Geometry> Format1Memory<G> {
     /// The slot that `position` falls into.
     #[inline]
     pub(crate) fn slot(&self, position: Position) -> Format1Slot<'_> {
-        let index = position.index(self.buffers.count());
         Format1Slot(Slot {
-            region: &self.buffers.region,
-            offset: self.ring + ring::SLOTS + index * SLOT_LEN,
+            part: &self.part,
+            offset: ring::SLOTS + self.buffers.index(position) * SLOT_LEN,
         })
     }
 }
@@ -128,14 +127,14 @@ impl<'a> Format1Slot<'a> {
     pub(crate) fn sequence(self) -> &'a Stamp {
         // SAFETY: a slot inside the region, by the invariant; this word is only ever used as a
         // whole, like a stamp.
-        unsafe { self.0.region.stamp(self.0.offset + SEQUENCE) }
+        unsafe { self.0.part.stamp(self.0.offset + SEQUENCE) }
     }
 
     /// Writes the packet.
     #[inline]
     pub(crate) fn store(self, header: u64, operands: &[u64; 7]) {
         // SAFETY: word 0 of a slot inside the region, plain data in format 1.
-        let word = unsafe { self.0.region.data(self.0.offset) };
+        let word = unsafe { self.0.part.data(self.0.offset) };
         word.store(header.to_le());
         self.0.store_operands(operands);
     }
@@ -144,13 +143,19 @@ impl<'a> Format1Slot<'a> {
     #[inline]
     pub(crate) fn load_header(self) -> u64 {
         // SAFETY: word 0 of a slot inside the region, plain data in format 1.
-        let word = unsafe { self.0.region.data(self.0.offset) };
+        let word = unsafe { self.0.part.data(self.0.offset) };
         u64::from_le(word.load())
     }
 
-    /// Reads words 1 to 7, each once.
+    /// As [`Slot::load_first_operand`].
     #[inline]
-    pub(crate) fn load_operands(self) -> [u64; 7] {
-        self.0.load_operands()
+    pub(crate) fn load_first_operand(self) -> u64 {
+        self.0.load_first_operand()
+    }
+
+    /// As [`Slot::load_operands`].
+    #[inline]
+    pub(crate) fn load_operands<const FROM: usize>(self) -> [u64; 7] {
+        self.0.load_operands::<FROM>()
     }
 }

@@ -65,36 +65,34 @@ impl<G: Geometry> RingMemory<G> {
     /// The consumers' counters, which this side has written.
     pub(crate) fn clean_consumers(&self, platform: &impl Platform) {
         for word in [ring::R, ring::RELEASED] {
-            self.region().clean_range(self.ring + word, LINE, platform);
+            self.part.clean_range(word, LINE, platform);
         }
     }
 
     /// The consumers' counters, which the other side writes.
     pub(crate) fn invalidate_consumers(&self, platform: &impl Platform) {
         for word in [ring::R, ring::RELEASED] {
-            self.region()
-                .invalidate_range(self.ring + word, LINE, platform);
+            self.part.invalidate_range(word, LINE, platform);
         }
     }
 }
 
 impl Slot<'_> {
     pub(crate) fn clean(self, platform: &impl Platform) {
-        self.region.clean_range(self.offset, LINE, platform);
+        self.part.clean_range(self.offset, LINE, platform);
     }
 
     pub(crate) fn invalidate(self, platform: &impl Platform) {
-        self.region.invalidate_range(self.offset, LINE, platform);
+        self.part.invalidate_range(self.offset, LINE, platform);
     }
 }
 
 impl Buffer<'_> {
     pub(crate) fn clean(self, platform: &impl Platform) {
-        self.region.clean_range(self.offset, self.len, platform);
+        self.part.clean_range(self.offset, self.len, platform);
     }
 
     pub(crate) fn invalidate(self, platform: &impl Platform) {
-        self.region
-            .invalidate_range(self.offset, self.len, platform);
+        self.part.invalidate_range(self.offset, self.len, platform);
     }
 }

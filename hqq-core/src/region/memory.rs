@@ -1,8 +1,8 @@
 //! The parts of a region, each with accessors that cannot leave it.
 
-use super::Region;
 #[cfg(not(loom))]
 use super::bytes;
+use super::{Part, Region};
 use crate::layout::{
     Direction, Format, Geometry, IDENTITY, IDENTITY_LEN, LINE, Layout, MEMBER_LEN, MEMBERS, SIDES,
     ring,
@@ -69,16 +69,13 @@ impl SuperblockMemory {
         unsafe { self.region.word32(SIDES + record * LINE + index % 16 * 4) }
     }
 
-    /// Where the status word of one side of one direction lies, for [`Self::status_at`].
-    pub(crate) const fn status_offset(direction: Direction, consumer: bool) -> StatusOffset {
-        StatusOffset(SIDES + (2 * direction as usize + consumer as usize) * LINE)
-    }
-
-    /// The status word of a side.
-    #[inline]
-    pub(crate) fn status_at(&self, offset: StatusOffset) -> &SharedU32 {
-        // SAFETY: the four records lie inside the smallest region; a status is a 32-bit word.
-        unsafe { self.region.word32(offset.0) }
+    /// The status word of one side of one direction, for who looks at it often.
+    pub(crate) fn status_word(&self, direction: Direction, consumer: bool) -> StatusWord {
+        let record = 2 * direction as usize + usize::from(consumer);
+        // SAFETY: the four records lie inside the smallest region.
+        StatusWord(Part(unsafe {
+            self.region.part_from(SIDES + record * LINE)
+        }))
     }
 
     /// Word `index` of one half of a member's record, 16 words; `None` for a member the table has
@@ -101,22 +98,29 @@ impl SuperblockMemory {
     }
 }
 
-/// Where the status word of a side lies.
+/// The status word of a side.
 ///
 /// # Invariants
-/// Made by [`SuperblockMemory::status_offset`] only.
-#[derive(Clone, Copy)]
-pub(crate) struct StatusOffset(usize);
+/// The part starts at the record of a side.
+pub(crate) struct StatusWord(Part);
+
+impl StatusWord {
+    /// The word.
+    #[inline]
+    pub(crate) fn get(&self) -> &SharedU32 {
+        // SAFETY: a record starts with its status, a 32-bit word.
+        unsafe { self.0.word32(0) }
+    }
+}
 
 /// The buffers of one direction.
 ///
 /// # Invariants
-/// `geometry.count()` buffers of `geometry.size()` bytes from `offset` on lie inside `region`; the
-/// count is a power of two, `offset` and the size are multiples of 8.
+/// `geometry.count()` buffers of `geometry.size()` bytes from the start of `part` on lie inside the
+/// region; the count is a power of two, the size and where the part starts are multiples of 8.
 #[derive(Clone)]
 pub(crate) struct Buffers<G> {
-    pub(super) region: Region,
-    offset: usize,
+    part: Part,
     geometry: G,
 }
 
@@ -125,9 +129,11 @@ impl<G: Geometry> Buffers<G> {
     /// geometry.
     pub(super) fn new(region: &Region, layout: &Layout, direction: Direction) -> Option<Self> {
         let geometry = G::matching(layout.count(), layout.size())?;
-        (layout.len() <= region.len()).then(|| Self {
-            region: region.clone(),
-            offset: layout.buffers(direction),
+        if layout.len() > region.len() {
+            return None;
+        }
+        Some(Self {
+            part: Part::new(region, layout.buffers(direction))?,
             geometry,
         })
     }
@@ -147,24 +153,36 @@ impl<G: Geometry> Buffers<G> {
     /// The buffer that belongs to the slot of `position`.
     #[inline]
     pub(crate) fn at(&self, position: Position) -> Buffer<'_> {
-        let index = position.index(self.geometry.count());
+        self.at_index(self.index(position))
+    }
+
+    /// The buffer of this index, which [`Buffers::index`] gave.
+    #[inline]
+    fn at_index(&self, index: usize) -> Buffer<'_> {
+        let size = self.geometry.size();
         Buffer {
-            region: &self.region,
-            offset: self.offset + index * self.geometry.size(),
-            len: self.geometry.size(),
+            part: &self.part,
+            offset: index * size,
+            len: size,
         }
+    }
+
+    /// The index of the slot, and buffer, of `position`.
+    #[inline]
+    pub(crate) fn index(&self, position: Position) -> usize {
+        position.index_by_mask(self.geometry.mask())
     }
 }
 
 /// One ring of format 2 with its buffers.
 ///
 /// # Invariants
-/// As many slots as there are buffers, from `ring::SLOTS` on, and the header at `ring` lie inside
-/// the region of `buffers`.
+/// The ring's header, from the start of `part` on, and as many slots as there are buffers, from
+/// `ring::SLOTS` on, lie inside the region.
 #[derive(Clone)]
 pub(crate) struct RingMemory<G> {
     buffers: Buffers<G>,
-    pub(super) ring: usize,
+    pub(super) part: Part,
 }
 
 impl<G: Geometry> RingMemory<G> {
@@ -176,14 +194,8 @@ impl<G: Geometry> RingMemory<G> {
         }
         Some(Self {
             buffers: Buffers::new(region, layout, direction)?,
-            ring: layout.ring(direction),
+            part: Part::new(region, layout.ring(direction))?,
         })
-    }
-
-    /// The region they lie in.
-    #[cfg(not(loom))]
-    pub(super) const fn region(&self) -> &Region {
-        &self.buffers.region
     }
 
     /// The buffers beside the ring.
@@ -202,21 +214,29 @@ impl<G: Geometry> RingMemory<G> {
     #[inline]
     pub(crate) fn w(&self) -> &Counter {
         // SAFETY: the header lies inside the region.
-        unsafe { self.buffers.region.counter(self.ring + ring::W) }
+        unsafe { self.part.counter(ring::W) }
     }
 
     /// `r`, the consumers' claim counter.
     #[inline]
     pub(crate) fn r(&self) -> &Counter {
         // SAFETY: the header lies inside the region.
-        unsafe { self.buffers.region.counter(self.ring + ring::R) }
+        unsafe { self.part.counter(ring::R) }
+    }
+
+    /// `taken`, how many messages of the packet at `r` were received, with the low half
+    /// of that position above it.
+    #[inline]
+    pub(crate) fn taken(&self) -> &SharedU32 {
+        // SAFETY: the header lies inside the region.
+        unsafe { self.part.word32(ring::TAKEN) }
     }
 
     /// `released`, the low 32 bits of a position.
     #[inline]
     pub(crate) fn released(&self) -> &SharedU32 {
         // SAFETY: the header lies inside the region.
-        unsafe { self.buffers.region.word32(self.ring + ring::RELEASED) }
+        unsafe { self.part.word32(ring::RELEASED) }
     }
 
     /// The flag that a sleeper on one side sets: whoever moves the ring on for that side looks at it.
@@ -228,7 +248,7 @@ impl<G: Geometry> RingMemory<G> {
             ring::PRODUCERS_WAIT
         };
         // SAFETY: the header lies inside the region; wait words are 32-bit words.
-        unsafe { self.buffers.region.word32(self.ring + words) }
+        unsafe { self.part.word32(words) }
     }
 
     /// Zeroes what the header has besides the counters: the wait words and what is reserved.
@@ -238,7 +258,7 @@ impl<G: Geometry> RingMemory<G> {
             if !counters.contains(&offset) {
                 // SAFETY: the header lies inside the region; besides its counters it is made of
                 // 32-bit words.
-                let word = unsafe { self.buffers.region.word32(self.ring + offset) };
+                let word = unsafe { self.part.word32(offset) };
                 // Relaxed: published by the region's state.
                 word.store(0, Ordering::Relaxed);
             }
@@ -248,11 +268,33 @@ impl<G: Geometry> RingMemory<G> {
     /// The slot that `position` falls into.
     #[inline]
     pub(crate) fn slot(&self, position: Position) -> Slot<'_> {
-        let index = position.index(self.count());
-        Slot {
-            region: &self.buffers.region,
-            offset: self.ring + ring::SLOTS + index * LINE,
-        }
+        self.place(position).0
+    }
+
+    /// The slot that `position` falls into, and the first cache line of its buffer; `None` where
+    /// buffers are shorter.
+    #[inline]
+    pub(crate) fn line(&self, position: Position) -> Option<(Slot<'_>, Buffer<'_>)> {
+        let (slot, buffer) = self.place(position);
+        // A length that the compiler knows: whoever checks against it as well does so for nothing.
+        (buffer.len >= LINE).then_some((
+            slot,
+            Buffer {
+                len: LINE,
+                ..buffer
+            },
+        ))
+    }
+
+    /// The slot that `position` falls into, and its buffer.
+    #[inline]
+    pub(crate) fn place(&self, position: Position) -> (Slot<'_>, Buffer<'_>) {
+        let index = self.buffers.index(position);
+        let slot = Slot {
+            part: &self.part,
+            offset: ring::SLOTS + index * LINE,
+        };
+        (slot, self.buffers.at_index(index))
     }
 }
 
@@ -292,11 +334,11 @@ impl WaitMemory {
 /// One slot.
 ///
 /// # Invariants
-/// `offset` is that of a slot inside `region`; its first word is a stamp, or is not used through
-/// this type.
+/// `offset` is that of a slot of the ring that `part` starts at, inside the region; its first word is
+/// a stamp, or is not used through this type.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot<'a> {
-    pub(super) region: &'a Region,
+    pub(super) part: &'a Part,
     pub(super) offset: usize,
 }
 
@@ -305,7 +347,21 @@ impl<'a> Slot<'a> {
     #[inline]
     pub(crate) fn stamp(self) -> &'a Stamp {
         // SAFETY: a slot inside the region, by the invariant.
-        unsafe { self.region.stamp(self.offset) }
+        unsafe { self.part.stamp(self.offset) }
+    }
+
+    /// Asks for the line of the slot after this one, or of what lies behind the last, which is about
+    /// to be written.
+    #[inline]
+    pub(crate) fn prefetch_next(self) {
+        #[cfg(not(loom))]
+        {
+            // SAFETY: where the part starts.
+            let base = unsafe { self.part.at(0) };
+            // In the same terms as the accesses to this slot, so that no address is made for it.
+            let index = self.offset.wrapping_sub(ring::SLOTS);
+            bytes::prefetch_to_write::<{ ring::SLOTS + LINE }>(base, index);
+        }
     }
 
     /// Writes words 1 to 7.
@@ -313,17 +369,36 @@ impl<'a> Slot<'a> {
     pub(crate) fn store_operands(self, operands: &[u64; 7]) {
         for (index, operand) in operands.iter().enumerate() {
             // SAFETY: words 1 to 7 of a slot inside the region.
-            let word = unsafe { self.region.data(self.offset + 8 + index * 8) };
+            let word = unsafe { self.part.data(self.offset + 8 + index * 8) };
             word.store(operand.to_le());
         }
     }
 
-    /// Reads words 1 to 7, each once.
+    /// Writes word 1.
     #[inline]
-    pub(crate) fn load_operands(self) -> [u64; 7] {
+    pub(crate) fn store_first_operand(self, operand: u64) {
+        // SAFETY: word 1 of a slot inside the region.
+        let word = unsafe { self.part.data(self.offset + 8) };
+        word.store(operand.to_le());
+    }
+
+    /// Reads word 1.
+    #[inline]
+    pub(crate) fn load_first_operand(self) -> u64 {
+        // SAFETY: word 1 of a slot inside the region.
+        let word = unsafe { self.part.data(self.offset + 8) };
+        u64::from_le(word.load())
+    }
+
+    /// Reads words 1 to 7 from operand `FROM` on, each once; zeros before it.
+    #[inline]
+    pub(crate) fn load_operands<const FROM: usize>(self) -> [u64; 7] {
         core::array::from_fn(|index| {
+            if index < FROM {
+                return 0;
+            }
             // SAFETY: words 1 to 7 of a slot inside the region.
-            let word = unsafe { self.region.data(self.offset + 8 + index * 8) };
+            let word = unsafe { self.part.data(self.offset + 8 + index * 8) };
             u64::from_le(word.load())
         })
     }
@@ -332,10 +407,11 @@ impl<'a> Slot<'a> {
 /// One buffer.
 ///
 /// # Invariants
-/// `len` bytes from `offset` on lie inside `region`; both are multiples of 8.
+/// `len` bytes from `offset` on, counted from the start of `part`, lie inside the region; where they
+/// start and how many they are are multiples of 8.
 #[derive(Clone, Copy)]
 pub(crate) struct Buffer<'a> {
-    pub(super) region: &'a Region,
+    pub(super) part: &'a Part,
     pub(super) offset: usize,
     pub(super) len: usize,
 }
@@ -355,7 +431,7 @@ impl Buffer<'_> {
             unsafe { bytes::copy_in(self.as_ptr(), at, from) };
         }
         #[cfg(loom)]
-        self.region.copy_in(self.offset + at, from);
+        self.part.copy_in(self.offset + at, from);
         from.len()
     }
 
@@ -374,7 +450,7 @@ impl Buffer<'_> {
             unsafe { bytes::copy_out(self.as_ptr(), at, to) };
         }
         #[cfg(loom)]
-        self.region.copy_out(self.offset + at, to);
+        self.part.copy_out(self.offset + at, to);
         len
     }
 
@@ -390,13 +466,12 @@ impl Buffer<'_> {
     #[inline]
     pub(crate) fn as_ptr(self) -> core::ptr::NonNull<u8> {
         // SAFETY: inside the region, by the invariant.
-        unsafe { self.region.at(self.offset) }
+        unsafe { self.part.at(self.offset) }
     }
 
     /// Bytes in the buffer.
-    #[cfg(not(loom))]
     #[inline]
-    pub(crate) fn len(self) -> usize {
+    pub(crate) const fn len(self) -> usize {
         self.len
     }
 }

@@ -25,13 +25,39 @@ use core::fmt;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub(crate) use format1::{Format1Memory, RingHeader};
 pub(crate) use memory::{
-    Buffer, Buffers, RingMemory, Slot, StatusOffset, SuperblockMemory, WaitMemory,
+    Buffer, Buffers, RingMemory, Slot, StatusWord, SuperblockMemory, WaitMemory,
 };
 #[cfg(loom)]
 pub use model::Region;
 #[cfg(not(loom))]
 pub use raw::Region;
 pub use storage::StaticRegion;
+
+/// The bytes of a region from the start of one of its parts on, so that what is used often needs no
+/// offset added.
+///
+/// # Invariants
+/// Those of the region but its length and alignment; the unsafe calls of a [`Region`] count from
+/// the part's start.
+#[derive(Clone)]
+struct Part(Region);
+
+impl Part {
+    /// The part at `offset`; `None` where the region ends before.
+    fn new(region: &Region, offset: usize) -> Option<Self> {
+        // SAFETY: at most the region's length.
+        (offset <= region.len()).then(|| Self(unsafe { region.part_from(offset) }))
+    }
+}
+
+impl core::ops::Deref for Part {
+    type Target = Region;
+
+    #[inline]
+    fn deref(&self) -> &Region {
+        &self.0
+    }
+}
 
 /// Why bytes cannot be a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,6 +24,8 @@ enum Word {
 #[derive(Clone)]
 pub struct Region {
     words: Arc<[Word]>,
+    /// Where this one starts, in bytes: 0 but for parts.
+    start: usize,
 }
 
 // SAFETY: all words but `DataWord` are atomics or made of them; loom fails the model when two
@@ -52,6 +54,7 @@ impl Region {
             words: (0..layout.len() / WORD)
                 .map(|index| Word::new(layout, index * WORD))
                 .collect(),
+            start: 0,
         }
     }
 
@@ -59,7 +62,22 @@ impl Region {
     #[must_use]
     #[allow(clippy::len_without_is_empty, reason = "a region is never empty")]
     pub fn len(&self) -> usize {
-        self.words.len() * WORD
+        self.words.len() * WORD - self.start
+    }
+
+    /// What lies from `offset` on.
+    ///
+    /// # Safety
+    /// As in other builds; here a wrong offset panics.
+    pub(super) unsafe fn part_from(&self, offset: usize) -> Self {
+        Self {
+            words: Arc::clone(&self.words),
+            start: self.start + offset,
+        }
+    }
+
+    fn word(&self, offset: usize) -> &Word {
+        &self.words[(self.start + offset) / WORD]
     }
 
     /// The 32-bit word at `offset`.
@@ -67,7 +85,7 @@ impl Region {
     /// # Safety
     /// As in other builds; here a wrong offset panics.
     pub(super) unsafe fn word32(&self, offset: usize) -> &SharedU32 {
-        match &self.words[offset / WORD] {
+        match self.word(offset) {
             Word::Halves(halves) => &halves[offset % WORD / 4],
             _ => unreachable!("no 32-bit word at {offset}"),
         }
@@ -78,7 +96,7 @@ impl Region {
     /// # Safety
     /// As in other builds; here a wrong offset panics.
     pub(super) unsafe fn stamp(&self, offset: usize) -> &Stamp {
-        match &self.words[offset / WORD] {
+        match self.word(offset) {
             Word::Stamp(stamp) => stamp,
             _ => unreachable!("no stamp at {offset}"),
         }
@@ -89,7 +107,7 @@ impl Region {
     /// # Safety
     /// As in other builds; here a wrong offset panics.
     pub(super) unsafe fn counter(&self, offset: usize) -> &Counter {
-        match &self.words[offset / WORD] {
+        match self.word(offset) {
             Word::Counter(counter) => counter,
             _ => unreachable!("no claim counter at {offset}"),
         }
@@ -138,7 +156,7 @@ impl Region {
     }
 
     fn data_word(&self, offset: usize) -> &DataWord {
-        match &self.words[offset / WORD] {
+        match self.word(offset) {
             Word::Data(data) => data,
             _ => unreachable!("no data at {offset}"),
         }

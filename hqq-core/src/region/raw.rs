@@ -116,6 +116,18 @@ impl Region {
         unsafe { self.base.add(offset) }
     }
 
+    /// What lies from `offset` on, for a [`Part`](super::Part).
+    ///
+    /// # Safety
+    /// `offset` is at most `len`.
+    pub(super) unsafe fn part_from(&self, offset: usize) -> Self {
+        Self {
+            // SAFETY: the caller's promise.
+            base: unsafe { self.at(offset) },
+            len: self.len - offset,
+        }
+    }
+
     /// The 32-bit word at `offset`.
     ///
     /// # Safety

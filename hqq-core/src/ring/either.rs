@@ -1,6 +1,8 @@
 //! A side of one ring or of another, for links that learn the format when they open a region.
 
-use super::{Claimed, Consumer, Corruption, Obstacle, Producer, Refused, Sealed};
+use super::{
+    Claimed, Consumer, ConsumerTask, Corruption, Obstacle, Producer, ProducerTask, Refused, Sealed,
+};
 use crate::counters::{Counters, Event};
 use crate::member::Member;
 use crate::position::Position;
@@ -51,13 +53,31 @@ where
         either!(self, side => side.publish(position, opcode, operands));
     }
 
+    #[inline]
+    fn publish_short(&mut self, position: Position, opcode: u8, operand: u64) {
+        either!(self, side => side.publish_short(position, opcode, operand));
+    }
+
     fn cancel(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
         either!(self, side => side.cancel(position, opcode, operands));
+    }
+
+    #[inline(always)]
+    fn with<T: ProducerTask>(&mut self, task: T) -> T::Output {
+        either!(self, side => side.with(task))
     }
 
     #[inline]
     fn copy_id(&mut self, position: Position) -> u64 {
         either!(self, side => side.copy_id(position))
+    }
+
+    fn wake(&self) {
+        either!(self, side => side.wake());
+    }
+
+    fn may_send_runs(&self) -> bool {
+        either!(self, side => side.may_send_runs())
     }
 
     #[inline]
@@ -126,9 +146,23 @@ where
         either!(self, side => side.try_claim())
     }
 
+    fn last_claimed(&self) -> Position {
+        either!(self, side => side.last_claimed())
+    }
+
     #[inline]
-    fn operands(&self, position: Position) -> [u64; 7] {
-        either!(self, side => side.operands(position))
+    fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7] {
+        either!(self, side => side.operands::<FROM>(position))
+    }
+
+    #[inline(always)]
+    fn with<T: ConsumerTask>(&mut self, task: T) -> T::Output {
+        either!(self, side => side.with(task))
+    }
+
+    #[inline]
+    fn first_operand(&self, position: Position) -> u64 {
+        either!(self, side => side.first_operand(position))
     }
 
     #[inline]
@@ -136,8 +170,8 @@ where
         either!(self, side => side.release(position));
     }
 
-    fn unclaim(&mut self, position: Position) {
-        either!(self, side => side.unclaim(position));
+    fn unclaim(&mut self, position: Position, taken: u16) {
+        either!(self, side => side.unclaim(position, taken));
     }
 
     #[inline]

@@ -1,27 +1,34 @@
 //! Exclusive sides: one member, one thread, no compare-and-swap; positions are private.
 
 use super::join::Resume;
-use super::stamp::{self, is_free, is_released, packet_at};
+use super::stamp::{self, Turn, is_free, is_packet_at, is_released, packet_at};
 use super::wake::Alarm;
-use super::{Claimed, Consumer, Corruption, Obstacle, Producer, Refused, Sealed};
+use super::{
+    Claimed, Consumer, Corruption, Missed, Obstacle, Producer, Put, Refused, Sealed, clear_taken,
+    taken_of, taken_word,
+};
 use crate::counters::{Counters, Event};
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::{Buffers, RingMemory};
+use crate::region::{Buffer, Buffers, RingMemory};
 use crate::side::{Attached, End};
 use crate::superblock::Delivery;
-use crate::sync::ordering;
+use crate::sync::ordering::{self, Ordering};
+
+/// Whether the quick ways are used: where registers are many, they make messages cheaper; elsewhere
+/// they only make programs longer.
+const QUICKLY: bool = cfg!(target_pointer_width = "64");
 
 /// The producing side of a ring, alone on it.
 ///
 /// # Invariants
-/// All positions before `position` were published by this side or its predecessors; `released`
-/// was at some time what the ring's `released` held.
+/// All positions before `turn` were published by this side or its predecessors. Those from there to
+/// the one before `limit` are free; there are at most N of them.
 pub struct ExclusiveProducer<G: Geometry> {
     memory: RingMemory<G>,
-    position: Position,
-    released: u32,
+    turn: Turn,
+    limit: Turn,
     counters: Counters,
     side: Attached,
     alarm: Alarm,
@@ -34,16 +41,39 @@ impl<G: Geometry> ExclusiveProducer<G> {
         side: Attached,
         alarm: Alarm,
     ) -> Self {
-        // Pairs with T5x.
-        let released = memory.released().load(ordering::see_released());
         Self {
             memory,
-            position,
-            released,
+            turn: Turn::new(position),
+            limit: Turn::new(position),
             counters: Counters::default(),
             side,
             alarm,
         }
+    }
+
+    /// Whether there is room, where all positions known to be free are used.
+    // Kept out of the way of the many calls between two of these.
+    #[cold]
+    #[inline(never)]
+    fn find_room(&mut self) -> bool {
+        let position = self.turn.position();
+        let count = self.memory.count();
+        // Pairs with the Release of T5x: the payload there has been read.
+        let released = self.memory.released().load(ordering::see_released());
+        self.side.record(&self.counters);
+        if is_released(position, released, count) {
+            // Fewer than `count`, as was just found.
+            let unread = position.low().wrapping_sub(released) as usize;
+            self.limit = Turn::new(position.plus(count - unread));
+            return true;
+        }
+        // Pairs with the Release of T5.
+        let stamp = self.memory.slot(position).stamp();
+        let free = is_free(stamp.load_visible(ordering::see_free()), position);
+        if free {
+            self.limit = self.turn.next();
+        }
+        free
     }
 }
 
@@ -51,13 +81,17 @@ impl<G: Geometry> ExclusiveProducer<G> {
 impl<G: Geometry> ExclusiveProducer<G> {
     /// The ring, and the position that comes next.
     pub(super) const fn place(&self) -> (&RingMemory<G>, Position) {
-        (&self.memory, self.position)
+        (&self.memory, self.turn.position())
     }
 }
 
 impl<G: Geometry> Sealed for ExclusiveProducer<G> {}
 
-#[allow(private_interfaces, reason = "sealed, for this crate only")]
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
 impl<G: Geometry> Producer for ExclusiveProducer<G> {
     type Geometry = G;
 
@@ -68,24 +102,39 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
 
     #[inline]
     fn try_claim(&mut self) -> Result<Position, Refused> {
-        let position = self.position;
-        let count = self.memory.count();
-        if is_released(position, self.released, count) {
-            return Ok(position);
+        if self.turn == self.limit && !self.find_room() {
+            return Err(Refused::Blocked);
         }
-        // Pairs with the Release of T5x: the payload there has been read.
-        self.released = self.memory.released().load(ordering::see_released());
-        self.side.record(&self.counters);
-        if is_released(position, self.released, count) {
-            return Ok(position);
+        Ok(self.turn.position())
+    }
+
+    #[inline]
+    fn put_quickly(&mut self, opcode: u8, fill: impl FnOnce(Buffer<'_>) -> Option<u64>) -> Put {
+        let turn = self.turn;
+        if !QUICKLY || turn == self.limit || !self.side.is_peer_not_ended() {
+            return Put::Not;
         }
-        // Pairs with the Release of T5.
-        let stamp = self.memory.slot(position).stamp();
-        if is_free(stamp.load_visible(ordering::see_free()), position) {
-            Ok(position)
+        let Some((slot, buffer)) = self.memory.line(turn.position()) else {
+            return Put::Not;
+        };
+        let Some(operand) = fill(buffer) else {
+            return Put::Not;
+        };
+        slot.store_first_operand(operand);
+        // T3x. Pairs with the Acquire of T4 and T4x.
+        slot.stamp()
+            .store(turn.published(opcode), ordering::publish());
+        slot.prefetch_next();
+        self.turn = turn.next();
+        if self.alarm.is_asleep(&self.memory, true) {
+            Put::ToSleeper
         } else {
-            Err(Refused::Blocked)
+            Put::Done
         }
+    }
+
+    fn wake(&self) {
+        self.alarm.answer();
     }
 
     #[inline]
@@ -95,7 +144,20 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
         // T3x. Pairs with the Acquire of T4 and T4x.
         slot.stamp()
             .store(stamp::published(position, opcode), ordering::publish());
-        self.position = position.plus(1);
+        slot.prefetch_next();
+        self.turn = Turn::new(position).next();
+        self.alarm.check(&self.memory, true);
+    }
+
+    #[inline]
+    fn publish_short(&mut self, position: Position, opcode: u8, operand: u64) {
+        let slot = self.memory.slot(position);
+        slot.store_first_operand(operand);
+        // T3x. Pairs with the Acquire of T4 and T4x.
+        slot.stamp()
+            .store(stamp::published(position, opcode), ordering::publish());
+        slot.prefetch_next();
+        self.turn = Turn::new(position).next();
         self.alarm.check(&self.memory, true);
     }
 
@@ -112,8 +174,12 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
         true
     }
 
+    fn may_send_runs(&self) -> bool {
+        self.side.is_peer_exclusive()
+    }
+
     fn unread(&self) -> usize {
-        super::unread(&self.memory, self.position)
+        super::unread(&self.memory, self.turn.position())
     }
 
     #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
@@ -122,11 +188,11 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
     }
 
     fn has_room(&self) -> bool {
-        super::has_room(&self.memory, self.position)
+        super::has_room(&self.memory, self.turn.position())
     }
 
     fn corruption(&self) -> Option<Corruption> {
-        super::corruption(&self.memory, || self.position)
+        super::corruption(&self.memory, || self.turn.position())
     }
 
     #[inline]
@@ -143,7 +209,7 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
     }
 
     fn obstacle(&self) -> Option<Obstacle> {
-        super::obstacle(&self.memory, self.position)
+        super::obstacle(&self.memory, self.turn.position())
     }
 
     #[inline]
@@ -167,19 +233,24 @@ impl<G: Geometry> Drop for ExclusiveProducer<G> {
 /// The consuming side of a ring, alone on it.
 ///
 /// # Invariants
-/// All positions before `position` were handed out; all before `finished` were read and may be
-/// released; `flushed` is what the ring's `released` holds. `flushed` ≤ `finished` ≤ `position`,
-/// at most `lag` and 1 apart once nothing is in doubt.
+/// All positions before `turn` were handed out; all before `finished` were read and may be
+/// released; `flushed` is what the ring's `released` holds, and `flush_at` is `lag` after it. `flushed` ≤
+/// `finished` ≤ `turn`, at most `lag` and 1 apart once nothing is in doubt.
 pub struct ExclusiveConsumer<G: Geometry> {
     memory: RingMemory<G>,
-    position: Position,
-    finished: Position,
-    flushed: Position,
+    turn: Turn,
+    finished: Turn,
+    flushed: Turn,
+    flush_at: Turn,
     /// How many messages are read before producers are told: N/2; in regions that deliver at least once
     /// 1, as all that they were not told of would come again should this side die.
-    lag: i64,
+    lag: usize,
     /// Positions before this one may have been read by a reader that died.
     settled: Position,
+    /// How many messages of the packet at `settled` a consumer took that has left.
+    taken: u16,
+    /// Whether a packet before `settled` may be at hand or come next, or `taken` is not 0.
+    special: bool,
     counters: Counters,
     side: Attached,
     alarm: Alarm,
@@ -215,7 +286,6 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         consumer
     }
 
-    #[allow(clippy::cast_possible_wrap, reason = "a ring has at most 2^14 slots")]
     fn starting(
         memory: RingMemory<G>,
         resume: Resume,
@@ -225,16 +295,20 @@ impl<G: Geometry> ExclusiveConsumer<G> {
     ) -> Self {
         let Resume { start, settled } = resume;
         let lag = match delivery {
-            Delivery::AtMostOnce => (memory.count() / 2) as i64,
+            Delivery::AtMostOnce => memory.count() / 2,
             Delivery::AtLeastOnce => 1,
         };
+        let taken = taken_of(&memory, settled);
         Self {
             lag,
             memory,
-            position: start,
-            finished: start,
-            flushed: start,
+            turn: Turn::new(start),
+            finished: Turn::new(start),
+            flushed: Turn::new(start),
+            flush_at: Turn::new(start.plus(lag)),
             settled,
+            taken,
+            special: start != settled || taken != 0,
             counters: Counters::default(),
             side,
             alarm,
@@ -246,10 +320,44 @@ impl<G: Geometry> ExclusiveConsumer<G> {
     pub(super) fn flush(&mut self) {
         if self.flushed != self.finished {
             self.flushed = self.finished;
+            let finished = self.finished.position();
+            self.flush_at = Turn::new(finished.plus(self.lag));
             // Pairs with the Acquire of T1 and T3x.
             self.memory
                 .released()
-                .store(self.finished.low(), ordering::release_counter());
+                .store(finished.low(), ordering::release_counter());
+            self.alarm.check(&self.memory, false);
+        }
+    }
+
+    /// T4x: hands out the packet at `turn`.
+    #[inline]
+    fn hand_out(&mut self, turn: Turn) {
+        self.turn = turn.next();
+        // Pairs with the Acquire of a joining consumer and of a producer that waits for the ring
+        // to drain.
+        self.memory
+            .r()
+            .store(turn.next().position().get(), ordering::store_received());
+    }
+
+    /// The packet was claimed of which a consumer that has left took some messages: how many.
+    #[cold]
+    fn go_on(&mut self) -> u16 {
+        self.special = false;
+        clear_taken(&self.memory);
+        core::mem::take(&mut self.taken)
+    }
+
+    /// T5: a slot that a shared reader left behind is free by its stamp only.
+    #[cold]
+    fn release_in_doubt(&mut self, position: Position) {
+        if position.since(self.settled) < 0 {
+            // Pairs with the Acquire of T1 and T3x.
+            self.memory.slot(position).stamp().store(
+                stamp::released(position, self.memory.count()),
+                ordering::release_slot(),
+            );
             self.alarm.check(&self.memory, false);
         }
     }
@@ -257,8 +365,8 @@ impl<G: Geometry> ExclusiveConsumer<G> {
     /// Packets that a reader which died had claimed, in at-least-once regions.
     #[cold]
     fn try_claim_in_doubt(&mut self) -> Option<Claimed> {
-        while self.position.since(self.settled) < 0 {
-            let position = self.position;
+        while self.turn.position().since(self.settled) < 0 {
+            let position = self.turn.position();
             // Pairs with the Release of T3.
             let word = self
                 .memory
@@ -269,19 +377,23 @@ impl<G: Geometry> ExclusiveConsumer<G> {
                 stamp::State::Published(at, opcode) | stamp::State::Reading(at, _, opcode)
                     if at == position =>
                 {
-                    self.position = position.plus(1);
+                    self.turn = self.turn.next();
                     return Some(Claimed {
                         position,
                         header: u64::from(opcode),
                         in_doubt: true,
+                        taken: 0,
                     });
                 }
                 _ => {
-                    self.position = position.plus(1);
-                    self.finished = self.position;
+                    self.turn = self.turn.next();
+                    self.finished = self.turn;
                 }
             }
         }
+        // Whoever asks for the next one has released the one before.
+        self.special = self.taken != 0;
+        self.flush();
         None
     }
 }
@@ -290,13 +402,17 @@ impl<G: Geometry> ExclusiveConsumer<G> {
 impl<G: Geometry> ExclusiveConsumer<G> {
     /// The ring, and the position that comes next.
     pub(super) const fn place(&self) -> (&RingMemory<G>, Position) {
-        (&self.memory, self.position)
+        (&self.memory, self.turn.position())
     }
 }
 
 impl<G: Geometry> Sealed for ExclusiveConsumer<G> {}
 
-#[allow(private_interfaces, reason = "sealed, for this crate only")]
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
 impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     type Geometry = G;
 
@@ -307,57 +423,92 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
 
     #[inline]
     fn try_claim(&mut self) -> Result<Claimed, Refused> {
-        if self.position.since(self.settled) < 0
+        if self.special
             && let Some(claimed) = self.try_claim_in_doubt()
         {
             return Ok(claimed);
         }
-        let position = self.position;
+        let turn = self.turn;
+        let position = turn.position();
         // Pairs with the Release of T3 and T3x: the operands and the payload are there.
-        let loaded = self
-            .memory
-            .slot(position)
-            .stamp()
-            .load_visible(ordering::see_published());
+        let stamp = self.memory.slot(position).stamp();
+        let loaded = stamp.load_visible(ordering::see_published());
         let Some(opcode) = packet_at(loaded, position) else {
             self.flush();
             return Err(Refused::Blocked);
         };
-        self.position = position.plus(1);
-        // Pairs with the Acquire of a joining consumer and of a producer that waits for the ring
-        // to drain.
-        self.memory
-            .r()
-            .store(self.position.get(), ordering::store_received());
+        self.hand_out(turn);
         Ok(Claimed {
             position,
             header: u64::from(opcode),
             in_doubt: false,
+            taken: if self.special { self.go_on() } else { 0 },
         })
     }
 
     #[inline]
-    fn release(&mut self, position: Position) {
-        if position.since(self.settled) < 0 {
-            // A slot that a shared reader left behind is free by its stamp only.
-            let stamp = self.memory.slot(position).stamp();
-            // T5. Pairs with the Acquire of T1 and T3x.
-            stamp.store(
-                stamp::released(position, self.memory.count()),
-                ordering::release_slot(),
-            );
-            self.alarm.check(&self.memory, false);
+    fn take_quickly<T>(
+        &mut self,
+        opcode: u8,
+        take: impl FnOnce(Buffer<'_>, u64) -> Option<T>,
+    ) -> Result<T, Missed> {
+        if !QUICKLY || self.special {
+            return Err(Missed::Unclaimed);
         }
-        self.finished = position.plus(1);
-        if self.finished.since(self.flushed) >= self.lag {
+        let turn = self.turn;
+        let next = turn.next();
+        if next == self.flush_at {
+            // Releasing this one is more than these few steps.
+            return Err(Missed::Unclaimed);
+        }
+        let Some((slot, buffer)) = self.memory.line(turn.position()) else {
+            return Err(Missed::Unclaimed);
+        };
+        // Pairs with the Release of T3 and T3x: the operands and the payload are there.
+        let loaded = slot.stamp().load_visible(ordering::see_published());
+        if !is_packet_at(loaded, turn, opcode) {
+            return Err(Missed::Unclaimed);
+        }
+        self.turn = next;
+        // As in `hand_out`, and paired in the same way.
+        self.memory
+            .r()
+            .store(next.position().get(), ordering::store_received());
+        let operand = slot.load_first_operand();
+        let Some(taken) = take(buffer, operand) else {
+            return Err(Missed::Claimed(operand));
+        };
+        self.finished = next;
+        Ok(taken)
+    }
+
+    fn last_claimed(&self) -> Position {
+        self.turn.position().minus(1)
+    }
+
+    #[inline]
+    fn release(&mut self, position: Position) {
+        if self.special {
+            self.release_in_doubt(position);
+        }
+        self.finished = Turn::new(position).next();
+        // Each position is released after the one before, so that none is passed over; those in
+        // doubt may be, and are flushed at once.
+        if self.finished == self.flush_at || self.special {
             self.flush();
             self.side.record(&self.counters);
         }
     }
 
-    fn unclaim(&mut self, position: Position) {
+    fn unclaim(&mut self, position: Position, taken: u16) {
         if position.since(self.settled) >= 0 {
-            self.position = position;
+            self.turn = Turn::new(position);
+            self.taken = taken;
+            self.special |= taken != 0;
+            // Relaxed: found by a consumer that joins, which is ordered after leaving.
+            self.memory
+                .taken()
+                .store(taken_word(position, taken), Ordering::Relaxed);
             // Pairs as in `try_claim`. Going back is safe: this side is alone.
             self.memory
                 .r()
@@ -366,8 +517,13 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     }
 
     #[inline]
-    fn operands(&self, position: Position) -> [u64; 7] {
-        self.memory.slot(position).load_operands()
+    fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7] {
+        self.memory.slot(position).load_operands::<FROM>()
+    }
+
+    #[inline]
+    fn first_operand(&self, position: Position) -> u64 {
+        self.memory.slot(position).load_first_operand()
     }
 
     #[inline]
@@ -376,20 +532,21 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     }
 
     fn has_packet(&self) -> bool {
-        super::has_packet(&self.memory, self.position)
+        super::has_packet(&self.memory, self.turn.position())
     }
 
     fn corruption(&self) -> Option<Corruption> {
-        super::corruption(&self.memory, || self.position)
+        super::corruption(&self.memory, || self.turn.position())
     }
 
     fn end(&mut self) -> Option<End> {
         let end = self.side.peer_end()?;
         // Looked at again after the status: a producer publishes before it closes. Pairs with T3.
-        let stamp = self.memory.slot(self.position).stamp();
+        let position = self.turn.position();
+        let stamp = self.memory.slot(position).stamp();
         let loaded = stamp.load_visible(ordering::see_published());
-        let before = self.position.minus(self.memory.count());
-        let finished = is_free(loaded, self.position) || packet_at(loaded, before).is_some();
+        let before = position.minus(self.memory.count());
+        let finished = is_free(loaded, position) || packet_at(loaded, before).is_some();
         finished.then_some(end)
     }
 
@@ -399,7 +556,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     }
 
     fn obstacle(&self) -> Option<Obstacle> {
-        super::obstacle(&self.memory, self.position)
+        super::obstacle(&self.memory, self.turn.position())
     }
 
     fn is_peer_open(&self) -> bool {

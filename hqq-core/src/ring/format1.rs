@@ -187,6 +187,11 @@ impl<G: Geometry> ConcurrentProducer for Format1Producer<G> {
     }
 
     #[inline]
+    fn publish_short(&self, position: Position, opcode: u8, operand: u64) {
+        self.publish(position, opcode, &[operand, 0, 0, 0, 0, 0, 0]);
+    }
+
+    #[inline]
     fn copy_id(&self, _: Position, alone: bool) -> u64 {
         // Relaxed: numbers that are private to this endpoint; nothing is ordered by them.
         let before = if alone {
@@ -202,6 +207,10 @@ impl<G: Geometry> ConcurrentProducer for Format1Producer<G> {
 
     #[inline]
     fn carries_inline(&self) -> bool {
+        false
+    }
+
+    fn may_send_runs(&self) -> bool {
         false
     }
 
@@ -291,12 +300,18 @@ impl<G: Geometry> ConcurrentConsumer for Format1Consumer<G> {
             position,
             header: self.memory.slot(position).load_header(),
             in_doubt: false,
+            taken: 0,
         })
     }
 
     #[inline]
-    fn operands(&self, position: Position) -> [u64; 7] {
-        self.memory.slot(position).load_operands()
+    fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7] {
+        self.memory.slot(position).load_operands::<FROM>()
+    }
+
+    #[inline]
+    fn first_operand(&self, position: Position) -> u64 {
+        self.memory.slot(position).load_first_operand()
     }
 
     #[inline]

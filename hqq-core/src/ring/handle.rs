@@ -18,9 +18,11 @@ pub trait ConcurrentProducer: Sealed {
     fn buffers(&self) -> &Buffers<Self::Geometry>;
     fn try_claim(&self) -> Result<Position, Refused>;
     fn publish(&self, position: Position, opcode: u8, operands: &[u64; 7]);
+    fn publish_short(&self, position: Position, opcode: u8, operand: u64);
     /// `alone`: no other thread uses this side now.
     fn copy_id(&self, position: Position, alone: bool) -> u64;
     fn carries_inline(&self) -> bool;
+    fn may_send_runs(&self) -> bool;
     fn unread(&self) -> usize;
     fn is_peer_closed(&self) -> bool;
     fn is_peer_dead(&self) -> bool;
@@ -40,7 +42,8 @@ pub trait ConcurrentConsumer: Sealed {
     type Geometry: Geometry;
     fn buffers(&self) -> &Buffers<Self::Geometry>;
     fn try_claim(&self) -> Result<Claimed, Refused>;
-    fn operands(&self, position: Position) -> [u64; 7];
+    fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7];
+    fn first_operand(&self, position: Position) -> u64;
     fn release(&self, position: Position);
     fn carries_inline(&self) -> bool;
     fn end(&self) -> Option<End>;
@@ -135,6 +138,11 @@ where
         self.0.side().publish(position, opcode, operands);
     }
 
+    #[inline]
+    fn publish_short(&mut self, position: Position, opcode: u8, operand: u64) {
+        self.0.side().publish_short(position, opcode, operand);
+    }
+
     fn cancel(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
         self.publish(position, opcode, operands);
         self.count(Event::Tombstone);
@@ -148,6 +156,10 @@ where
     #[inline]
     fn carries_inline(&self) -> bool {
         self.0.side().carries_inline()
+    }
+
+    fn may_send_runs(&self) -> bool {
+        self.0.side().may_send_runs()
     }
 
     fn unread(&self) -> usize {
@@ -211,8 +223,13 @@ where
     }
 
     #[inline]
-    fn operands(&self, position: Position) -> [u64; 7] {
-        self.0.side().operands(position)
+    fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7] {
+        self.0.side().operands::<FROM>(position)
+    }
+
+    #[inline]
+    fn first_operand(&self, position: Position) -> u64 {
+        self.0.side().first_operand(position)
     }
 
     #[inline]
@@ -220,7 +237,7 @@ where
         self.0.side().release(position);
     }
 
-    fn unclaim(&mut self, position: Position) {
+    fn unclaim(&mut self, position: Position, _: u16) {
         self.0.side().release(position);
     }
 

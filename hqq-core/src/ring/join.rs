@@ -4,7 +4,7 @@
 //! At most 4N steps, whatever the ring holds.
 
 use super::stamp::{self, State};
-use super::{Corruption, unexplained};
+use super::{Corruption, clear_taken, taken_of, unexplained};
 use crate::layout::Geometry;
 use crate::member::{Member, Mode};
 use crate::packet::{Opcode, Reason, StandardTombstone};
@@ -209,6 +209,10 @@ pub(crate) fn first_consumer<G: Geometry>(
     }
     // Pairs with the Acquire of a producer that waits for the ring to drain.
     memory.r().store(next.get(), ordering::store_received());
+    if taken_of(memory, next) == 0 {
+        // What a consumer left that died before it cleared it.
+        clear_taken(memory);
+    }
     if mode == Mode::Exclusive {
         // T5x. Pairs with the Acquire of T1 and T3x.
         memory

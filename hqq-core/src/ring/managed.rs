@@ -85,6 +85,17 @@ impl<G: Geometry, X: Platform> Producer for ManagedProducer<G, X> {
         platform.barrier();
     }
 
+    fn publish_short(&mut self, position: Position, opcode: u8, operand: u64) {
+        let platform = &self.leaving.platform;
+        // The message before the stamp that announces it.
+        self.side.buffers().at(position).clean(platform);
+        platform.barrier();
+        self.side.publish_short(position, opcode, operand);
+        let (memory, _) = self.side.place();
+        memory.slot(position).clean(platform);
+        platform.barrier();
+    }
+
     fn cancel(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
         self.side.cancel(position, opcode, operands);
     }
@@ -95,6 +106,11 @@ impl<G: Geometry, X: Platform> Producer for ManagedProducer<G, X> {
 
     fn carries_inline(&self) -> bool {
         self.side.carries_inline()
+    }
+
+    fn may_send_runs(&self) -> bool {
+        self.leaving.look();
+        self.side.may_send_runs()
     }
 
     fn unread(&self) -> usize {
@@ -207,8 +223,12 @@ impl<G: Geometry, X: Platform> Consumer for ManagedConsumer<G, X> {
         Ok(claimed)
     }
 
-    fn operands(&self, position: Position) -> [u64; 7] {
-        self.side.operands(position)
+    fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7] {
+        self.side.operands::<FROM>(position)
+    }
+
+    fn first_operand(&self, position: Position) -> u64 {
+        self.side.first_operand(position)
     }
 
     fn release(&mut self, position: Position) {
@@ -219,8 +239,8 @@ impl<G: Geometry, X: Platform> Consumer for ManagedConsumer<G, X> {
         self.tell();
     }
 
-    fn unclaim(&mut self, position: Position) {
-        self.side.unclaim(position);
+    fn unclaim(&mut self, position: Position, taken: u16) {
+        self.side.unclaim(position, taken);
         self.tell();
     }
 

@@ -31,7 +31,7 @@ use crate::counters::Event;
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::{Buffers, RingMemory};
+use crate::region::{Buffer, Buffers, RingMemory};
 use crate::side::End;
 
 /// Why no slot could be claimed.
@@ -59,6 +59,31 @@ pub struct Claimed {
     pub header: u64,
     /// Whether a reader that died may have read it before (at-least-once regions only).
     pub in_doubt: bool,
+    /// How many of its messages a consumer took that has left.
+    pub taken: u16,
+}
+
+/// What [`Producer::put_quickly`] did.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// Nothing: its few steps did not do, or nothing was filled in.
+    Not,
+    /// A packet was published.
+    Done,
+    /// A packet was published, and a consumer sleeps that [`Producer::wake`] has to wake.
+    ToSleeper,
+}
+
+/// What [`Consumer::take_quickly`] left undone.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// Nothing was claimed, which does not say that nothing is there.
+    Unclaimed,
+    /// The next packet was claimed, at the position that [`Consumer::last_claimed`] says; this is its
+    /// first operand.
+    Claimed(u64),
 }
 
 /// A stamp, or in format 1 a sequence, that belongs to no state the ring can be in.
@@ -95,7 +120,11 @@ pub trait Producer: Sealed {
     type Geometry: Geometry;
 
     #[doc(hidden)]
-    #[allow(private_interfaces, reason = "sealed, for this crate only")]
+    #[allow(
+        private_interfaces,
+        private_bounds,
+        reason = "sealed, for this crate only"
+    )]
     fn buffers(&self) -> &Buffers<Self::Geometry>;
 
     /// A position whose slot and buffer are this side's until [`Producer::publish`] or
@@ -105,8 +134,33 @@ pub trait Producer: Sealed {
     /// [`Refused`], after at most 2N + 8 steps.
     fn try_claim(&mut self) -> Result<Position, Refused>;
 
+    /// Claims a position, lets `fill` write into the first line of its buffer and publishes a packet with this opcode
+    /// and the one operand that `fill` gives: in very few steps and without a call that comes back.
+    #[doc(hidden)]
+    #[allow(
+        private_interfaces,
+        private_bounds,
+        reason = "sealed, for this crate only"
+    )]
+    #[inline]
+    fn put_quickly(&mut self, opcode: u8, fill: impl FnOnce(Buffer<'_>) -> Option<u64>) -> Put
+    where
+        Self: Sized,
+    {
+        let _ = (opcode, fill);
+        Put::Not
+    }
+
+    /// Wakes the consumers, after [`Put::ToSleeper`].
+    #[doc(hidden)]
+    fn wake(&self) {}
+
     /// Writes the packet, then makes it visible.
     fn publish(&mut self, position: Position, opcode: u8, operands: &[u64; 7]);
+
+    /// As [`Producer::publish`], of a packet that has one operand, the first, and leaves the others
+    /// as they are. Not in format 1.
+    fn publish_short(&mut self, position: Position, opcode: u8, operand: u64);
 
     /// Gives a claimed position up: a side that others share publishes the packet given, which
     /// readers skip; an exclusive one had claimed nothing.
@@ -126,6 +180,11 @@ pub trait Producer: Sealed {
 
     /// Whether the consumers are recorded as dead; `false` where the format does not tell.
     fn is_peer_dead(&self) -> bool;
+
+    /// Whether several messages may share a packet: the format has runs, and the consumer is one that
+    /// nobody shares its side with, so that the rest of a run it leaves behind finds its way to the
+    /// next one.
+    fn may_send_runs(&self) -> bool;
 
     /// Whether a consumer is attached now; `true` where the format does not tell.
     fn is_peer_open(&self) -> bool;
@@ -149,11 +208,39 @@ pub trait Producer: Sealed {
     fn corruption(&self) -> Option<Corruption>;
 
     #[doc(hidden)]
-    #[allow(private_interfaces, reason = "sealed, for this crate only")]
+    #[allow(
+        private_interfaces,
+        private_bounds,
+        reason = "sealed, for this crate only"
+    )]
     fn count(&mut self, event: Event);
 
     /// What this side has counted.
     fn counters(&self) -> crate::Counters;
+
+    /// Runs `task` on the side: where it is one of several kinds, on what it is, found out once.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn with<T: ProducerTask>(&mut self, task: T) -> T::Output
+    where
+        Self: Sized,
+    {
+        task.run(self)
+    }
+}
+
+/// Something to do with a producing side, whatever kind it is.
+#[doc(hidden)]
+pub trait ProducerTask {
+    type Output;
+    fn run<P: Producer>(self, side: &mut P) -> Self::Output;
+}
+
+/// Something to do with a consuming side, whatever kind it is.
+#[doc(hidden)]
+pub trait ConsumerTask {
+    type Output;
+    fn run<C: Consumer>(self, side: &mut C) -> Self::Output;
 }
 
 /// The consuming side of a ring, as a link uses it. Sealed: implemented by the sides of this crate.
@@ -162,7 +249,11 @@ pub trait Consumer: Sealed {
     type Geometry: Geometry;
 
     #[doc(hidden)]
-    #[allow(private_interfaces, reason = "sealed, for this crate only")]
+    #[allow(
+        private_interfaces,
+        private_bounds,
+        reason = "sealed, for this crate only"
+    )]
     fn buffers(&self) -> &Buffers<Self::Geometry>;
 
     /// A packet that is this side's until [`Consumer::release`].
@@ -171,15 +262,48 @@ pub trait Consumer: Sealed {
     /// [`Refused`], after at most 2N + 8 steps.
     fn try_claim(&mut self) -> Result<Claimed, Refused>;
 
-    /// The operands of a claimed packet, each read once.
-    fn operands(&self, position: Position) -> [u64; 7];
+    /// Claims the next packet where it has this opcode and is not in doubt, hands the first line of
+    /// its buffer and its first operand to `take` and releases it: in very few steps and without a call that comes back.
+    ///
+    /// # Errors
+    /// [`Missed`] where these few did not do, or `take` gave nothing.
+    #[doc(hidden)]
+    #[allow(
+        private_interfaces,
+        private_bounds,
+        reason = "sealed, for this crate only"
+    )]
+    #[inline]
+    fn take_quickly<T>(
+        &mut self,
+        opcode: u8,
+        take: impl FnOnce(Buffer<'_>, u64) -> Option<T>,
+    ) -> Result<T, Missed>
+    where
+        Self: Sized,
+    {
+        let _ = (opcode, take);
+        Err(Missed::Unclaimed)
+    }
+
+    /// The position that [`Consumer::take_quickly`] claimed last; not for sides that never do.
+    #[doc(hidden)]
+    fn last_claimed(&self) -> Position {
+        Position::default()
+    }
+
+    /// The operands of a claimed packet from number `FROM` on, each read once; zeros before it.
+    fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7];
+
+    /// The first operand of a claimed packet, read once.
+    fn first_operand(&self, position: Position) -> u64;
 
     /// Gives slot and buffer back to the producers.
     fn release(&mut self, position: Position);
 
-    /// Undoes [`Consumer::try_claim`] where the packet was not looked at and that is possible:
-    /// an exclusive side can, one that others share releases.
-    fn unclaim(&mut self, position: Position);
+    /// Undoes [`Consumer::try_claim`] where that is possible, except for the first `taken` messages
+    /// of the packet: an exclusive side can, one that others share releases.
+    fn unclaim(&mut self, position: Position, taken: u16);
 
     /// Whether packets may carry a message inside, empty ones included.
     fn carries_inline(&self) -> bool;
@@ -208,11 +332,25 @@ pub trait Consumer: Sealed {
     fn corruption(&self) -> Option<Corruption>;
 
     #[doc(hidden)]
-    #[allow(private_interfaces, reason = "sealed, for this crate only")]
+    #[allow(
+        private_interfaces,
+        private_bounds,
+        reason = "sealed, for this crate only"
+    )]
     fn count(&mut self, event: Event);
 
     /// What this side has counted.
     fn counters(&self) -> crate::Counters;
+
+    /// As [`Producer::with`].
+    #[doc(hidden)]
+    #[inline(always)]
+    fn with<T: ConsumerTask>(&mut self, task: T) -> T::Output
+    where
+        Self: Sized,
+    {
+        task.run(self)
+    }
 }
 
 /// Messages of format 2 are numbered by position, so that senders that share a side need no other
@@ -220,6 +358,35 @@ pub trait Consumer: Sealed {
 #[inline]
 const fn copy_id(position: Position) -> u64 {
     position.plus(1).get()
+}
+
+/// The word `taken` that says that the first messages of the packet at `position` were received.
+#[inline]
+const fn taken_word(position: Position, taken: u16) -> u32 {
+    position.low() << 16 | taken as u32
+}
+
+/// How many messages of the packet at `position` the word `taken` says were received.
+#[inline]
+fn taken_of<G: Geometry>(memory: &RingMemory<G>, position: Position) -> u16 {
+    // Relaxed: it was written before the side was left, and leaving and joining are ordered.
+    let word = memory
+        .taken()
+        .load(crate::sync::ordering::Ordering::Relaxed);
+    let [a, b, ..] = word.to_le_bytes();
+    if word >> 16 == position.low() & 0xffff {
+        u16::from_le_bytes([a, b])
+    } else {
+        0
+    }
+}
+
+/// Makes the word `taken` say nothing, once its packet is claimed.
+fn clear_taken<G: Geometry>(memory: &RingMemory<G>) {
+    // Relaxed: as above.
+    memory
+        .taken()
+        .store(0, crate::sync::ordering::Ordering::Relaxed);
 }
 
 /// Whether a producer that comes to `position` next would find room.

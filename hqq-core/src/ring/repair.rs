@@ -118,6 +118,7 @@ pub(crate) fn take_over<G: Geometry>(
                 position,
                 header: u64::from(opcode),
                 in_doubt: true,
+                taken: 0,
             });
         }
     }
@@ -154,7 +155,7 @@ pub(crate) fn retract<G: Geometry>(
         if at != position {
             continue;
         }
-        let operands = slot.load_operands();
+        let operands = slot.load_operands::<0>();
         if !retraction(opcode, &operands, false) {
             continue;
         }

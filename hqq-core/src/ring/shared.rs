@@ -8,7 +8,7 @@ use super::stamp::{self, ForReading, ForWriting, State};
 use super::wake::Alarm;
 use super::{
     Claimed, ConcurrentConsumer, ConcurrentProducer, Corruption, Obstacle, Refused, Sealed,
-    step_released,
+    clear_taken, step_released, taken_of,
 };
 use crate::counters::SharedCounters;
 use crate::layout::Geometry;
@@ -119,6 +119,15 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
     }
 
     #[inline]
+    fn publish_short(&self, position: Position, opcode: u8, operand: u64) {
+        let slot = self.memory.slot(position);
+        slot.store_first_operand(operand);
+        // T3. Pairs with the Acquire of T4 and T4x.
+        slot.stamp()
+            .store(stamp::published(position, opcode), ordering::publish());
+    }
+
+    #[inline]
     fn copy_id(&self, position: Position, _: bool) -> u64 {
         super::copy_id(position)
     }
@@ -126,6 +135,10 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
     #[inline]
     fn carries_inline(&self) -> bool {
         true
+    }
+
+    fn may_send_runs(&self) -> bool {
+        self.side.is_peer_exclusive()
     }
 
     fn unread(&self) -> usize {
@@ -234,6 +247,7 @@ impl<G: Geometry> SharedConsumer<G> {
                         position,
                         header: u64::from(opcode),
                         in_doubt: true,
+                        taken: 0,
                     });
                 }
                 _ => {}
@@ -288,10 +302,15 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
                     );
                     if claimed.is_ok() {
                         memory.r().help(position.get(), position.plus(1).get());
+                        let taken = taken_of(memory, position);
+                        if taken != 0 {
+                            clear_taken(memory);
+                        }
                         return Ok(Claimed {
                             position,
                             header: u64::from(opcode),
                             in_doubt: false,
+                            taken,
                         });
                     }
                 }
@@ -360,8 +379,13 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     }
 
     #[inline]
-    fn operands(&self, position: Position) -> [u64; 7] {
-        self.memory.slot(position).load_operands()
+    fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7] {
+        self.memory.slot(position).load_operands::<FROM>()
+    }
+
+    #[inline]
+    fn first_operand(&self, position: Position) -> u64 {
+        self.memory.slot(position).load_first_operand()
     }
 
     #[inline]

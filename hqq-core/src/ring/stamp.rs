@@ -92,6 +92,36 @@ const fn stamp(sequence: Position, owner: u8, opcode: u8) -> u64 {
     sequence.get() << 16 | (owner as u64) << 8 | opcode as u64
 }
 
+/// The position that a side which is alone has come to, kept in the place where a stamp has its
+/// sequence: so that neither making stamps of it nor its wrapping around takes extra steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn(u64);
+
+impl Turn {
+    const ONE: u64 = 1 << 16;
+
+    #[inline]
+    pub(crate) const fn new(position: Position) -> Self {
+        Self(position.get() << 16)
+    }
+
+    #[inline]
+    pub(crate) const fn position(self) -> Position {
+        Position::new(self.0 >> 16)
+    }
+
+    #[inline]
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.wrapping_add(Self::ONE))
+    }
+
+    /// As [`published`], of this position.
+    #[inline]
+    pub(crate) const fn published(self, opcode: u8) -> u64 {
+        self.0.wrapping_add(Self::ONE + opcode as u64)
+    }
+}
+
 /// What a shared producer may do about position `p`, having loaded a slot's stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -174,6 +204,13 @@ pub const fn reading(position: Position, member: Member, opcode: u8) -> u64 {
 #[must_use]
 pub const fn released(position: Position, count: usize) -> u64 {
     free(position.plus(count))
+}
+
+/// T4x: whether what was loaded of a stamp shows a packet with this opcode at the position.
+#[inline]
+#[must_use]
+pub(crate) fn is_packet_at(loaded: Visible, turn: Turn, opcode: u8) -> bool {
+    loaded == visible(turn.published(opcode))
 }
 
 /// T4x: the opcode, where what was loaded of a stamp shows a packet at `position`.

@@ -306,9 +306,15 @@ impl Alarm {
     /// After publishing or releasing: wakes the other side if somebody sleeps there.
     #[inline]
     pub(crate) fn check<G: Geometry>(&self, memory: &RingMemory<G>, consumer: bool) {
-        if self.fence() && is_up(memory.sleeping(consumer)) {
+        if self.is_asleep(memory, consumer) {
             self.answer();
         }
+    }
+
+    /// As [`Alarm::check`], leaving the waking to [`Alarm::answer`].
+    #[inline]
+    pub(crate) fn is_asleep<G: Geometry>(&self, memory: &RingMemory<G>, consumer: bool) -> bool {
+        self.fence() && is_up(memory.sleeping(consumer))
     }
 
     /// W1: orders what was published before the look at a flag. `false` where there is nobody to
@@ -338,7 +344,7 @@ impl Alarm {
     /// Somebody sleeps, or a peer says so.
     #[cold]
     #[inline(never)]
-    fn answer(&self) {
+    pub(crate) fn answer(&self) {
         if let (Some(hook), Some(other)) = (&self.hook, &self.other) {
             other.wake(hook);
         }

@@ -168,6 +168,13 @@ fn packet(slot: &Slot) -> String {
                 packet.copy_id, packet.data_size
             )
         }
+        Some(Ok(Packet::StandardRun(packet))) => match packet.count() {
+            1 => format!("message, {} bytes in its buffer", packet.size()),
+            count => format!(
+                "{count} messages, {} bytes each in its buffer",
+                packet.size()
+            ),
+        },
         Some(Ok(Packet::StandardInline(packet))) => format!(
             "message {}, {} bytes: {}",
             packet.copy_id(),

@@ -1,9 +1,4 @@
-//! Bulk copies between private memory and bytes that a peer may write meanwhile.
-//!
-//! Free of data races in Rust's terms: either relaxed atomic words of eight bytes, or, for long
-//! copies on x86-64, `rep movsb` in inline assembly, which the compiler cannot look into. A
-//! sanitizer cannot look into it either, so fuzzing builds use words throughout.
-#![cfg(not(loom))]
+//! Copies by relaxed atomic words of eight bytes, for any target.
 
 use core::ptr::NonNull;
 
@@ -19,11 +14,6 @@ const BLOCK: usize = if cfg!(all(target_has_atomic = "64", not(hqq_narrow))) {
     1
 };
 
-/// From this many bytes on `rep movsb` is used where there is one; below, starting it costs more
-/// than the words do.
-#[cfg(all(target_arch = "x86_64", not(fuzzing), not(hqq_count)))]
-const STRING_COPY: usize = 512;
-
 /// The word `index` words from the aligned address `base`.
 ///
 /// # Safety
@@ -36,19 +26,6 @@ unsafe fn word<'a>(base: NonNull<u8>, index: usize) -> &'a DataWord {
     unsafe { at.cast().as_ref() }
 }
 
-/// Asks for the cache line at `at` ahead of its use, on targets where that can be said.
-#[inline]
-pub(super) fn prefetch(at: NonNull<u8>) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint without an effect that a program sees, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.as_ptr().cast_const().cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
-}
-
 /// Copies `from` to byte `at` of `buffer`.
 ///
 /// # Safety
@@ -56,14 +33,6 @@ pub(super) fn prefetch(at: NonNull<u8>) {
 /// from `at` to `at + from.len()` lie inside it; this side has claimed it.
 #[inline]
 pub(super) unsafe fn copy_in(buffer: NonNull<u8>, at: usize, from: &[u8]) {
-    #[cfg(all(target_arch = "x86_64", not(fuzzing), not(hqq_count)))]
-    if from.len() >= STRING_COPY {
-        // SAFETY: inside the buffer, by the caller's promise.
-        let to = unsafe { buffer.add(at) };
-        // SAFETY: `from` is valid for reads and `to` for writes of as many bytes.
-        unsafe { copy_string(from.as_ptr(), to.as_ptr(), from.len()) };
-        return;
-    }
     // Known to be 0 when compiling, in the calls that copy whole messages.
     let into = at % WORD;
     let start = at / WORD;
@@ -116,14 +85,6 @@ fn merge(word: &DataWord, into: usize, bytes: &[u8]) {
 /// from `at` to `at + to.len()` lie inside it.
 #[inline]
 pub(super) unsafe fn copy_out(buffer: NonNull<u8>, at: usize, to: &mut [u8]) {
-    #[cfg(all(target_arch = "x86_64", not(fuzzing), not(hqq_count)))]
-    if to.len() >= STRING_COPY {
-        // SAFETY: inside the buffer, by the caller's promise.
-        let from = unsafe { buffer.add(at) };
-        // SAFETY: `from` is valid for reads and `to` for writes of as many bytes.
-        unsafe { copy_string(from.as_ptr(), to.as_mut_ptr(), to.len()) };
-        return;
-    }
     // Known to be 0 when compiling, in the calls that copy whole messages.
     let into = at % WORD;
     let start = at / WORD;
@@ -165,24 +126,5 @@ fn extract(word: &DataWord, into: usize, bytes: &mut [u8]) {
     let loaded = word.load().to_ne_bytes();
     for (to, from) in bytes.iter_mut().zip(loaded.iter().skip(into)) {
         *to = *from;
-    }
-}
-
-/// `rep movsb`: as fast as memcpy from 4 KiB on, and opaque to the compiler.
-///
-/// # Safety
-/// `from` is valid for reads and `to` for writes of `len` bytes; they do not overlap.
-#[cfg(all(target_arch = "x86_64", not(fuzzing), not(hqq_count)))]
-#[inline]
-unsafe fn copy_string(from: *const u8, to: *mut u8, len: usize) {
-    // SAFETY: moves exactly `len` bytes between the two; the direction flag is clear by the ABI.
-    unsafe {
-        core::arch::asm!(
-            "rep movsb",
-            inout("rcx") len => _,
-            inout("rsi") from => _,
-            inout("rdi") to => _,
-            options(nostack, preserves_flags)
-        );
     }
 }

@@ -1,0 +1,435 @@
+//! What a call that receives does, once for every kind of side: claims, checks, copies, releases.
+
+use super::error::TryRecvError;
+use super::send_path::is_about_a_line;
+use crate::counters::Event;
+use crate::packet::standard::{Standard, decode};
+use crate::packet::{Opcode, PacketError, StandardInline, inline, run, standard};
+use crate::position::Position;
+use crate::ring::{Claimed, Consumer, ConsumerTask, Missed, Refused};
+use crate::side::End;
+
+/// Tombstones, or empty messages, that one call passes over, so that no peer can keep it busy.
+pub(super) const SKIPPED: usize = 32;
+
+/// Whether there are ways of their own for the packets that most messages travel in. Where 64 bits
+/// are two registers and programs have to be small, one way does for all.
+const SHORT_WAYS: bool = cfg!(all(target_has_atomic = "64", not(hqq_narrow)));
+
+/// Where the bytes of a message lie.
+#[derive(Clone, Copy)]
+pub(super) enum Bytes {
+    /// In the packet; this is a private copy.
+    Inline(StandardInline),
+    /// In the buffer of the position.
+    Buffer,
+}
+
+/// A message that was claimed and not finished with.
+///
+/// # Invariants
+/// `offset` ≤ `len`; (`taken` + 1 + `more`) × `len` was checked against the buffer's size.
+#[derive(Clone, Copy)]
+pub(super) struct Current {
+    pub(super) position: Position,
+    pub(super) bytes: Bytes,
+    pub(super) len: usize,
+    pub(super) offset: usize,
+    pub(super) in_doubt: bool,
+    /// Messages of the same run before this one.
+    pub(super) taken: u16,
+    /// Messages of the same run after this one.
+    pub(super) more: u16,
+}
+
+impl Current {
+    /// The only message of a packet.
+    pub(super) const fn alone(claimed: &Claimed, bytes: Bytes, len: usize) -> Self {
+        Self {
+            position: claimed.position,
+            bytes,
+            len,
+            offset: 0,
+            in_doubt: claimed.in_doubt,
+            taken: 0,
+            more: 0,
+        }
+    }
+
+    /// Where its rest lies in its buffer.
+    #[inline]
+    pub(super) const fn start(&self) -> usize {
+        self.taken as usize * self.len + self.offset
+    }
+
+    /// The message after this one in the same run.
+    #[inline]
+    const fn next(&self) -> Option<Self> {
+        match self.more.checked_sub(1) {
+            None => None,
+            Some(more) => Some(Self {
+                offset: 0,
+                taken: self.taken + 1,
+                more,
+                ..*self
+            }),
+        }
+    }
+}
+
+/// Copies the next message of a ring into a buffer and gives it back to the senders, where it is
+/// like most: alone in a buffer, longer than a packet takes and no longer than a cache line.
+///
+/// In one piece and without a call that comes back, so that the compiler saves no registers for it.
+pub(super) struct TakeQuickly<'a>(pub(super) &'a mut [u8]);
+
+impl ConsumerTask for TakeQuickly<'_> {
+    type Output = Result<usize, Missed>;
+
+    // Always: it is short, and called as a function it would get its arguments through memory.
+    #[inline(always)]
+    fn run<C: Consumer>(self, side: &mut C) -> Self::Output {
+        let buffer = self.0;
+        let taken = side.take_quickly(Opcode::StandardRun.as_byte(), |from, run| {
+            // The size of the message, where it is alone.
+            if !is_about_a_line(run) {
+                return None;
+            }
+            let len = run::len_alone(run).filter(|len| *len <= from.len())?;
+            from.copy_out(0, buffer.get_mut(..len)?);
+            Some(len)
+        });
+        if let Ok(len) = taken {
+            side.count(Event::Message(len));
+        }
+        taken
+    }
+}
+
+/// Copies the next message of a ring into a buffer and gives it back to the senders.
+pub(super) struct Take<'a> {
+    /// The message at hand, `None` before. A message that does not fit `buffer` becomes it, and one
+    /// that others follow in its run leaves the next of them there.
+    pub(super) at_hand: &'a mut Option<Current>,
+    pub(super) buffer: &'a mut [u8],
+    pub(super) begin: Begin,
+}
+
+/// What came before, in a call that receives.
+#[derive(Clone, Copy)]
+pub(super) enum Begin {
+    /// Nothing: should nothing be there, it counts as blocked.
+    First,
+    /// An attempt in vain.
+    Again,
+    /// The next packet was claimed; it is a run, and this its first operand.
+    Run(u64),
+}
+
+impl Begin {
+    /// An attempt, the first of its call or a later one.
+    #[inline]
+    pub(super) const fn new(first: bool) -> Self {
+        if first { Self::First } else { Self::Again }
+    }
+}
+
+impl ConsumerTask for Take<'_> {
+    type Output = Result<usize, TryRecvError>;
+
+    // Always: in the one function for it, which is not.
+    #[inline(always)]
+    fn run<C: Consumer>(self, side: &mut C) -> Self::Output {
+        let claimed = match self.begin {
+            Begin::Run(_) => Claimed {
+                position: side.last_claimed(),
+                header: Opcode::StandardRun.as_word(),
+                in_doubt: false,
+                taken: 0,
+            },
+            Begin::First | Begin::Again => match side.try_claim() {
+                Ok(claimed) => claimed,
+                Err(refused) => return blocked(side, refused, self.is_first()),
+            },
+        };
+        let position = claimed.position;
+        if !SHORT_WAYS {
+            let operands = side.operands::<0>(position);
+            return self.take_odd(side, claimed, operands);
+        }
+        let max = side.buffers().size();
+        if claimed.header == Opcode::StandardInline.as_word() && side.carries_inline() {
+            let operands = side.operands::<1>(position);
+            if let Some(len) = inline::copy_out(&operands, max, self.buffer) {
+                side.release(position);
+                side.count(Event::Message(len));
+                return Ok(len);
+            }
+            return self.take_odd(side, claimed, operands);
+        }
+        if claimed.header == Opcode::StandardRun.as_word() && side.carries_inline() {
+            let run = match self.begin {
+                Begin::Run(run) => run,
+                Begin::First | Begin::Again => side.first_operand(position),
+            };
+            if claimed.taken == 0
+                && let Some(len) = run::len_alone(run)
+                && len > 0
+                && len <= max
+                && let Some(to) = self.buffer.get_mut(..len)
+            {
+                return take_copy(side, position, to);
+            }
+            return self.take_odd(side, claimed, [run, 0, 0, 0, 0, 0, 0]);
+        }
+        if claimed.header == Opcode::StandardCopy.as_word() {
+            // Operands 0 and 1 are for people to look at.
+            let operands = side.operands::<2>(position);
+            if let Some(len) = standard::copy_len(&operands, max)
+                && let Some(to) = self.buffer.get_mut(..len)
+            {
+                return take_copy(side, position, to);
+            }
+            return self.take_odd(side, claimed, operands);
+        }
+        let operands = side.operands::<0>(position);
+        self.take_odd(side, claimed, operands)
+    }
+}
+
+impl Take<'_> {
+    const fn is_first(&self) -> bool {
+        matches!(self.begin, Begin::First)
+    }
+
+    /// As `run`, from the packet on that was claimed and whose operands were read; those that the
+    /// packet's rules do not look at may be zeros instead.
+    #[cold]
+    #[inline(never)]
+    fn take_odd<C: Consumer>(
+        self,
+        side: &mut C,
+        claimed: Claimed,
+        operands: [u64; 7],
+    ) -> Result<usize, TryRecvError> {
+        let opened = open(side, claimed, &operands);
+        let begun = Some((claimed.position, opened));
+        let message = claim_from(side, begun, self.is_first(), open_next)?;
+        hand_over(side, self.at_hand, message, self.buffer)
+    }
+}
+
+/// A message that lies at the start of the buffer of `position`, where it ends, too.
+#[inline]
+fn take_copy<C: Consumer>(
+    side: &mut C,
+    position: Position,
+    to: &mut [u8],
+) -> Result<usize, TryRecvError> {
+    let len = side.buffers().at(position).copy_out(0, to);
+    side.release(position);
+    side.count(Event::Message(len));
+    Ok(len)
+}
+
+/// Nothing could be claimed.
+#[inline(never)]
+fn blocked<C: Consumer, T>(side: &mut C, refused: Refused, first: bool) -> Result<T, TryRecvError> {
+    match side.end() {
+        None => {}
+        Some(End::Closed) => return Err(TryRecvError::Disconnected),
+        Some(End::Dead) => return Err(TryRecvError::PeerDead),
+    }
+    if first {
+        side.count(Event::Blocked);
+    }
+    Err(refused.into())
+}
+
+/// The next packet in the ring that `open` makes something of.
+#[inline]
+pub(super) fn claim_as<C: Consumer, T>(
+    side: &mut C,
+    first: bool,
+    open: impl Fn(&C, Claimed) -> Result<Option<T>, TryRecvError>,
+) -> Result<T, TryRecvError> {
+    claim_from(side, None, first, open)
+}
+
+/// What a packet proved to be, and where it lies.
+type Opened<T> = (Position, Result<Option<T>, TryRecvError>);
+
+/// As [`claim_as`], where a packet may have been opened already.
+#[inline]
+fn claim_from<C: Consumer, T>(
+    side: &mut C,
+    mut begun: Option<Opened<T>>,
+    first: bool,
+    open: impl Fn(&C, Claimed) -> Result<Option<T>, TryRecvError>,
+) -> Result<T, TryRecvError> {
+    for _ in 0..SKIPPED {
+        let (position, opened) = match begun.take() {
+            Some(begun) => begun,
+            None => match side.try_claim() {
+                Ok(claimed) => (claimed.position, open(side, claimed)),
+                Err(refused) => return blocked(side, refused, first),
+            },
+        };
+        match opened {
+            Ok(Some(value)) => return Ok(value),
+            Ok(None) => discard(side, position, Event::Tombstone),
+            Err(error) => {
+                discard(side, position, Event::Error);
+                return Err(error);
+            }
+        }
+    }
+    Err(TryRecvError::Busy)
+}
+
+/// Gives back a packet that is no message.
+// Kept out of the way of messages.
+#[cold]
+#[inline(never)]
+pub(super) fn discard<C: Consumer>(side: &mut C, position: Position, event: Event) {
+    side.release(position);
+    side.count(event);
+}
+
+/// Reads and checks a claimed packet, each word once; `None` for a tombstone.
+#[inline]
+pub(super) fn open_next<C: Consumer>(
+    side: &C,
+    claimed: Claimed,
+) -> Result<Option<Current>, TryRecvError> {
+    open(side, claimed, &side.operands::<0>(claimed.position))
+}
+
+/// Checks a claimed packet; `None` for a tombstone.
+#[inline]
+fn open<C: Consumer>(
+    side: &C,
+    claimed: Claimed,
+    operands: &[u64; 7],
+) -> Result<Option<Current>, TryRecvError> {
+    let max = side.buffers().size();
+    let malformed = TryRecvError::Malformed;
+    let standard = decode(claimed.header, operands).map_err(malformed)?;
+    if let Standard::Inline(_) | Standard::Run(_) = standard
+        && !side.carries_inline()
+    {
+        let [opcode, ..] = claimed.header.to_le_bytes();
+        return Err(malformed(PacketError::UnknownOpcode(opcode)));
+    }
+    let message = |bytes, len| Current::alone(&claimed, bytes, len);
+    Ok(Some(match standard {
+        Standard::Copy(packet) => {
+            let len = packet.check_bounds(max).map_err(malformed)?;
+            message(Bytes::Buffer, len)
+        }
+        Standard::Run(packet) => {
+            let len = packet.check_bounds(max).map_err(malformed)?;
+            // Only a peer that breaks the rules can have taken them all.
+            let taken = if claimed.taken > packet.more() {
+                0
+            } else {
+                claimed.taken
+            };
+            Current {
+                taken,
+                more: packet.more() - taken,
+                ..message(Bytes::Buffer, len)
+            }
+        }
+        Standard::Inline(packet) => {
+            let len = packet.payload().len();
+            if len > max {
+                return Err(malformed(PacketError::Size {
+                    size: len as u64,
+                    minimum: 0,
+                    maximum: max as u64,
+                }));
+            }
+            message(Bytes::Inline(packet), len)
+        }
+        Standard::Tombstone(_) => return Ok(None),
+        Standard::Error(packet) => return Err(TryRecvError::Peer(packet.code)),
+    }))
+}
+
+/// Copies the message at hand into `buffer`, see [`hand_over`].
+#[inline]
+pub(super) fn take_next<C: Consumer>(
+    side: &mut C,
+    at_hand: &mut Option<Current>,
+    buffer: &mut [u8],
+) -> Result<usize, TryRecvError> {
+    // In place, as there may be many more of the same run.
+    if let Some(message) = at_hand
+        && let Some(more) = message.more.checked_sub(1)
+        && message.offset == 0
+        && let Some(to) = buffer.get_mut(..message.len)
+    {
+        copy(side, message, to);
+        message.taken += 1;
+        message.more = more;
+        side.count(Event::Message(message.len));
+        return Ok(message.len);
+    }
+    match at_hand.take() {
+        None => Err(TryRecvError::Empty),
+        Some(message) => hand_over(side, at_hand, message, buffer),
+    }
+}
+
+/// Copies a message that is not the one at hand into `buffer` and gives it back to the senders;
+/// one that does not fit becomes the one at hand.
+pub(super) fn hand_over<C: Consumer>(
+    side: &mut C,
+    at_hand: &mut Option<Current>,
+    message: Current,
+    buffer: &mut [u8],
+) -> Result<usize, TryRecvError> {
+    let needed = message.len - message.offset;
+    let Some(to) = buffer.get_mut(..needed) else {
+        *at_hand = Some(message);
+        return Err(TryRecvError::BufferTooSmall {
+            needed,
+            capacity: buffer.len(),
+        });
+    };
+    copy(side, &message, to);
+    finish(side, at_hand, &message);
+    Ok(needed)
+}
+
+/// Copies from the message's offset on; `to` is at most as long as what is left.
+#[inline]
+pub(super) fn copy<C: Consumer>(side: &C, message: &Current, to: &mut [u8]) {
+    match &message.bytes {
+        Bytes::Inline(packet) if message.offset == 0 && SHORT_WAYS => {
+            packet.copy_to(to);
+        }
+        Bytes::Inline(packet) => {
+            let from = packet.payload().iter().skip(message.offset);
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = *from;
+            }
+        }
+        Bytes::Buffer => {
+            let buffer = side.buffers().at(message.position);
+            buffer.copy_out(message.start(), to);
+        }
+    }
+}
+
+/// Ends a message that was received: the next one of its run becomes the one at hand, and where it
+/// was the last its packet goes back to the senders.
+#[inline]
+pub(super) fn finish<C: Consumer>(side: &mut C, at_hand: &mut Option<Current>, message: &Current) {
+    *at_hand = message.next();
+    if at_hand.is_none() {
+        side.release(message.position);
+    }
+    side.count(Event::Message(message.len));
+}

@@ -1,0 +1,258 @@
+//! What a call that sends does, once for every kind of side: checks, claims, copies, publishes.
+
+use super::error::TrySendError;
+use crate::counters::Event;
+use crate::layout::LINE;
+use crate::packet::{INLINE_MAX, Opcode, StandardCopy, inline, run};
+use crate::position::Position;
+use crate::region::Buffer;
+use crate::ring::{Producer, ProducerTask, Put, Refused};
+
+/// The bytes of a message, in one piece or several.
+pub(super) trait Payload: Copy {
+    fn len(&self) -> usize;
+    fn copy_to(&self, buffer: Buffer<'_>);
+    fn inline(&self, copy_id: u64) -> [u64; 7];
+}
+
+impl Payload for &[u8] {
+    #[inline]
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    #[inline]
+    fn copy_to(&self, buffer: Buffer<'_>) {
+        buffer.copy_in(0, self);
+    }
+
+    #[inline]
+    fn inline(&self, copy_id: u64) -> [u64; 7] {
+        inline::operands(copy_id, self)
+    }
+}
+
+/// Pieces that together are one message.
+pub(super) struct Pieces<'a, B>(pub(super) &'a [B]);
+
+// Not derived: that would ask for copies of the pieces themselves.
+impl<B> Clone for Pieces<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Pieces<'_, B> {}
+
+impl<B: AsRef<[u8]>> Payload for Pieces<'_, B> {
+    fn len(&self) -> usize {
+        self.0.iter().fold(0, |sum, piece| {
+            usize::saturating_add(sum, piece.as_ref().len())
+        })
+    }
+
+    fn copy_to(&self, buffer: Buffer<'_>) {
+        let mut at = 0;
+        for piece in self.0 {
+            at += buffer.copy_in(at, piece.as_ref());
+        }
+    }
+
+    fn inline(&self, copy_id: u64) -> [u64; 7] {
+        let mut gathered = [0; INLINE_MAX];
+        let bytes = self.0.iter().flat_map(AsRef::as_ref);
+        let mut len = 0;
+        for (to, from) in gathered.iter_mut().zip(bytes) {
+            *to = *from;
+            len += 1;
+        }
+        inline::operands(copy_id, gathered.get(..len).unwrap_or_default())
+    }
+}
+
+/// Sends one message if there is room and it is like most: longer than a packet takes and no longer
+/// than a cache line.
+///
+/// In one piece and without a call that comes back, so that the compiler saves no registers for it.
+pub(super) struct SendQuickly<T>(pub(super) T);
+
+impl<T: Payload> ProducerTask for SendQuickly<T> {
+    type Output = Put;
+
+    // Always: it is short, and called as a function it would get its arguments through memory.
+    #[inline(always)]
+    fn run<P: Producer>(self, side: &mut P) -> Put {
+        let len = self.0.len();
+        if !is_about_a_line(len as u64) {
+            return Put::Not;
+        }
+        let put = side.put_quickly(Opcode::StandardRun.as_byte(), |buffer| {
+            if len > buffer.len() {
+                return None;
+            }
+            self.0.copy_to(buffer);
+            Some(run::alone(len))
+        });
+        if put != Put::Not {
+            side.count(Event::Message(len));
+        }
+        put
+    }
+}
+
+/// Sends one message if there is room.
+pub(super) struct Send<T> {
+    pub(super) payload: T,
+    /// Whether it is the first attempt of its call, which counts as blocked where it fails.
+    pub(super) first: bool,
+}
+
+impl<T: Payload> ProducerTask for Send<T> {
+    type Output = Result<(), TrySendError>;
+
+    // Always: in the one function for it, which is not.
+    #[inline(always)]
+    fn run<P: Producer>(self, side: &mut P) -> Self::Output {
+        let Self { payload, first } = self;
+        let len = payload.len();
+        if let Err(error) = check(side, len) {
+            side.count(Event::Error);
+            return Err(error);
+        }
+        let position = claim(side, first)?;
+        if is_inline(side, len) {
+            let operands = payload.inline(side.copy_id(position));
+            side.publish(position, Opcode::StandardInline.as_byte(), &operands);
+        } else {
+            payload.copy_to(side.buffers().at(position));
+            publish_copy(side, position, len);
+        }
+        side.count(Event::Message(len));
+        Ok(())
+    }
+}
+
+/// Sends as many messages as there is room for; says how many.
+pub(super) struct SendBatch<'a, M>(pub(super) &'a [M]);
+
+impl<M: AsRef<[u8]>> ProducerTask for SendBatch<'_, M> {
+    type Output = Result<usize, TrySendError>;
+
+    fn run<P: Producer>(self, side: &mut P) -> Self::Output {
+        let runs = side.may_send_runs();
+        let mut sent = 0;
+        while let Some((payload, rest)) = self.0.get(sent..).and_then(<[M]>::split_first) {
+            let (payload, first) = (payload.as_ref(), sent == 0);
+            let next = rest.first().map(|message| message.as_ref().len());
+            let pair = payload.len().saturating_mul(2);
+            let is_run = !payload.is_empty() && next == Some(payload.len());
+            let result = if runs && is_run && pair <= side.buffers().size() {
+                send_run(side, payload, rest, first)
+            } else {
+                Send { payload, first }.run(side).map(|()| 1)
+            };
+            match result {
+                Ok(count) => sent += count,
+                Err(error) if first => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(sent)
+    }
+}
+
+/// Sends `payload` and those of `rest` that follow it with the same size, side by side in one
+/// buffer, as many as fit; says how many. The first fits.
+fn send_run<P: Producer, M: AsRef<[u8]>>(
+    side: &mut P,
+    payload: &[u8],
+    rest: &[M],
+    first: bool,
+) -> Result<usize, TrySendError> {
+    let position = claim(side, first)?;
+    let buffer = side.buffers().at(position);
+    let size = payload.len();
+    let mut end = buffer.copy_in(0, payload);
+    let mut count = 1;
+    for message in rest {
+        let message = message.as_ref();
+        if message.len() != size || buffer.len() - end < size || count == run::MAX_COUNT {
+            break;
+        }
+        end += buffer.copy_in(end, message);
+        count += 1;
+    }
+    let opcode = Opcode::StandardRun.as_byte();
+    side.publish_short(position, opcode, run::operand(size, count));
+    side.count(Event::Messages(count, end));
+    Ok(count)
+}
+
+/// Whether so many bytes do not fit into a packet, but into a cache line.
+#[inline]
+pub(super) const fn is_about_a_line(len: u64) -> bool {
+    len > INLINE_MAX as u64 && len <= LINE as u64
+}
+
+/// That a message of `len` bytes can be sent at all.
+#[inline]
+pub(super) fn check<P: Producer>(side: &P, len: usize) -> Result<(), TrySendError> {
+    let max = side.buffers().size();
+    if len > max {
+        return Err(TrySendError::TooLong { len, max });
+    }
+    if len == 0 && !side.carries_inline() {
+        return Err(TrySendError::EmptyMessage);
+    }
+    Ok(())
+}
+
+/// Whether a message of `len` bytes travels in its packet.
+#[inline]
+pub(super) fn is_inline<P: Producer>(side: &P, len: usize) -> bool {
+    len <= INLINE_MAX && side.carries_inline()
+}
+
+/// A position to fill, if there is one and somebody to read it.
+#[inline]
+pub(super) fn claim<P: Producer>(side: &mut P, first: bool) -> Result<Position, TrySendError> {
+    if side.is_peer_closed() {
+        return Err(TrySendError::Disconnected);
+    }
+    match side.try_claim() {
+        Ok(position) => Ok(position),
+        Err(refused) => refuse(side, refused, first),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse<P: Producer>(
+    side: &mut P,
+    refused: Refused,
+    first: bool,
+) -> Result<Position, TrySendError> {
+    if refused == Refused::Blocked && side.is_peer_dead() {
+        return Err(TrySendError::PeerDead);
+    }
+    if first {
+        side.count(Event::Blocked);
+    }
+    Err(refused.into())
+}
+
+/// Publishes the packet of a message of `len` bytes that lies in the buffer of `position`.
+#[inline]
+pub(super) fn publish_copy<P: Producer>(side: &mut P, position: Position, len: usize) {
+    if side.carries_inline() {
+        side.publish_short(position, Opcode::StandardRun.as_byte(), run::alone(len));
+        return;
+    }
+    let packet = StandardCopy {
+        copy_id: side.copy_id(position),
+        slot_index: side.buffers().index(position) as u64,
+        data_size: len as u64,
+    };
+    let opcode = Opcode::StandardCopy.as_byte();
+    side.publish(position, opcode, &packet.operands());
+}
