@@ -250,6 +250,7 @@ impl Ticket {
 }
 
 /// Wakes everybody who sleeps at `sides`.
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub(crate) fn wake_all<'a>(sides: impl IntoIterator<Item = &'a WaitWords>, hook: &WakeHook) {
     // What they should see was stored before; pairs with the barrier of a sleeper that arms now.
     ordering::full_fence();
@@ -263,6 +264,7 @@ pub(crate) fn wake_all<'a>(sides: impl IntoIterator<Item = &'a WaitWords>, hook:
 #[derive(Debug)]
 pub(crate) struct Alarm {
     other: Option<WaitWords>,
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     own: Option<WaitWords>,
     hook: Option<WakeHook>,
     #[cfg_attr(loom, allow(dead_code, reason = "models always make the fence"))]
@@ -275,6 +277,7 @@ impl Alarm {
     pub(crate) const fn none() -> Self {
         Self {
             other: None,
+            #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
             own: None,
             hook: None,
             fenced: false,
@@ -294,6 +297,7 @@ impl Alarm {
         let words = |consumer| WaitWords::new(region, layout, direction, consumer);
         let alarm = Self {
             other: words(!consumer),
+            #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
             own: words(consumer),
             hook,
             fenced: hook.is_some_and(|hook| hook.fenced),
