@@ -17,8 +17,10 @@ struct Leaving<X: Platform> {
 }
 
 impl<X: Platform> Leaving<X> {
-    /// What others have recorded can be seen.
+    /// What others have recorded can be seen; what this side recorded since, such as its totals, is
+    /// not lost by that.
     fn look(&self) {
+        self.memory.clean_records(&self.platform);
         self.memory.invalidate_records(&self.platform);
     }
 }
