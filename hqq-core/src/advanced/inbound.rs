@@ -164,12 +164,15 @@ impl<const N: usize> Inbound<N> {
         found.and_then(|index| self.remove(index)).is_some()
     }
 
-    /// Forgets all messages of a stream.
-    pub(super) fn discard_connection(&mut self, connection: u64) {
+    /// Forgets all messages of a stream, but requests where they go on without it.
+    pub(super) fn discard_connection(&mut self, connection: u64, but_requests: bool) {
+        let is_over = |key: &MessageKey| {
+            key.connection == connection && !(but_requests && key.kind == MessageKind::Request)
+        };
         while let Some(index) = self
             .partials
             .iter()
-            .position(|partial| partial.key.connection == connection)
+            .position(|partial| is_over(&partial.key))
         {
             let _ = self.remove(index);
         }

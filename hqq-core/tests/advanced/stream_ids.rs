@@ -3,8 +3,8 @@
 use hqq_core::Format;
 use hqq_core::advanced::{BeginError, DiscardReason, Notice, Progress};
 use hqq_core::packet::{
-    ConnectionAccept, ConnectionClose, ConnectionCreate, ConnectionCredit, ErrorCode, ErrorPacket,
-    Reason,
+    ConnectionAccept, ConnectionClose, ConnectionCopy, ConnectionCreate, ConnectionCredit,
+    ErrorCode, ErrorPacket, Reason,
 };
 
 use crate::streams::{foreign, offered, opened, refusal};
@@ -168,4 +168,39 @@ fn an_id_that_is_taken_is_passed_over_in_format_1() {
         assert_eq!(seen, [offered(connection_id)]);
     }
     assert_eq!(wild.near.link.dial(), Some(3));
+}
+
+/// Its caller needs no stream there, and may hear nothing of what becomes of this one.
+#[test]
+fn a_request_goes_on_where_a_stream_of_its_id_is_closed_in_format_1() {
+    for peer_knows in [false, true] {
+        let mut wild = Wild::<Format1>::new(16, 16);
+        let request = key(1, 9, MessageKind::Request);
+        assert_eq!(wild.seen(chunk(request, [20, 0, 16])), []);
+        assert_eq!(wild.near.link.dial(), Some(1));
+        if peer_knows {
+            let create = ConnectionCreate { connection_id: 1 };
+            assert_eq!(wild.answers(), [create.into()]);
+        }
+        assert!(wild.near.link.close_stream(1, Reason::NORMAL));
+        assert_eq!(wild.answers().len(), usize::from(peer_knows));
+        let seen = wild.seen(chunk(request, [20, 16, 4]));
+        assert!(
+            matches!(&seen[..], [Seen::Message { key, .. }] if *key == request),
+            "{seen:?}"
+        );
+        let mut answer = wild
+            .near
+            .link
+            .begin_response(&request, 0, false, 4)
+            .unwrap();
+        assert_eq!(wild.near.send(&mut answer, &[1; 4]), Progress::Finished);
+        // Who hears that the stream has ended gives what it sends there up.
+        let given_up = key(1, 10, MessageKind::Request);
+        assert_eq!(wild.seen(chunk(given_up, [20, 0, 16])), []);
+        let abort = ConnectionCopy::abort(1, 10, MessageKind::Request);
+        let aborted = Seen::Notice(Notice::Aborted(given_up));
+        assert_eq!(wild.seen(abort), [aborted]);
+        wild.near.assert_empty();
+    }
 }

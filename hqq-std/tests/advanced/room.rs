@@ -35,6 +35,27 @@ fn messages_that_nobody_receives_do_not_stop_a_server() {
     });
 }
 
+/// In format 1 only a full queue stops what comes behind, in format 2 a stream's credit.
+#[test]
+fn a_message_that_stops_nothing_waits_for_who_receives_it_after_a_server() {
+    bounded(|| {
+        for (format, len) in [(Format::V1, 20_000), (Format::V2, 300)] {
+            let (near, far) = pair(format, 8, 64);
+            let server = Server::new().method(1, |request| Ok(request.body().to_vec()));
+            serving(&server, &far, || {
+                near.send_large(&body(1, len)).unwrap();
+                // So many that the server looks more than once whether a message stops them.
+                for _ in 0..200 {
+                    assert_eq!(near.call(1, b"behind it").unwrap(), b"behind it");
+                }
+            });
+            let message = far.receive_until(limit()).unwrap();
+            assert!(message.body() == body(1, len));
+            assert_eq!(far.stats().messages_unhandled, 0);
+        }
+    });
+}
+
 #[test]
 fn a_server_hands_messages_on_also_after_a_panic() {
     bounded(|| {

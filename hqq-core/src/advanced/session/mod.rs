@@ -278,18 +278,27 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
             && self.streams.close(connection, Reason::NORMAL)
     }
 
-    /// Closes a stream: its calls fail, and what arrives on it is dropped. One that was offered and
-    /// not accepted is refused. `false` where there is none.
+    /// Closes a stream: its calls fail, and what arrives on it is dropped; not so requests in format 1
+    /// ([`Session::keeps_requests`]). One that was offered and not accepted is refused. `false` where there
+    /// is none.
     pub fn close_stream(&mut self, connection: u64, reason: Reason) -> bool {
         let known = self.streams.close(connection, reason);
         if known {
-            self.end_stream(connection);
+            self.end_stream(connection, self.keeps_requests());
         }
         known
     }
 
-    fn end_stream(&mut self, connection: u64) {
-        self.inbound.discard_connection(connection);
+    /// Whether requests that arrive on a stream go on when this side closes it: in format 1, where the
+    /// peer may have made them without that stream, or on another one of the same id, and then learns
+    /// nothing of its end. If it does learn of it, it gives them up.
+    #[must_use]
+    pub const fn keeps_requests(&self) -> bool {
+        matches!(self.format, Format::V1)
+    }
+
+    fn end_stream(&mut self, connection: u64, but_requests: bool) {
+        self.inbound.discard_connection(connection, but_requests);
         self.calls.fail_connection(connection);
     }
 

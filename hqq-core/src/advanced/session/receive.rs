@@ -96,7 +96,8 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
                 match self.streams.remove(connection) {
                     None | Some(StreamState::Closing) => Step::Nothing,
                     Some(_) => {
-                        self.end_stream(connection);
+                        // Its calls have failed over there.
+                        self.end_stream(connection, false);
                         Step::Notice(Notice::Closed {
                             connection,
                             reason: packet.reason,

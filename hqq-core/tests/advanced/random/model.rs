@@ -156,9 +156,7 @@ impl<R: Rings> Model<R> {
                     self.answer(at, index, len, error);
                 }
             }
-            // In format 1 both count the same ids, and which of two streams of one id a refusal or a
-            // close is about no rule tells: only one side dials there.
-            Op::Dial if R::FORMAT == Format::V1 && at == 1 => {}
+            // In format 1 both count the same ids, so what one end says of a stream may reach another.
             Op::Dial => {
                 let (party, side) = self.split(at);
                 side.streams.extend(party.link.dial());

@@ -102,6 +102,18 @@ impl Engine {
         self.order.len() - self.requests
     }
 
+    /// Whether the peer can be told to stop a single stream.
+    fn has_credits(&self) -> bool {
+        let agreement = self.session.agreement();
+        agreement.is_some_and(|agreement| agreement.features.contains(Features::CREDIT))
+    }
+
+    /// Where it cannot: whether so much waits to be received that all of them stop.
+    fn is_full(&self) -> bool {
+        self.held.stream > self.window().max(self.options.incoming_bytes)
+            || self.messages() >= self.options.incoming_queue
+    }
+
     /// Whether nothing more may be taken out of the ring: too much waits to be received, and the
     /// peer cannot be told to stop a single stream.
     pub(super) fn is_stalled(&mut self) -> bool {
@@ -109,24 +121,18 @@ impl Engine {
             self.stalled_since = None;
             return false;
         }
-        let credits = self
-            .session
-            .agreement()
-            .is_some_and(|agreement| agreement.features.contains(Features::CREDIT));
-        let window = self.window();
-        let full = if credits {
+        let full = if self.has_credits() {
             // No peer gets there that keeps to its credits: on each stream it may send one window
             // before it is told to stop, and has another under way.
             let streams = self.session.streams() + 1;
             let most = [
                 self.options.incoming_bytes,
                 self.options.max_assembly_bytes,
-                streams.saturating_mul(window.saturating_mul(3)),
+                streams.saturating_mul(self.window().saturating_mul(3)),
             ];
             self.held.stream > most.into_iter().fold(0, usize::saturating_add)
         } else {
-            self.held.stream > window.max(self.options.incoming_bytes)
-                || self.messages() >= self.options.incoming_queue
+            self.is_full()
         };
         if !full {
             self.stalled_since = None;
@@ -149,8 +155,12 @@ impl Engine {
 
     /// Drops messages that nobody receives, where they stop what comes behind them.
     pub(in crate::advanced) fn drop_unread(&mut self) {
-        let stops = self.messages() >= self.options.incoming_queue
-            || self.held.stream >= self.window().min(self.options.incoming_bytes);
+        let stops = if self.has_credits() {
+            self.messages() >= self.options.incoming_queue
+                || self.held.stream >= self.window().min(self.options.incoming_bytes)
+        } else {
+            self.is_full()
+        };
         if self.messages_read || self.streams_read || !stops {
             return;
         }

@@ -234,19 +234,23 @@ impl Engine {
                     *dial = Some(Err(code));
                 }
             }
-            Notice::Closed { connection, .. } => self.stream_closed(connection),
+            Notice::Closed { connection, .. } => self.stream_closed(connection, false),
             // What has no meaning here is no reason to stop: the packet is gone.
             _ => {}
         }
     }
 
-    /// A stream is over, at either end: who reads from it learns so.
-    pub(in crate::advanced) fn stream_closed(&mut self, connection: u64) {
+    /// A stream is over, at either end: who reads from it learns so. Requests may go on
+    /// ([`Session::keeps_requests`](hqq_core::advanced::Session)).
+    pub(in crate::advanced) fn stream_closed(&mut self, connection: u64, but_requests: bool) {
         self.offered.retain(|id| *id != connection);
+        let is_over = |key: &MessageKey| {
+            key.connection == connection && !(but_requests && key.kind == MessageKind::Request)
+        };
         let keys: Vec<MessageKey> = self
             .arriving
             .values()
-            .filter(|arriving| arriving.key.connection == connection && !arriving.is_over())
+            .filter(|arriving| is_over(&arriving.key) && !arriving.is_over())
             .map(|arriving| arriving.key)
             .collect();
         for key in keys {

@@ -69,7 +69,8 @@ impl AdvancedLink {
         let mut engine = self.shared().lock();
         if engine.generation == stream.generation && engine.session.close_stream(stream.id, reason)
         {
-            engine.stream_closed(stream.id);
+            let but_requests = engine.session.keeps_requests();
+            engine.stream_closed(stream.id, but_requests);
             drop(engine);
             self.settle();
         }
