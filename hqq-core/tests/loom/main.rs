@@ -5,6 +5,7 @@
 //! the bounds are and what the models cannot show.
 #![cfg(loom)]
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a model that meets an error it does not expect has failed"
 )]
