@@ -134,7 +134,7 @@ fn sequences_that_no_rule_leads_to() {
             near.set_write_timeout(None).unwrap();
             far.set_read_timeout(None).unwrap();
 
-            let expected = RecvError::Peer(hqq_core::RecvError::Corrupt(damage));
+            let expected = RecvError::Corrupt(damage);
             let error = far.receiver().try_recv(&mut [0; 64]);
             assert_eq!(error, Err(TryRecvError::Corrupt(damage)));
             assert_eq!(far.recv(&mut [0; 64]), Err(expected));
@@ -165,13 +165,7 @@ fn damage_is_noticed_by_those_who_wait_already() {
         put(&name, sequence(Role::Primary.sends(), 0), 77);
         let error = waiting.join().unwrap();
         assert!(
-            matches!(
-                error,
-                Err(RecvError::Peer(hqq_core::RecvError::Corrupt(Corruption {
-                    stamp: 77,
-                    ..
-                })))
-            ),
+            matches!(error, Err(RecvError::Corrupt(Corruption { stamp: 77, .. }))),
             "{error:?}"
         );
     });
