@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hqq_core::packet::ErrorCode;
+use hqq_core::packet::{ErrorCode, Reason};
 use hqq_std::advanced::error::{CallError, DialError};
 use hqq_std::{Message, Role};
 
@@ -85,5 +85,9 @@ fn the_other_implementation_refuses_or_ends_a_stream() {
     let result = call.wait_until(soon());
     assert!(matches!(result, Err(CallError::StreamClosed)), "{result:?}");
     drop(stream);
+    // A stream may also be closed in place of an answer.
+    meeting.put([3, 3, 9, 0, 0, 0, 0, 0]);
+    let closed = meeting.link.dial(soon()).map(|stream| stream.id());
+    assert_eq!(closed, Err(DialError::Closed(Reason::new(9))));
     meeting.assert_clean();
 }

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashMapExt};
 use hqq_core::advanced::{CallFailure, MessageKey, Session, Transfer};
-use hqq_core::packet::{ErrorCode, MessageKind, Packet};
+use hqq_core::packet::{MessageKind, Packet};
 use hqq_core::{Format, Role};
 
 use super::arriving::{Arriving, Share};
-use super::error::{BodyFailure, LinkFailure, TransferError};
+use super::error::{BodyFailure, DialError, LinkFailure, TransferError};
 use super::options::AdvancedOptions;
 use super::stats::{Began, Recorder};
 use super::waiters::{Interest, Waiters};
@@ -117,7 +117,7 @@ pub(super) struct Engine {
     pub(super) order: VecDeque<MessageKey>,
     pub(super) calls: HashMap<u64, PendingCall>,
     /// Streams that were dialled: `None` while the peer has not answered.
-    pub(super) dials: HashMap<u64, Option<Result<(), ErrorCode>>>,
+    pub(super) dials: HashMap<u64, Option<Result<(), DialError>>>,
     pub(super) offered: VecDeque<u64>,
     served: Served,
     refusals: VecDeque<Transfer>,

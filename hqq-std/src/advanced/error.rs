@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use hqq_core::advanced::{BeginError, CallFailure, DiscardReason, NegotiateError, PollError};
-use hqq_core::packet::ErrorCode;
+use hqq_core::packet::{ErrorCode, Reason};
 
 /// Why a link is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +124,8 @@ pub enum DialError {
     NoRoom,
     /// The peer does not listen, or refused.
     Refused(ErrorCode),
+    /// The peer closed the stream in place of accepting it.
+    Closed(Reason),
     /// It did not answer in time.
     TimedOut,
     /// The link is over.
@@ -196,6 +198,11 @@ impl fmt::Display for DialError {
                 "no stream can be opened: negotiate first, or close some of those that are open",
             ),
             Self::Refused(code) => write!(f, "the peer refused the stream ({code:?})"),
+            Self::Closed(reason) => write!(
+                f,
+                "the peer closed the stream without accepting it (reason {})",
+                reason.get()
+            ),
             Self::TimedOut => f.write_str("the peer did not accept the stream in time"),
             Self::Link(failure) => failure.fmt(f),
         }

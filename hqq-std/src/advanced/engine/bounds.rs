@@ -1,17 +1,12 @@
 //! How much may wait in memory, and what has to go or to stop for it.
 
-use super::super::arriving::Arriving;
-use super::super::arriving::Share;
-use super::Engine;
-use super::GRACE;
-use super::OVERHEAD;
-use super::REFUSALS;
+use std::time::{Duration, Instant};
+
 use hqq_core::advanced::MessageKey;
-use hqq_core::packet::ErrorCode;
-use hqq_core::packet::Features;
-use hqq_core::packet::MessageKind;
-use std::time::Duration;
-use std::time::Instant;
+use hqq_core::packet::{ErrorCode, Features, MessageKind};
+
+use super::super::arriving::{Arriving, Share};
+use super::{Engine, GRACE, OVERHEAD, REFUSALS};
 
 impl Engine {
     /// Bytes that arrived and were not taken.

@@ -1,24 +1,17 @@
 //! Packets that come: what they are kept as, and who hears of them.
 
-use super::super::arriving::Arriving;
-use super::super::arriving::Share;
-use super::super::error::BodyFailure;
-use super::super::error::LinkFailure;
+use hqq_core::TryRecvError;
+use hqq_core::advanced::{
+    Arrival, CallFailure, DiscardReason, MessageKey, Notice, PollError, Step,
+};
+use hqq_core::packet::{MessageKind, Packet};
+
+use super::super::arriving::{Arriving, Share};
+use super::super::error::{BodyFailure, DialError, LinkFailure};
 use super::super::waiters::Interest;
 use super::Engine;
-use super::express::Taken;
-use super::express::Want;
+use super::express::{Taken, Want};
 use crate::link::MISSING;
-use hqq_core::TryRecvError;
-use hqq_core::advanced::Arrival;
-use hqq_core::advanced::CallFailure;
-use hqq_core::advanced::DiscardReason;
-use hqq_core::advanced::MessageKey;
-use hqq_core::advanced::Notice;
-use hqq_core::advanced::PollError;
-use hqq_core::advanced::Step;
-use hqq_core::packet::MessageKind;
-use hqq_core::packet::Packet;
 
 impl Engine {
     /// Takes one packet in. What `want` names is given to the caller at once, and nobody else hears of
@@ -231,10 +224,15 @@ impl Engine {
             }
             Notice::Refused { connection, code } => {
                 if let Some(dial) = self.dials.get_mut(&connection) {
-                    *dial = Some(Err(code));
+                    *dial = Some(Err(DialError::Refused(code)));
                 }
             }
-            Notice::Closed { connection, .. } => self.stream_closed(connection, false),
+            Notice::Closed { connection, reason } => {
+                if let Some(dial @ None) = self.dials.get_mut(&connection) {
+                    *dial = Some(Err(DialError::Closed(reason)));
+                }
+                self.stream_closed(connection, false);
+            }
             // What has no meaning here is no reason to stop: the packet is gone.
             _ => {}
         }

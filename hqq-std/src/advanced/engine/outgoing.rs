@@ -1,20 +1,16 @@
 //! What is sent: chunks, and what there is to say besides; calls from their beginning to their end.
 
-use super::super::arriving::Share;
-use super::super::error::LinkFailure;
-use super::super::error::TransferError;
-use super::super::waiters::Interest;
-use super::Advance;
-use super::Engine;
-use super::PendingCall;
-use hqq_core::TrySendError;
-use hqq_core::advanced::ChunkRefusal;
-use hqq_core::advanced::MessageKey;
-use hqq_core::advanced::PollError;
-use hqq_core::advanced::Transfer;
-use hqq_core::packet::MessageKind;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+
+use hqq_core::TrySendError;
+use hqq_core::advanced::{ChunkRefusal, MessageKey, PollError, Transfer};
+use hqq_core::packet::MessageKind;
+
+use super::super::arriving::Share;
+use super::super::error::{LinkFailure, TransferError};
+use super::super::waiters::Interest;
+use super::{Advance, Engine, PendingCall};
 
 impl Engine {
     /// Whether something besides messages waits for room in the ring.

@@ -1,10 +1,11 @@
 //! Responses to requests.
 
+use std::io::Read;
+
 use super::super::error::TransferError;
 use super::super::message::Request;
 use super::AdvancedLink;
 use super::sending::check_len;
-use std::io::Read;
 
 impl AdvancedLink {
     /// Answers a request. Nothing is sent where its caller has given up, and no more where it does so

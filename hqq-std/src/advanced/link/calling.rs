@@ -1,16 +1,14 @@
 //! Calls.
 
+use std::io::Read;
+use std::time::{Duration, Instant};
+
 use super::super::call::Call;
 use super::super::engine::Engine;
-use super::super::error::CallError;
-use super::super::error::TransferError;
+use super::super::error::{CallError, TransferError};
 use super::super::message::BodyReader;
-use super::AT_ONCE;
-use super::AdvancedLink;
 use super::sending::check_len;
-use std::io::Read;
-use std::time::Duration;
-use std::time::Instant;
+use super::{AT_ONCE, AdvancedLink};
 
 impl AdvancedLink {
     /// Sends a request and waits for its answer.

@@ -1,19 +1,15 @@
 //! Messages and requests that come.
 
-use super::super::engine::Engine;
-use super::super::error::ReceiveError;
-use super::super::message::BodyReader;
-use super::super::message::Incoming;
-use super::super::message::Message;
-use super::super::message::Request;
-use super::super::message::Source;
-use super::super::message::nothing;
-use super::super::waiters::Interest;
-use super::AdvancedLink;
+use std::time::{Duration, Instant};
+
 use hqq_core::advanced::MessageKey;
 use hqq_core::packet::MessageKind;
-use std::time::Duration;
-use std::time::Instant;
+
+use super::super::engine::Engine;
+use super::super::error::ReceiveError;
+use super::super::message::{BodyReader, Incoming, Message, Request, Source, nothing};
+use super::super::waiters::Interest;
+use super::AdvancedLink;
 
 impl AdvancedLink {
     /// The next message or request, all of it. A message that is too long to be assembled, or has no

@@ -1,15 +1,16 @@
 //! Messages of any length that are sent.
 
-use super::super::engine::Advance;
-use super::super::engine::Engine;
+use std::io;
+use std::io::Read;
+use std::time::Instant;
+
+use hqq_core::advanced::Transfer;
+
+use super::super::engine::{Advance, Engine};
 use super::super::error::TransferError;
 use super::super::message::Request;
 use super::super::waiters::Interest;
 use super::AdvancedLink;
-use hqq_core::advanced::Transfer;
-use std::io;
-use std::io::Read;
-use std::time::Instant;
 
 impl AdvancedLink {
     /// Sends a message of any length up to the maximum, waiting for room for each part.

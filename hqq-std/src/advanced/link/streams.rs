@@ -1,15 +1,14 @@
 //! Logical streams: opened at either end, and closed.
 
+use std::time::Instant;
+
+use hqq_core::packet::Reason;
+
 use super::super::engine::Engine;
-use super::super::error::DialError;
-use super::super::error::LinkFailure;
-use super::super::error::ReceiveError;
-use super::super::stream::Stream;
-use super::super::stream::StreamKey;
+use super::super::error::{DialError, LinkFailure, ReceiveError};
+use super::super::stream::{Stream, StreamKey};
 use super::super::waiters::Interest;
 use super::AdvancedLink;
-use hqq_core::packet::Reason;
-use std::time::Instant;
 
 impl AdvancedLink {
     /// Lets the peer open streams, which [`AdvancedLink::accept`] gives; or no more.
@@ -46,7 +45,7 @@ impl AdvancedLink {
                 return Ok(Err(LinkFailure::Disconnected.into()));
             }
             match (engine.dials.get(&id).copied().flatten(), engine.failure) {
-                (Some(answer), _) => Ok(answer.map_err(DialError::Refused)),
+                (Some(answer), _) => Ok(answer),
                 (None, Some(failure)) => Ok(Err(failure.into())),
                 (None, None) => Err(Interest::Any),
             }

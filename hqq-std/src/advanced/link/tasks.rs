@@ -1,9 +1,7 @@
 //! The same for tasks: futures that any runtime polls.
 
 use super::super::engine::Engine;
-use super::super::error::CallError;
-use super::super::error::LinkFailure;
-use super::super::error::ReceiveError;
+use super::super::error::{CallError, LinkFailure, ReceiveError};
 use super::super::message::Message;
 use super::super::stream::Stream;
 use super::super::waiters::Interest;
