@@ -36,7 +36,7 @@ use hqq_tests::{Traffic, receive_numbered, send_numbered};
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Only a hang takes so long.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(100);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
