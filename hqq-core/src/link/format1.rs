@@ -1,6 +1,7 @@
 //! Links over regions of format 1.
 
-use super::{AttachError, AttachOptions, Receiver, Sender, check_layout};
+use super::attach::check_layout;
+use super::{AttachError, AttachOptions, Receiver, Sender};
 use crate::layout::{Direction, Format, Geometry};
 use crate::region::{Format1Memory, Region};
 use crate::ring::Handle;

@@ -4,7 +4,8 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::error::{RecvError, TryRecvError};
 use super::receive_path::{self, Begin, Current, SKIPPED, Take, TakeQuickly};
-use super::{ReadGrant, TryIter, wait_until};
+use super::waiting::wait_until;
+use super::{ReadGrant, TryIter};
 use crate::counters::Counters;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 use crate::counters::Event;

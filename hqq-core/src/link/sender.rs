@@ -4,7 +4,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::error::{GrantError, SendError, TrySendError};
 use super::send_path::{self, Payload, Pieces, Send, SendBatch, SendQuickly, publish_copy};
-use super::wait_until;
+use super::waiting::wait_until;
 use crate::counters::{Counters, Event};
 use crate::packet::{Opcode, Packet, Reason, StandardTombstone, inline};
 use crate::position::Position;

@@ -1,0 +1,56 @@
+//! Waiting for a ring to go on, the same for both halves, and noticing what keeps it from that.
+
+use core::ops::ControlFlow;
+
+use super::error::Retry;
+use crate::ring::{Corruption, Obstacle};
+use crate::wait::{Wait, WaitReason, Waiting};
+
+/// The round of waiting in which it is noted who is in the way: late enough not to slow answers down
+/// that come at once.
+const OBSTACLE: u32 = 2;
+/// Looks, or what waits stand for, after which a ring is looked at for corruption.
+const SUSPICION: u32 = 256;
+
+/// Repeats `attempt` until it settles, or `wait` gives up, or the same corruption was found twice,
+/// many rounds apart. `attempt` learns whether it is the first of the call; `look` says what is wrong
+/// with what comes next, and who is in its way.
+#[inline]
+pub(super) fn wait_until<S, T, E: Retry>(
+    state: &mut S,
+    wait: &mut impl Wait,
+    reason: WaitReason,
+    mut attempt: impl FnMut(&mut S, bool) -> Result<T, E>,
+    look: impl Fn(&S) -> (Option<Corruption>, Option<Obstacle>),
+) -> Result<T, E::Final> {
+    let mut round = 0_u32;
+    let mut looks = 0_u32;
+    let mut suspected = None;
+    let mut in_the_way = None;
+    loop {
+        match attempt(state, round == 0).map_err(Retry::settled) {
+            Ok(value) => return Ok(value),
+            Err(Some(error)) => return Err(error),
+            Err(None) => {}
+        }
+        round = round.saturating_add(1);
+        if round == OBSTACLE {
+            in_the_way = look(state).1;
+        }
+        looks = looks.saturating_add(if round == 1 { 1 } else { wait.worth() });
+        if looks >= SUSPICION {
+            looks = 0;
+            let (found, _) = look(state);
+            // Once proves nothing: a 32-bit peer may be between the halves of a stamp.
+            if found.is_some() && found == suspected {
+                return Err(E::timed_out(found, None));
+            }
+            suspected = found;
+        }
+        if let ControlFlow::Break(()) = wait.wait(&Waiting { reason, round }) {
+            let (corruption, obstacle) = look(state);
+            let obstacle = obstacle.filter(|_| obstacle == in_the_way);
+            return Err(E::timed_out(corruption, obstacle));
+        }
+    }
+}
