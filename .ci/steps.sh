@@ -143,6 +143,8 @@ test_workspace() {
     export HQQ_HOSTILE_SECONDS=2
     # 1e5 messages, one at a time, to a receiver that sleeps.
     export HQQ_WAKEUPS=100000
+    # Calls of eight threads, in each format.
+    export HQQ_CALLS=50000
     run cargo test --workspace --no-fail-fast
 }
 
