@@ -46,9 +46,8 @@ fn run<R: Rings>((count, size): (usize, usize), ops: &[(bool, Op)]) {
 }
 
 proptest! {
-    // No file of failures beside the sources.
+    // As many cases as PROPTEST_CASES says; no file of failures beside the sources.
     #![proptest_config(ProptestConfig {
-        cases: 400,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
