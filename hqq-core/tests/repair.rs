@@ -231,3 +231,71 @@ fn half_a_stamp_is_mended_before_the_death_is_recorded() {
     let end = far.receiver().try_recv(&mut [0; SIZE]);
     assert_eq!(end, Err(TryRecvError::PeerDead));
 }
+
+/// A position at which `released` has to move on, or it would come round one day to a position that it
+/// was not meant for: whoever frees such a slot in place of a dead reader moves it on, too.
+mod released {
+    use super::*;
+
+    const STEP: u64 = 1 << 30;
+
+    /// Frees what member 2 was reading, which is dead; gives a receiver that lives.
+    type Free = fn(&common::Memory) -> SharedLink<Dynamic>;
+
+    fn receiver(memory: &common::Memory, id: u8, alone: bool) -> SharedLink<Dynamic> {
+        let others = if alone {
+            Presence::Alone
+        } else {
+            Presence::Others
+        };
+        memory.shared_as(
+            &AttachOptions::new(Role::Secondary)
+                .member(Member::new(id).unwrap())
+                .presence(others, others),
+        )
+    }
+
+    fn by_repair(memory: &common::Memory) -> SharedLink<Dynamic> {
+        let living = receiver(memory, 1, false);
+        let mut dead = Dead(vec![(Role::Secondary, 2)], vec![]);
+        assert_eq!(repairer(&memory.region()).repair(&mut dead).released, 1);
+        living
+    }
+
+    fn by_the_next_first_one(memory: &common::Memory) -> SharedLink<Dynamic> {
+        receiver(memory, 1, true)
+    }
+
+    fn by_who_takes_the_id(memory: &common::Memory) -> SharedLink<Dynamic> {
+        receiver(memory, 2, false)
+    }
+
+    #[test]
+    fn it_moves_on_where_a_dead_reader_is_relieved() {
+        let ways: [Free; 3] = [by_repair, by_the_next_first_one, by_who_takes_the_id];
+        for step in [STEP, 2 * STEP, 3 * STEP, 4 * STEP, 1 << 48] {
+            for (way, free) in ways.into_iter().enumerate() {
+                let memory = common::Memory::new(8, SIZE, step);
+                let near = memory.shared(Role::Primary);
+                let dying = ManuallyDrop::new(receiver(&memory, 2, true));
+                near.sender().try_send(b"read for ever").unwrap();
+                let mut reading = dying.receiver();
+                std::mem::forget(reading.try_next().unwrap());
+                std::mem::forget(reading);
+                // As if it had stood still for nearly 2^32 positions: it is about to come round to the
+                // second message from here.
+                let offset = memory.layout.released(hqq_core::Direction::ToSecondary);
+                memory.set32(offset.unwrap(), (step + 2) as u32);
+                let far = free(&memory);
+                let long_ago = step.wrapping_sub(STEP) as u32;
+                assert_eq!(memory.released(), long_ago, "{step:x}, way {way}");
+                let sent = common::fill(&mut near.sender(), b"unread");
+                assert_eq!(
+                    sent, 8,
+                    "{step:x}, way {way}: written over what was not read"
+                );
+                assert_eq!(common::drain(&mut far.receiver()), 8);
+            }
+        }
+    }
+}

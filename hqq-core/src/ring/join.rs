@@ -207,6 +207,14 @@ pub(crate) fn first_consumer<G: Geometry>(
             (Mode::Exclusive, false) => {}
         }
     }
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+    if mode == Mode::Shared {
+        // Not while the walk goes on: whoever came after a death in the middle of it would take what
+        // only the counter frees for unread.
+        for back in (1..=count).rev() {
+            super::step_released(memory, next.minus(back));
+        }
+    }
     // Pairs with the Acquire of a producer that waits for the ring to drain.
     memory.r().store(next.get(), ordering::store_received());
     if taken_of(memory, next) == 0 {

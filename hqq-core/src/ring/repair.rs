@@ -81,6 +81,7 @@ pub(crate) fn mend<G: Geometry>(
                     mended.in_doubt += 1;
                     mended.readers_in_doubt.insert(owner);
                 } else {
+                    super::step_released(memory, claim.position);
                     let free = stamp::released(claim.position, memory.count());
                     replace(memory.slot(claim.position), claim.word, free);
                     mended.released += 1;
