@@ -178,6 +178,11 @@ impl<const N: usize> Inbound<N> {
         }
     }
 
+    /// When something of the message came of which nothing has come for longest.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.partials.iter().map(|partial| partial.last).min()
+    }
+
     /// Forgets a message of which nothing came since `horizon`, if there is one.
     pub(super) fn discard_stale(&mut self, horizon: u64) -> Option<MessageKey> {
         let index = self

@@ -242,6 +242,12 @@ impl Negotiation {
         true
     }
 
+    /// Until when the peer may answer, if it was asked.
+    pub(super) fn deadline(&self) -> Option<u64> {
+        (self.state == NegotiationState::Asked && self.deadline != u64::MAX)
+            .then_some(self.deadline)
+    }
+
     /// Time passes; `true` where the state has changed.
     pub(super) fn tick(&mut self, now: u64) -> bool {
         if self.state != NegotiationState::Asked || now < self.deadline {

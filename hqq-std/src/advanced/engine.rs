@@ -19,7 +19,7 @@ use super::arriving::{Arriving, Share};
 use super::error::{BodyFailure, DialError, LinkFailure, TransferError};
 use super::options::AdvancedOptions;
 use super::stats::{Began, Recorder};
-use super::waiters::{Interest, Waiters};
+use super::waiters::{Interest, Kicker, Waiters};
 use crate::link::{Receiver, Sender};
 use crate::wait::{Berth, Waiter};
 pub(super) use express::Look;
@@ -32,14 +32,19 @@ pub(super) const ASSEMBLIES: usize = 256;
 pub(super) const PENDING: usize = 4096;
 /// Streams that can be open.
 pub(super) const CONNECTIONS: usize = 256;
-/// Longest sleep of who drives.
-const DRIVE_SLICE: Duration = Duration::from_millis(5);
+/// Longest sleep of who drives: it looks then whether the peer lives. With calls under way, which a
+/// death ends, that is sooner.
+const SLICE: Duration = Duration::from_millis(250);
+const CALL_SLICE: Duration = Duration::from_millis(50);
+/// The same where what others do is no news of the ring, or patience ends.
+pub(super) const SHORT_SLICE: Duration = Duration::from_millis(5);
 /// Packets that are taken in before others get at the lock.
 const BATCH: usize = 32;
-/// Polls after which the clock is read again; between two of them lies a millisecond at most.
+/// Polls after which the clock is read again, unless whoever drives has slept.
 const CLOCK: u32 = 64;
-/// How long nothing may come before it is looked whether the peer lives.
-const SILENCE: Duration = Duration::from_millis(100);
+/// How long nothing may come before it is looked whether the peer lives; each time is twice as long as
+/// the one before, up to the longest sleep.
+const SILENCE: Duration = Duration::from_millis(10);
 /// How long a message that is too long to be put together may hold up the ring before anybody has
 /// begun to read messages as they come.
 const GRACE: Duration = Duration::from_secs(1);
@@ -131,8 +136,9 @@ pub(super) struct Engine {
     /// Somebody receives messages that are no requests.
     pub(super) messages_read: bool,
     grace_used: bool,
-    /// Since when whoever waits has seen nothing come.
-    silent_since: Option<Instant>,
+    /// When it is looked whether the peer lives, as nothing comes; and how long after that again.
+    next_look: Option<Instant>,
+    silence: Duration,
     pub(super) failure: Option<LinkFailure>,
     pub(super) recorder: Recorder,
     pub(super) waiters: Waiters,
@@ -170,7 +176,8 @@ impl Engine {
             streams_read: false,
             messages_read: false,
             grace_used: false,
-            silent_since: None,
+            next_look: None,
+            silence: SILENCE,
             failure: None,
             recorder: Recorder::new(),
             waiters: Waiters::default(),
@@ -286,16 +293,56 @@ impl Engine {
     }
 
     /// Where whoever drives sleeps: for messages, and for room.
-    pub(super) fn berths(&self) -> [Option<Berth>; 2] {
+    fn berths(&self) -> [Option<Berth>; 2] {
         [self.receiver.berth(), self.sender.berth()]
     }
 
-    /// A way to wait for either. Its sleeps are short: what other threads decide is not news of the
-    /// ring, and time itself ends some things.
+    /// A way to wait for either.
     pub(super) fn waiter(&self) -> Waiter {
         let attachment = std::sync::Arc::clone(self.receiver.shared_attachment());
-        let policy = self.receiver.wait_policy();
-        Waiter::new(self.berths(), attachment, policy).slices(DRIVE_SLICE)
+        Waiter::new(self.berths(), attachment, self.receiver.wait_policy())
+    }
+
+    /// What wakes whoever sleeps there.
+    pub(super) fn kicker(&self) -> Kicker {
+        let attachment = std::sync::Arc::clone(self.receiver.shared_attachment());
+        Kicker::new(self.berths(), attachment)
+    }
+
+    /// How long it may take to notice the peer's death.
+    fn longest_silence(&self) -> Duration {
+        if self.calls.is_empty() {
+            SLICE
+        } else {
+            CALL_SLICE
+        }
+    }
+
+    /// How long whoever drives may sleep: until it is to be looked whether the peer lives, or time itself
+    /// ends something.
+    pub(super) fn longest_sleep(&self) -> Duration {
+        if self.stalled_since.is_some() {
+            return SHORT_SLICE;
+        }
+        let most = self.longest_silence();
+        let Some(due) = self.session.next_deadline() else {
+            return most;
+        };
+        // At the next tick it is over.
+        let due = Duration::from_millis(due.saturating_add(1));
+        let left = due.saturating_sub(self.started.elapsed());
+        left.clamp(Duration::from_millis(1), most)
+    }
+
+    /// Whoever drives has slept: the clock is to be read again.
+    pub(super) const fn time_has_passed(&mut self) {
+        self.clock_due = 0;
+    }
+
+    /// Something has come: the peer lives.
+    pub(super) const fn heard(&mut self) {
+        self.next_look = None;
+        self.silence = SILENCE;
     }
 
     /// The peer is dead: takes back the requests that it has not taken, so that it can be said that
@@ -315,13 +362,21 @@ impl Engine {
         });
     }
 
-    /// Looks whether the peer's process has died, where nothing has come for a while.
-    pub(super) fn look_for_death(&mut self) {
-        let since = *self.silent_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < SILENCE {
+    /// Looks whether the peer's process has died, where nothing has come for a while; at once where a
+    /// sleep has passed meanwhile.
+    pub(super) fn look_for_death(&mut self, has_slept: bool) {
+        let now = Instant::now();
+        let is_due = self.next_look.map_or(has_slept, |next| now >= next);
+        if self.next_look.is_some() {
+            if !is_due {
+                return;
+            }
+            self.silence = (self.silence * 2).min(self.longest_silence());
+        }
+        self.next_look = now.checked_add(self.silence);
+        if !is_due {
             return;
         }
-        self.silent_since = None;
         // What is to be repaired is, whoever waits here; that is recorded for everybody else.
         self.receiver.attachment().attend();
         if !self.awaits_peer() && self.receiver.is_peer_dead() && !self.receiver.is_readable() {
@@ -358,7 +413,7 @@ impl Engine {
             }
         }
         if progress {
-            self.silent_since = None;
+            self.heard();
             self.flush();
             self.waiters.wake(Interest::Any);
         }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use hqq_core::advanced::{Agreement, NegotiationState};
 use hqq_core::{Format, Role};
 
-use super::engine::Engine;
+use super::engine::{Engine, SHORT_SLICE};
 use super::error::{LinkFailure, NegotiationError};
 use super::options::AdvancedOptions;
 use super::shared::{Owner, Shared};
@@ -150,10 +150,12 @@ impl AdvancedLink {
     #[must_use]
     pub fn wait_drained(&self, deadline: Option<Instant>) -> bool {
         let mut waiter = self.shared().lock().waiter();
+        // What other threads find out does not wake this one.
+        waiter.set_most(SHORT_SLICE);
         let drained = waiter.until(deadline).wait_for(|| {
             let mut engine = self.shared().lock();
             engine.poll();
-            engine.look_for_death();
+            engine.look_for_death(false);
             match (engine.unread(), engine.failure) {
                 (0, _) => Some(true),
                 (_, Some(_)) => Some(false),

@@ -23,7 +23,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::engine::{Engine, Look};
 use super::error::LinkFailure;
 use super::waiters::{Interest, this_thread};
-use crate::wait::{Berth, Waiter};
+use crate::wait::Waiter;
 
 /// What the handles of one link share.
 pub(super) struct Shared {
@@ -33,8 +33,8 @@ pub(super) struct Shared {
     wanting: AtomicU32,
     /// How whoever drives waits, and what that has learned.
     waiter: Mutex<Waiter>,
-    /// Where it sleeps. After the engine, whose halves keep the memory, nobody uses it.
-    berths: [Option<Berth>; 2],
+    /// Wakes it where it sleeps.
+    kicker: Waker,
 }
 
 /// Looks for what comes soon, some microseconds, before waiting in the way of [`Shared::wait`].
@@ -146,6 +146,10 @@ impl Shared {
                 self.hand_over(&mut engine);
                 return result;
             }
+            // Whoever drives may sleep until the peer says something.
+            if engine.has_control() && engine.poll() {
+                continue;
+            }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return None;
             }
@@ -184,14 +188,24 @@ impl Shared {
                 MutexGuard::bump(&mut engine.0);
             }
             round = round.saturating_add(1);
+            if waiter.is_armed() {
+                waiter.set_most(engine.longest_sleep());
+                // Before the lock is let go of: what others do from then on ends the sleep, also if it
+                // has not begun.
+                engine.waiters.driver_sleeps(self.kicker.clone());
+            }
             let paused = engine.unlocked(|| waiter.pause(round));
+            engine.waiters.driver_is_awake();
+            if waiter.has_slept() {
+                engine.time_has_passed();
+            }
             if let ControlFlow::Break(()) = paused {
                 engine.poll();
-                engine.look_for_death();
+                engine.look_for_death(true);
                 return check(engine);
             }
             if round.is_multiple_of(512) || waiter.worth() > 1 {
-                engine.look_for_death();
+                engine.look_for_death(waiter.worth() > 1);
             }
         }
     }
@@ -205,7 +219,7 @@ impl Shared {
 
     /// Whoever drives is to look at once: something was decided here, of which the ring tells nothing.
     pub(super) fn kick(&self) {
-        self.berths.iter().flatten().for_each(Berth::kick);
+        self.kicker.wake_by_ref();
     }
 
     /// The background thread is to look whether it has to drive.
@@ -229,6 +243,10 @@ impl Shared {
             Err(interest) => {
                 let waker = context.waker().clone();
                 *token = Some(engine.waiters.add(interest, waker, false));
+                // As in `wait`.
+                if engine.has_control() {
+                    engine.poll();
+                }
                 self.background.notify_one();
                 Poll::Pending
             }
@@ -278,7 +296,7 @@ impl Owner {
     pub(super) fn new(engine: Engine) -> Self {
         Self {
             shared: Arc::new(Shared {
-                berths: engine.berths(),
+                kicker: Waker::from(Arc::new(engine.kicker())),
                 waiter: Mutex::new(engine.waiter()),
                 engine: Mutex::new(engine),
                 background: Condvar::new(),

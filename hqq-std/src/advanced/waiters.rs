@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::thread::Thread;
 
+use crate::attach::Attachment;
+use crate::wait::Berth;
+
 /// What somebody waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interest {
@@ -28,6 +31,9 @@ struct Waiter {
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     waiters: Vec<Waiter>,
+    /// Wakes whoever drives the ring and sleeps there, for what other threads did: of that the ring
+    /// tells nothing.
+    driver: Option<Waker>,
     /// Those whose time has come: to be called without the link's lock, as a waker may do anything.
     woken: Vec<Waker>,
     next_token: u64,
@@ -62,6 +68,16 @@ impl Waiters {
             .any(|waiter| waiter.interest == interest)
     }
 
+    /// Whoever drives the ring is about to sleep.
+    pub(super) fn driver_sleeps(&mut self, waker: Waker) {
+        self.driver = Some(waker);
+    }
+
+    /// It does not any more.
+    pub(super) fn driver_is_awake(&mut self) {
+        self.driver = None;
+    }
+
     /// Whether somebody waits who cannot drive the ring.
     pub(super) fn needs_driver(&self) -> bool {
         self.waiters.iter().any(|waiter| !waiter.drives)
@@ -72,11 +88,14 @@ impl Waiters {
             .waiters
             .extract_if(.., |waiter| waiter.interest == interest);
         self.woken.extend(woken.map(|waiter| waiter.waker));
+        // What it waits for is not known here.
+        self.woken.extend(self.driver.take());
     }
 
     pub(super) fn wake_all(&mut self) {
         self.woken
             .extend(self.waiters.drain(..).map(|waiter| waiter.waker));
+        self.woken.extend(self.driver.take());
     }
 
     /// Whom to call once the lock is free.
@@ -107,6 +126,32 @@ struct Unpark(Thread);
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
+    }
+}
+
+/// Wakes whoever sleeps at the ring's own end.
+pub(super) struct Kicker {
+    berths: [Option<Berth>; 2],
+    /// After the berths: it keeps their memory.
+    _attachment: Arc<Attachment>,
+}
+
+impl Kicker {
+    pub(super) const fn new(berths: [Option<Berth>; 2], attachment: Arc<Attachment>) -> Self {
+        Self {
+            berths,
+            _attachment: attachment,
+        }
+    }
+}
+
+impl Wake for Kicker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.berths.iter().flatten().for_each(Berth::kick);
     }
 }
 

@@ -103,7 +103,8 @@ pub struct Waiter {
     _attachment: Arc<Attachment>,
     policy: Policy,
     first: Duration,
-    longest: Duration,
+    /// No sleep lasts longer, for reasons that whoever waits with this has.
+    most: Duration,
     limit: Limit,
     tempo: Tempo,
     pace: Pace,
@@ -131,7 +132,7 @@ impl Waiter {
             _attachment: attachment,
             policy,
             first: FIRST_SLICE,
-            longest: SLICE,
+            most: Duration::MAX,
             limit: Limit::Never,
             tempo: Tempo::new(),
             pace: Pace::new(),
@@ -191,10 +192,14 @@ impl Waiter {
         self.first = first;
     }
 
-    /// Sleeps last at most this long at a time.
-    pub(crate) const fn slices(mut self, longest: Duration) -> Self {
-        self.longest = longest;
-        self
+    /// Sleeps last at most this long at a time from now on.
+    pub(crate) const fn set_most(&mut self, most: Duration) {
+        self.most = most;
+    }
+
+    /// Whether the next round is a sleep that a waker ends.
+    pub(crate) const fn is_armed(&self) -> bool {
+        matches!(self.phase, Phase::Armed(_))
     }
 
     /// Repeats `check` until it gives a value or the time is up.
@@ -399,8 +404,8 @@ impl Waiter {
         self.has_expired = false;
         self.pace.disturbed();
         let full = self.first.saturating_mul(1 << self.slices.min(8));
-        let full = full.min(self.longest.max(self.first));
-        let slice = left.min(full);
+        let full = full.min(SLICE.max(self.first));
+        let slice = left.min(full).min(self.most);
         let armed = |index: usize| {
             let berth = self.berths.get(index)?.as_ref()?;
             Some((berth.words(), (*tickets.get(index)?)?))

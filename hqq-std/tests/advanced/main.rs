@@ -12,6 +12,7 @@ mod calls;
 mod common;
 mod flow;
 mod futures;
+mod idle;
 mod limits;
 mod messages;
 mod processes;

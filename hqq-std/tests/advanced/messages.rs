@@ -105,7 +105,8 @@ fn where_the_sender_has_no_more_the_reader_fails() {
         }
     }
     for format in FORMATS {
-        let (near, far) = pair(format, 4, 64);
+        // Room for all of it: while the end is waited for nobody takes anything out.
+        let (near, far) = pair(format, 16, 64);
         for fails in [true, false] {
             let taken = Barrier::new(2);
             let end = End {

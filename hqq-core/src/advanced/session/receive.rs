@@ -55,6 +55,22 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         })
     }
 
+    /// The first tick at which [`Session::next_notice`] may have something to say although no packet has
+    /// come: the peer has not answered an offer, or a message that arrives has stood still for too long.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<u64> {
+        let patience = self.options.patience;
+        let stale = self
+            .inbound
+            .oldest()
+            .map(|last| last.saturating_add(patience));
+        let stale = stale.and_then(|last| last.checked_add(1));
+        [self.negotiation.deadline(), stale]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
     /// The tick before which a message that still arrives must not have stood still.
     const fn horizon(&self, now: u64) -> u64 {
         now.saturating_sub(self.options.patience)

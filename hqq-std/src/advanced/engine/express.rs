@@ -170,7 +170,7 @@ impl Engine {
         match self.take_packet(self.clock, want) {
             Ok(Taken::Nothing) => Look::NotYet,
             Ok(Taken::Wanted(arrival, body)) => {
-                self.silent_since = None;
+                self.heard();
                 self.flush();
                 Look::Found((arrival, body))
             }

@@ -254,6 +254,8 @@ impl Engine {
         for key in keys {
             self.end_body(&key, BodyFailure::StreamClosed);
         }
+        // Where this side has closed it the ring tells nothing.
+        self.waiters.wake(Interest::Any);
     }
 }
 
