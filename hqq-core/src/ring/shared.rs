@@ -401,8 +401,12 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
         super::has_packet(&self.memory, self.next())
     }
 
+    /// `r` may lag by one where a consumer died after its claim, and stays so until the next look; producers
+    /// may be a lap further meanwhile.
     fn corruption(&self) -> Option<Corruption> {
-        super::corruption(&self.memory, || self.next())
+        let found = super::corruption(&self.memory, || self.next())?;
+        let state = State::of(found.stamp);
+        (!state.is_read_claimed(found.position, self.memory.count())).then_some(found)
     }
 
     #[inline]

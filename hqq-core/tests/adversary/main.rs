@@ -12,6 +12,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod honest;
 mod strategies;
 
 use std::cell::Cell;
