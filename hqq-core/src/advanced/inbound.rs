@@ -79,7 +79,7 @@ struct Partial {
     next: u64,
     aux: u64,
     error: bool,
-    /// When its last chunk came, in the caller's ticks.
+    /// When its last chunk came, in ticks that this side had counted.
     last: u64,
     /// Whether more than its first chunk came.
     progressed: bool,
@@ -178,18 +178,26 @@ impl<const N: usize> Inbound<N> {
         }
     }
 
-    /// When something of the message came of which nothing has come for longest.
-    pub(super) fn oldest(&self) -> Option<u64> {
-        self.partials.iter().map(|partial| partial.last).min()
+    /// The message of which nothing has come for longest, not since `horizon`, and when its last part did;
+    /// not one that is held up by this side.
+    pub(super) fn oldest(
+        &self,
+        horizon: u64,
+        is_held: impl Fn(&MessageKey) -> bool,
+    ) -> Option<(u64, MessageKey)> {
+        let partials = self.partials.iter();
+        let old = partials.filter(|partial| partial.last < horizon && !is_held(&partial.key));
+        let oldest = old.min_by_key(|partial| partial.last)?;
+        Some((oldest.last, oldest.key))
     }
 
-    /// Forgets a message of which nothing came since `horizon`, if there is one.
-    pub(super) fn discard_stale(&mut self, horizon: u64) -> Option<MessageKey> {
-        let index = self
-            .partials
-            .iter()
-            .position(|partial| partial.last < horizon)?;
-        self.remove(index).map(|partial| partial.key)
+    /// What arrives on a stream may go on from `now`: it was held up until then.
+    pub(super) fn resume(&mut self, connection: u64, now: u64) {
+        for partial in &mut self.partials {
+            if partial.key.connection == connection {
+                partial.last = now;
+            }
+        }
     }
 
     /// Takes a chunk in, of a message of up to `max` bytes. Those of which nothing came since

@@ -338,14 +338,19 @@ impl<const N: usize> Streams<N> {
         }
     }
 
-    /// Tells the peer nothing of what is taken off a stream, or does so again.
-    pub(super) fn set_paused(&mut self, id: u64, paused: bool) {
-        if let Some(flow) = self.flow_mut(id)
-            && flow.paused != paused
-        {
-            flow.paused = paused;
-            self.recount_owing();
-        }
+    /// Tells the peer nothing of what is taken off a stream, or does so again. Says whether that is a change.
+    pub(super) fn set_paused(&mut self, id: u64, paused: bool) -> bool {
+        let Some(flow) = self.flow_mut(id).filter(|flow| flow.paused != paused) else {
+            return false;
+        };
+        flow.paused = paused;
+        self.recount_owing();
+        true
+    }
+
+    /// Whether credit for a stream is held back.
+    pub(super) fn is_paused(&self, id: u64) -> bool {
+        self.flow(id).is_some_and(|flow| flow.paused)
     }
 
     /// What there is to tell the peer next.

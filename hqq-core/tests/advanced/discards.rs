@@ -8,6 +8,7 @@ use crate::support::*;
 in_both_formats!(
     a_chunk_that_is_not_the_next_ends_its_message,
     a_message_that_stands_still_is_dropped,
+    a_message_does_not_get_old_while_nobody_looks,
     the_oldest_beginning_makes_room,
     a_message_that_makes_progress_stays,
     one_abort_is_one_notice,
@@ -57,7 +58,10 @@ fn a_message_that_stands_still_is_dropped<R: Rings>() {
     for id in [1, 2] {
         assert_eq!(wild.seen(chunk(message(id), [100, 0, 16])), []);
     }
-    wild.near.now = 10;
+    for now in 1..=10 {
+        wild.near.now = now;
+        assert_eq!(wild.near.drain(), []);
+    }
     assert_eq!(wild.seen(chunk(message(2), [100, 16, 16])), []);
     wild.near.now = 11;
     assert_eq!(wild.near.drain(), [died(1, DiscardReason::Stale)]);
@@ -66,6 +70,39 @@ fn a_message_that_stands_still_is_dropped<R: Rings>() {
     wild.near.now = u64::MAX;
     assert_eq!(wild.near.drain(), [died(2, DiscardReason::Stale)]);
     wild.near.assert_empty();
+}
+
+fn a_message_does_not_get_old_while_nobody_looks<R: Rings>() {
+    let mut wild = Wild::<R>::with(16, 16, SessionOptions::new().patience(160));
+    for id in [1, 2] {
+        assert_eq!(wild.seen(chunk(message(id), [100, 0, 16])), []);
+    }
+    for (offset, now) in [(16, 1000), (32, 2000), (48, 3000)] {
+        // All that came meanwhile lies in the ring, and perhaps not all that would have.
+        wild.near.now = now;
+        assert_eq!(wild.seen(chunk(message(2), [100, offset, 16])), []);
+    }
+    wild.near.now += 130;
+    assert_eq!(wild.near.drain(), []);
+    assert_eq!(wild.seen(chunk(message(1), [100, 16, 16])), []);
+    wild.near.now += 161;
+    let mut dead = wild.near.drain();
+    dead.sort_by_key(|seen| *seen == died(2, DiscardReason::Stale));
+    assert_eq!(dead, [1, 2].map(|id| died(id, DiscardReason::Stale)));
+}
+
+#[test]
+fn a_message_does_not_get_old_while_its_stream_is_paused() {
+    let mut wild = Wild::<Format2>::with(16, 16, SessionOptions::new().patience(10));
+    assert_eq!(wild.seen(chunk(message(1), [100, 0, 16])), []);
+    wild.near.link.set_paused(0, true);
+    wild.near.now = 1000;
+    assert_eq!(wild.near.drain(), []);
+    wild.near.link.set_paused(0, false);
+    wild.near.now += 10;
+    assert_eq!(wild.near.drain(), []);
+    wild.near.now += 1;
+    assert_eq!(wild.near.drain(), [died(1, DiscardReason::Stale)]);
 }
 
 fn the_oldest_beginning_makes_room<R: Rings>() {

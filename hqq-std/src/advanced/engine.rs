@@ -251,11 +251,18 @@ impl Engine {
     /// The session's clock: milliseconds. It is read now and then only, which costs much less; who
     /// waits polls often enough.
     fn now(&mut self) -> u64 {
-        if self.clock_due == 0 {
-            self.clock_due = CLOCK;
-            self.clock = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match self.clock_due.checked_sub(1) {
+            Some(due) => {
+                self.clock_due = due;
+                self.clock
+            }
+            None => self.read_clock(),
         }
-        self.clock_due -= 1;
+    }
+
+    fn read_clock(&mut self) -> u64 {
+        self.clock_due = CLOCK - 1;
+        self.clock = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.clock
     }
 
@@ -391,18 +398,26 @@ impl Engine {
         }
         let awaits_peer = self.awaits_peer();
         let mut progress = self.flush();
-        let now = self.now();
+        let mut now = self.now();
         while let Some(notice) = self.session.next_notice(now) {
             self.notice(notice);
             progress = true;
         }
+        let mut came = false;
         for _ in 0..BATCH {
             if awaits_peer || self.failure.is_some() || self.is_stalled() {
                 break;
             }
-            match self.take_packet(now, Want::Nothing) {
-                Ok(Taken::Nothing) => break,
-                Ok(_) => progress = true,
+            match self.take_packet(Want::Nothing) {
+                Ok(Taken::Nothing) => {
+                    // What still arrives gets old from here on.
+                    if came && self.session.arriving() > 0 {
+                        now = self.read_clock();
+                    }
+                    self.session.emptied(now);
+                    break;
+                }
+                Ok(_) => came = true,
                 Err(failure) => {
                     self.fail(failure);
                     return true;
@@ -411,7 +426,11 @@ impl Engine {
             while let Some(notice) = self.session.next_notice(now) {
                 self.notice(notice);
             }
+            if self.session.is_crowded() {
+                self.flush();
+            }
         }
+        progress |= came;
         if progress {
             self.heard();
             self.flush();

@@ -164,10 +164,14 @@ impl<
                 Err(TryRecvError::PeerDead) => return Err(PollError::PeerDead),
                 Err(TryRecvError::Corrupt(found)) => return Err(PollError::Corrupt(found)),
                 // Only now: what the peer had sent before it left was received first.
-                Err(_) => return self.flush().map(|()| None),
+                Err(_) => {
+                    self.session.emptied(now);
+                    self.flush()?;
+                    return Ok(self.session.next_notice(now).map(Event::Notice));
+                }
             };
             let step = match &packet {
-                Decoded::Chunk(copy) => self.session.accept_copy(copy, claimed.len(), now),
+                Decoded::Chunk(copy) => self.session.accept_copy(copy, claimed.len()),
                 Decoded::Other(other) => self.session.accept_other(other),
             };
             match step {

@@ -6,9 +6,11 @@
 //!
 //! 1. [`Session::control`] and [`Session::control_sent`], until there is no more or no room;
 //! 2. [`Session::next_notice`], until there is none;
-//! 3. [`Session::accept`] with the next packet.
+//! 3. [`Session::accept`] with the next packet, or [`Session::emptied`] where there is none;
+//! 4. 1 again where [`Session::is_crowded`], before more packets are accepted.
 
 mod at_once;
+mod attention;
 mod notice;
 mod options;
 mod receive;
@@ -18,6 +20,8 @@ use heapless::Deque;
 
 pub use notice::{Notice, SessionCounters, Step};
 pub use options::SessionOptions;
+
+use attention::Attention;
 
 use super::calls::Calls;
 use super::inbound::{Inbound, MessageKey};
@@ -47,7 +51,7 @@ enum Source {
 }
 
 /// One end of the Advanced protocol: at most `ASSEMBLIES` messages that arrive in chunks, `PENDING`
-/// calls and `CONNECTIONS` streams, the last two powers of two.
+/// calls (a power of two) and `CONNECTIONS` streams.
 #[derive(Debug)]
 pub struct Session<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize> {
     format: Format,
@@ -65,6 +69,7 @@ pub struct Session<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTI
     outbox: Deque<Packet, OUTBOX>,
     /// A message that had to make room, and was not reported yet: until it is, no other has to.
     displaced: Option<MessageKey>,
+    attention: Attention,
     next_message: u64,
     counters: SessionCounters,
 }
@@ -104,6 +109,7 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
             streams: Streams::new(first_id, id_step),
             outbox: Deque::new(),
             displaced: None,
+            attention: Attention::default(),
             next_message: 1,
             counters: SessionCounters::default(),
         }
@@ -227,8 +233,9 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         }
     }
 
-    /// Whether packets will soon be dropped unless some are sent.
-    pub(super) fn is_crowded(&self) -> bool {
+    /// Whether what there is to tell ([`Session::control`]) will soon be dropped unless some of it is sent.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
         self.outbox.len() >= OUTBOX / 2
     }
 
@@ -305,6 +312,8 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     /// Stops telling the peer that bytes were taken off a stream, or goes on: with credits it will
     /// stop sending there, and there alone. 0 is the link itself.
     pub fn set_paused(&mut self, connection: u64, paused: bool) {
-        self.streams.set_paused(connection, paused);
+        if self.streams.set_paused(connection, paused) && !paused {
+            self.inbound.resume(connection, self.attention.counted());
+        }
     }
 }

@@ -40,9 +40,10 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         if self.negotiation.tick(now) {
             return Some(Notice::NegotiationFailed(NegotiateError::TimedOut));
         }
-        let horizon = self.horizon(now);
+        let horizon = self.horizon();
         // Each round forgets a message; of responses, the calls below tell.
-        while let Some(stale) = self.inbound.discard_stale(horizon) {
+        while let Some((_, stale)) = self.inbound.oldest(horizon, |key| self.is_held(key)) {
+            self.inbound.discard(&stale);
             if let Some(notice) = self.discarded(stale, DiscardReason::Stale) {
                 return Some(notice);
             }
@@ -59,44 +60,59 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     /// come: the peer has not answered an offer, or a message that arrives has stood still for too long.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
-        let patience = self.options.patience;
-        let stale = self
-            .inbound
-            .oldest()
-            .map(|last| last.saturating_add(patience));
-        let stale = stale.and_then(|last| last.checked_add(1));
+        let oldest = self.inbound.oldest(u64::MAX, |key| self.is_held(key));
+        let stale = oldest.and_then(|(last, _)| {
+            let due = last.checked_add(self.options.patience)?.checked_add(1)?;
+            Some(self.attention.when(due))
+        });
         [self.negotiation.deadline(), stale]
             .into_iter()
             .flatten()
             .min()
     }
 
-    /// The tick before which a message that still arrives must not have stood still.
-    const fn horizon(&self, now: u64) -> u64 {
-        now.saturating_sub(self.options.patience)
+    /// Whether what arrives stands still because this side holds it up.
+    fn is_held(&self, key: &MessageKey) -> bool {
+        self.has(Features::CREDIT) && self.streams.is_paused(key.connection)
+    }
+
+    /// A message that still arrives must not have stood still since [`Attention`] had counted so much.
+    const fn horizon(&self) -> u64 {
+        let counted = self.attention.counted();
+        counted.saturating_sub(self.options.patience)
+    }
+
+    /// Notes that all that had come was taken in: the ring is empty at `now`. Messages of which nothing
+    /// comes grow old only between two such moments, so that none dies because this side did not look, or
+    /// looked late.
+    #[inline]
+    pub fn emptied(&mut self, now: u64) {
+        self.attention.emptied(now, self.options.patience);
     }
 
     /// Takes in a packet that has `len` bytes in its buffer.
     #[inline]
-    pub fn accept(&mut self, packet: &Packet, len: usize, now: u64) -> Step {
+    pub fn accept(&mut self, packet: &Packet, len: usize) -> Step {
         match packet {
-            Packet::ConnectionCopy(copy) => self.accept_copy(copy, len, now),
+            Packet::ConnectionCopy(copy) => self.accept_copy(copy, len),
             other => self.accept_other(other),
         }
     }
 
     /// As [`Session::accept`], for a chunk of a message.
     #[inline]
-    pub fn accept_copy(&mut self, packet: &ConnectionCopy, len: usize, now: u64) -> Step {
+    pub fn accept_copy(&mut self, packet: &ConnectionCopy, len: usize) -> Step {
+        self.attention.taken();
         match self.accept_at_once(packet, len) {
             Some(arrival) => Step::Chunk(arrival),
-            None => self.accept_chunk(packet, len, now),
+            None => self.accept_chunk(packet, len),
         }
     }
 
     // Kept out of the way of chunks.
     #[inline(never)]
     pub(in super::super) fn accept_other(&mut self, packet: &Packet) -> Step {
+        self.attention.taken();
         match packet {
             Packet::ConnectionCopy(_) => Step::Nothing,
             Packet::ConnectionCreate(packet) => self.accept_offer(packet.connection_id),
@@ -187,7 +203,7 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     }
 
     #[inline(never)]
-    fn accept_chunk(&mut self, packet: &ConnectionCopy, len: usize, now: u64) -> Step {
+    fn accept_chunk(&mut self, packet: &ConnectionCopy, len: usize) -> Step {
         let chunk = packet.chunk();
         let key = MessageKey {
             connection: chunk.connection_id,
@@ -206,7 +222,8 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
             return self.refuse(chunk, key, reason);
         }
         let max = self.limit(chunk);
-        let horizon = self.horizon(now);
+        let now = self.attention.counted();
+        let horizon = self.horizon();
         let may_displace = self.displaced.is_none();
         let reception = self
             .inbound

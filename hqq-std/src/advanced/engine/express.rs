@@ -166,8 +166,7 @@ impl Engine {
         if !self.receiver.is_readable() {
             return Look::NotYet;
         }
-        // As late as it was read last: nothing arrives that could get old.
-        match self.take_packet(self.clock, want) {
+        match self.take_packet(want) {
             Ok(Taken::Nothing) => Look::NotYet,
             Ok(Taken::Wanted(arrival, body)) => {
                 self.heard();

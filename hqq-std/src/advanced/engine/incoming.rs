@@ -16,7 +16,7 @@ use crate::link::MISSING;
 impl Engine {
     /// Takes one packet in. What `want` names is given to the caller at once, and nobody else hears of
     /// it.
-    pub(super) fn take_packet(&mut self, now: u64, want: Want) -> Result<Taken, LinkFailure> {
+    pub(super) fn take_packet(&mut self, want: Want) -> Result<Taken, LinkFailure> {
         if self.receiver.is_truncated() {
             return Err(LinkFailure::Corrupt(PollError::Corrupt(MISSING)));
         }
@@ -43,10 +43,10 @@ impl Engine {
         {
             drop(grant);
             self.renew();
-            self.session.accept(&offer.into(), 0, now);
+            self.session.accept(&offer.into(), 0);
             return Ok(Taken::Other);
         }
-        let step = self.session.accept(grant.packet(), len, now);
+        let step = self.session.accept(grant.packet(), len);
         if wanted {
             if let Step::Chunk(arrival) = step {
                 self.recorder.bytes_received += len as u64;
