@@ -285,3 +285,43 @@ fn a_flood_before_negotiation_is_dropped() {
         assert_eq!(body, b"hello");
     }
 }
+
+/// More at once than wait for room in the ring.
+#[test]
+fn every_request_that_is_refused_is_answered() {
+    const CALLS: usize = 48;
+    let options = AdvancedOptions::new();
+    for format in FORMATS {
+        let (near, far) = pair_with(format, 64, 256, options, options.max_assemblies(8));
+        let pipes: Vec<_> = (0..CALLS).map(|_| std::io::pipe().unwrap()).collect();
+        let (readers, writers): (Vec<_>, Vec<_>) = pipes.into_iter().unzip();
+        std::thread::scope(|scope| {
+            let calls: Vec<_> = readers
+                .into_iter()
+                .map(|reader| {
+                    let near = &near;
+                    scope.spawn(move || near.call_stream(1, reader, Some(1024), limit()).map(drop))
+                })
+                .collect();
+            for mut writer in &writers {
+                writer.write_all(&[1; 300]).unwrap();
+            }
+            eventually("the beginnings", || {
+                (near.stats().bytes_sent >= 256 * CALLS as u64).then_some(())
+            });
+            let refused = || calls.iter().filter(|call| call.is_finished()).count();
+            eventually("the refusals", || {
+                look(&far);
+                look(&near);
+                (refused() >= CALLS - 8).then_some(())
+            });
+            drop(writers);
+            let answered = calls
+                .into_iter()
+                .map(|call| call.join().unwrap().unwrap_err())
+                .filter(|error| matches!(error, CallError::Response { status: 7, .. }));
+            assert_eq!(answered.count(), CALLS - 8);
+        });
+        assert_eq!(far.stats().dropped.unsent, 0);
+    }
+}

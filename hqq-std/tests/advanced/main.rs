@@ -15,6 +15,7 @@ mod futures;
 mod idle;
 mod limits;
 mod messages;
+mod patience;
 mod processes;
 mod renewal;
 mod room;

@@ -90,6 +90,31 @@ fn a_stream_is_refused_where_nobody_listens() {
     }
 }
 
+/// More at once than wait for room in the ring.
+#[test]
+fn every_dial_is_answered() {
+    for format in FORMATS {
+        let (near, far) = pair(format, 64, 256);
+        std::thread::scope(|scope| {
+            let dials: Vec<_> = (0..40)
+                .map(|_| scope.spawn(|| near.dial(limit()).map(drop).unwrap_err()))
+                .collect();
+            eventually("the dials", || (near.stats().streams == 40).then_some(()));
+            look(&near);
+            eventually("the refusals", || {
+                look(&far);
+                let mut dials = dials.iter();
+                dials.all(|dial| dial.is_finished()).then_some(())
+            });
+            for dial in dials {
+                let refused = dial.join().unwrap();
+                assert!(matches!(refused, DialError::Refused(_)), "{refused:?}");
+            }
+        });
+        assert_eq!(far.stats().dropped.unsent, 0);
+    }
+}
+
 #[test]
 fn nobody_accepting_is_a_timeout() {
     let (near, far) = pair(Format::V2, 8, 64);

@@ -1,0 +1,121 @@
+//! Messages that get old, and those that must not: their receiver did something else meanwhile.
+
+use std::io::Read as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use hqq_std::wait::Policy;
+use hqq_std::{AdvancedLink, AdvancedOptions, Incoming, LinkOptions, Server};
+
+use super::common::bounded;
+use super::support::{FORMATS, agree, assert_idle, body, limit, pair_with, serving};
+
+const PATIENCE: Duration = Duration::from_millis(200);
+/// What is longer.
+const IDLE: Duration = Duration::from_millis(500);
+
+#[test]
+fn a_message_arrives_after_its_receiver_was_idle_for_longer_than_its_patience() {
+    for (format, policy) in FORMATS
+        .into_iter()
+        .flat_map(|format| [Policy::Park, Policy::Adaptive].map(|policy| (format, policy)))
+    {
+        bounded(move || {
+            let options = AdvancedOptions::new().patience(PATIENCE);
+            let region = LinkOptions::new().format(format).count(8).size(1024);
+            let ends = region.wait_policy(policy).pair().unwrap();
+            let near = AdvancedLink::new(ends.0, options);
+            let far = AdvancedLink::new(ends.1, options);
+            agree(&near, &far);
+            std::thread::sleep(IDLE);
+            let sent = body(1, 1 << 20);
+            std::thread::scope(|scope| {
+                scope.spawn(|| near.send_large_on(0, &sent, limit()).unwrap());
+                assert_eq!(far.receive_until(limit()).unwrap().body(), sent);
+            });
+            assert_eq!(far.stats().dropped.discarded, 0);
+        });
+    }
+}
+
+#[test]
+fn answers_arrive_after_their_caller_was_idle_for_longer_than_its_patience() {
+    for format in FORMATS {
+        let hasty = AdvancedOptions::new().patience(PATIENCE);
+        let (near, far) = pair_with(format, 8, 1024, hasty, AdvancedOptions::new());
+        let answer = body(2, 1 << 20);
+        let server = Server::new().method(1, |_| Ok(answer.clone()));
+        serving(&server, &far, || {
+            for _ in 0..3 {
+                std::thread::sleep(IDLE);
+                assert_eq!(near.call_on(0, 1, b"x", limit()).unwrap(), answer);
+            }
+        });
+        assert_idle(&near);
+        assert_idle(&far);
+    }
+}
+
+/// The sender stands still because its receiver does, whoever drives the ring meanwhile.
+#[test]
+fn a_reader_that_pauses_for_longer_than_its_patience_gets_the_rest() {
+    for (format, driven) in FORMATS
+        .into_iter()
+        .flat_map(|format| [false, true].map(|driven| (format, driven)))
+    {
+        bounded(move || {
+            let slow = AdvancedOptions::new()
+                .patience(PATIENCE)
+                .incoming_bytes(8192);
+            let (near, far) = pair_with(format, 8, 1024, AdvancedOptions::new(), slow);
+            let sent = body(3, 1 << 20);
+            let over = AtomicBool::new(false);
+            std::thread::scope(|scope| {
+                scope.spawn(|| near.send_large_on(0, &sent, limit()).unwrap());
+                let Incoming::Plain { mut body, .. } = far.receive_stream(limit()).unwrap() else {
+                    panic!("not a message");
+                };
+                if driven {
+                    scope.spawn(|| {
+                        // Relaxed: only ends this.
+                        while !over.load(Ordering::Relaxed) {
+                            let soon = Instant::now().checked_add(Duration::from_millis(20));
+                            assert!(far.receive_request(soon).is_err());
+                        }
+                    });
+                }
+                let mut received = vec![0; 100];
+                body.read_exact(&mut received).unwrap();
+                std::thread::sleep(IDLE);
+                let rest = body.read_to_end(&mut received);
+                over.store(true, Ordering::Relaxed);
+                rest.unwrap();
+                assert!(received == sent);
+            });
+        });
+    }
+}
+
+#[test]
+fn a_message_whose_sender_stops_gets_old() {
+    for format in FORMATS {
+        let hasty = AdvancedOptions::new().patience(PATIENCE);
+        let (near, far) = pair_with(format, 8, 64, AdvancedOptions::new(), hasty);
+        let (stopped, writer) = std::io::pipe().unwrap();
+        std::thread::scope(|scope| {
+            let sending = scope.spawn(|| near.send_stream(stopped, Some(1000)));
+            {
+                use std::io::Write as _;
+                (&writer).write_all(&[1; 300]).unwrap();
+            }
+            let Incoming::Plain { mut body, .. } = far.receive_stream(limit()).unwrap() else {
+                panic!("not a message");
+            };
+            let error = body.read_to_end(&mut Vec::new()).unwrap_err();
+            assert!(error.to_string().contains("too long"), "{error}");
+            drop(writer);
+            assert!(sending.join().unwrap().is_err());
+        });
+        assert_eq!(far.stats().dropped.discarded, 1);
+    }
+}
