@@ -272,9 +272,9 @@ test_i686() {
         -Zbuild-std=std,panic_unwind,test --target i686-unknown-linux-gnu
 }
 
-# Not among the steps of .ci/run: its stream fails at the moment. Short; `cargo test --release -p hqq-tests --test guest` is the whole.
+# Short; `cargo test --release -p hqq-tests --test guest` is the whole.
 test_guest() {
-    run env HQQ_GUEST_MESSAGES=20000 cargo test -p hqq-tests --test guest -- --nocapture |
+    run env HQQ_GUEST_MESSAGES=50000 cargo test -p hqq-tests --test guest -- --nocapture |
         sed --unbuffered 's/^\(KVM\|TCG\): /note: ci: &/'
 }
 

@@ -1,14 +1,15 @@
-//! Locks for a peer that cannot take any, as a guest's: alive while they are held, wherever they are.
+//! A peer without an operating system, as in a guest: others hold its locks, and it wakes nobody.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 mod common;
 
 use std::process::{Command, Stdio};
-use std::ptr::NonNull;
+use std::time::Duration;
 
-use common::{Name, eventually};
-use hqq_core::{AttachOptions, DynamicLink, Presence, Region};
+use common::{Name, bare_region, bounded, eventually};
+use hqq_core::{AttachOptions, DynamicLink, Presence};
+use hqq_std::wait::Policy;
 use hqq_std::{LinkOptions, OpenError, Role, StandIn, StandardLink};
 
 fn host(name: &Name) -> StandardLink {
@@ -22,18 +23,8 @@ fn host(name: &Name) -> StandardLink {
 
 /// An endpoint of hqq-core over the file, without a lock: all that a guest has.
 fn guest(name: &Name) -> DynamicLink {
-    let file = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .open(name.path())
-        .unwrap();
-    let mapping = Box::leak(Box::new(memmap2::MmapRaw::map_raw(&file).unwrap()));
-    let base = NonNull::new(mapping.as_mut_ptr()).unwrap();
-    // SAFETY: nobody shortens the file; the mapping is kept for ever, and reached through the
-    // region only.
-    let region = unsafe { Region::from_raw(base, mapping.len()) }.unwrap();
     let options = AttachOptions::new(Role::Secondary).presence(Presence::Alone, Presence::Alone);
-    DynamicLink::attach(region, &options).unwrap()
+    DynamicLink::attach(bare_region(name), &options).unwrap()
 }
 
 #[test]
@@ -91,5 +82,74 @@ fn the_process_that_runs_the_peer_carries_the_locks() {
     vm.wait().unwrap();
     eventually("the kernel to free the locks", || {
         sender.is_peer_dead().then_some(())
+    });
+}
+
+/// A sleep would last until its slice of time ends, each time: nobody ends it.
+#[test]
+fn nobody_sleeps_for_a_peer_that_wakes_nobody() {
+    const ROUNDS: u32 = 300;
+    bounded(|| {
+        for policy in [Policy::Adaptive, Policy::Park] {
+            let name = Name::new();
+            let host = host(&name);
+            let stand_in = StandIn::for_role(&name, Role::Secondary).unwrap();
+            let mut guest = guest(&name);
+            let answering = std::thread::spawn(move || {
+                let mut message = [0; 64];
+                for _ in 0..ROUNDS {
+                    while guest.try_recv(&mut message).is_err() {
+                        std::thread::yield_now();
+                    }
+                    // Longer than the host spins: it waits in earnest.
+                    std::thread::sleep(Duration::from_micros(200));
+                    assert_eq!(guest.try_send(&message[..4]), Ok(()));
+                }
+                guest
+            });
+            let (mut sender, mut receiver) = host.split();
+            sender.set_wait_policy(policy);
+            receiver.set_wait_policy(policy);
+            for number in 0..ROUNDS {
+                sender.send(&number.to_le_bytes()).unwrap();
+                let mut answer = [0; 64];
+                assert_eq!(receiver.recv(&mut answer), Ok(4));
+                assert_eq!(answer[..4], number.to_le_bytes());
+            }
+            let stats = receiver.wait_stats();
+            assert!(
+                stats.waits >= u64::from(ROUNDS) / 2,
+                "{policy:?}: {stats:?}"
+            );
+            assert_eq!(
+                (stats.sleeps, stats.expired),
+                (0, 0),
+                "{policy:?}: {stats:?}"
+            );
+
+            // Neither does who waits for room.
+            let mut guest = answering.join().unwrap();
+            let reading = std::thread::spawn(move || {
+                let mut message = [0; 64];
+                for _ in 0..ROUNDS {
+                    std::thread::sleep(Duration::from_micros(200));
+                    while guest.try_recv(&mut message).is_err() {
+                        std::thread::yield_now();
+                    }
+                }
+            });
+            for number in 0..ROUNDS {
+                sender.send(&number.to_le_bytes()).unwrap();
+            }
+            reading.join().unwrap();
+            let stats = sender.wait_stats();
+            assert!(stats.waits > 0, "{policy:?}: {stats:?}");
+            assert_eq!(
+                (stats.sleeps, stats.expired),
+                (0, 0),
+                "{policy:?}: {stats:?}"
+            );
+            drop(stand_in);
+        }
     });
 }

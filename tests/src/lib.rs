@@ -2,6 +2,7 @@
 //! The other process is `src/bin/peer.rs`, `src/bin/rogue.rs`, the `hqq` command, or `format1/peer.c`.
 
 pub mod foreign;
+pub mod hosting;
 mod messages;
 mod numbered;
 mod process;
@@ -15,7 +16,7 @@ pub use messages::{attached, fill_message, is_message};
 pub use numbered::{Numbered, STOP, Sums, Tally, parse_sums, receive_numbered, send_numbered};
 pub use process::{Outcome, Process};
 pub use sheet::{LOG, Note, Phase, Sheet, THREADS};
-pub use support::{LIMIT, Name, bounded, eventually};
+pub use support::{LIMIT, Name, bare_region, bounded, eventually};
 pub use traffic::Traffic;
 
 /// The `hqq` command with these arguments.

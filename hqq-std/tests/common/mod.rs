@@ -8,6 +8,7 @@
 )]
 
 use std::ops::Deref;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -63,6 +64,22 @@ impl Drop for Name {
         // Most tests have removed it themselves.
         let _ = hqq_std::unlink(&self.0);
     }
+}
+
+/// The region as it is without hqq-std: all that a guest or a microcontroller has. Mapped for ever.
+#[must_use]
+pub fn bare_region(name: &Name) -> hqq_core::Region {
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(name.path())
+        .expect("a region");
+    let mapping = memmap2::MmapRaw::map_raw(&file).expect("its memory");
+    let mapping = Box::leak(Box::new(mapping));
+    let base = NonNull::new(mapping.as_mut_ptr()).expect("an address");
+    // SAFETY: nobody shortens the file; the mapping is kept for ever, and reached through the
+    // region only.
+    unsafe { hqq_core::Region::from_raw(base, mapping.len()) }.expect("room for a region")
 }
 
 /// Runs `work` on a thread of its own and fails the test if it does not end.

@@ -47,21 +47,28 @@ pub fn ticks() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() >> 20 }
 }
 
-/// Where the memory of the `n`th ivshmem device lies, and its length in bytes.
+/// Where the memory of the first ivshmem device lies, and its length in bytes.
 pub fn shared_memory() -> Option<(usize, usize)> {
     const IVSHMEM: u32 = 0x1110_1af4;
-    (0..32)
-        .find(|device| read(*device, 0) == IVSHMEM)
-        .map(|device| {
-            // Its second BAR, 64 bits wide, at 0x18; memory accesses on.
-            write(device, 4, read(device, 4) | 2);
-            let (low, high) = (read(device, 0x18), read(device, 0x1c));
-            write(device, 0x18, u32::MAX);
-            let size = !(read(device, 0x18) & !0xf) as usize + 1;
-            write(device, 0x18, low);
-            let base = u64::from(high) << 32 | u64::from(low & !0xf);
-            (base as usize, size)
-        })
+    /// Where it goes if the firmware has left it without an address: above memory, in the part of the
+    /// first 4 GiB that the machine has for devices.
+    const PLACE: u32 = 0xc000_0000;
+    let device = (0..32).find(|device| read(*device, 0) == IVSHMEM)?;
+    // Its third BAR, 64 bits wide.
+    let (low, high) = (read(device, 0x18), read(device, 0x1c));
+    write(device, 0x18, u32::MAX);
+    let size = !(read(device, 0x18) & !0xf) as usize + 1;
+    let placed = u64::from(high) << 32 | u64::from(low & !0xf);
+    let base = if placed == 0 {
+        u64::from(PLACE)
+    } else {
+        placed
+    };
+    write(device, 0x18, base as u32);
+    write(device, 0x1c, (base >> 32) as u32);
+    // It answers to memory accesses from now on.
+    write(device, 4, read(device, 4) | 2);
+    Some((base as usize, size))
 }
 
 /// A word of the configuration of a device on PCI bus 0.

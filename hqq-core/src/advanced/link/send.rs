@@ -120,7 +120,8 @@ impl<
     }
 
     /// Sends up to `chunks` chunks of a message whose bytes are `body`, all of them each time; what the
-    /// session has to tell goes first. Fewer bytes than were announced leave it unfinished.
+    /// session has to tell goes first. Fewer bytes than were announced leave it unfinished. Where it is
+    /// [`Progress::Blocked`], [`AdvancedLink::poll`] before the next try: it takes in what the peer grants.
     ///
     /// # Errors
     /// [`AdvanceError`].
@@ -174,7 +175,9 @@ impl<
         })
     }
 
-    /// A buffer for the next chunk, to be filled in place; `None` where there is none for now.
+    /// A buffer for the next chunk, to be filled in place; `None` where there is none for now: the ring
+    /// is full, or the peer has to grant more first, which [`AdvancedLink::poll`] takes in. So who
+    /// repeats this polls in between.
     ///
     /// # Errors
     /// [`AdvanceError`].
