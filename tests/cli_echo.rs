@@ -77,23 +77,6 @@ fn answers_to_an_earlier_client_are_dropped() {
 }
 
 #[test]
-fn a_client_that_is_killed_is_followed_by_the_next() {
-    let name = Name::new();
-    let echo = echo(&name);
-    for _ in 0..3 {
-        let killed = Process::start(&mut hqq!["ping", &*name, "--count", "100000000"]);
-        eventually("pings to flow", || {
-            let snapshot = Snapshot::of_name(&name).unwrap();
-            let before = snapshot.rings[1].consumer_counter.get();
-            (before > 500).then_some(())
-        });
-        killed.kill();
-        assert_eq!(ping(&name)["count"], 200);
-    }
-    end(echo, &name);
-}
-
-#[test]
 fn once_is_enough_where_asked_for() {
     let name = Name::new();
     let echo = Process::start(&mut hqq!["echo", &*name, "--create", "--once"]);

@@ -140,6 +140,9 @@ fn names_are_checked() {
         (long.as_str(), NameError::TooLong { len: 256 }),
         ("a/b", NameError::Slash),
         ("/a", NameError::Slash),
+        // Files that there are.
+        ("../null", NameError::Slash),
+        ("../shm", NameError::Slash),
         ("a\0b", NameError::Nul),
         (".", NameError::Dots),
         ("..", NameError::Dots),

@@ -101,7 +101,8 @@ impl Call {
                 return Ok(Err(no_call(engine, id)));
             };
             match &call.answer {
-                None if call.unsent.is_some() => {
+                // Where the peer's death is why, it may be known that nobody executes the request.
+                None if call.unsent.is_some() && !call.not_executed => {
                     let unsent = call.unsent.take().unwrap_or(TransferError::TimedOut);
                     Ok(Err(unsent.into()))
                 }
