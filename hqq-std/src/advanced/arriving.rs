@@ -6,6 +6,9 @@ use hqq_core::advanced::MessageKey;
 
 use super::error::BodyFailure;
 
+/// A part of what is read as it comes has as many bytes at least, but for the last one.
+const PART: usize = 4096;
+
 /// The bytes of a message, by what bounds them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Share {
@@ -69,10 +72,12 @@ impl Arriving {
     }
 
     /// Room for `len` bytes more, to be filled by the caller. Where nobody reads it as it comes it
-    /// stays in one piece; memory grows with what came, not with what was announced.
+    /// stays in one piece, else in some that are not short: short chunks must not cost more memory than
+    /// they count for. Memory grows with what came, not with what was announced.
     pub(super) fn room(&mut self, len: usize) -> &mut [u8] {
         self.buffered += len;
-        if self.taken || self.parts.is_empty() {
+        let is_full = |part: &Vec<u8>| self.taken && part.len() >= PART;
+        if self.parts.back().is_none_or(is_full) {
             self.parts.push_back(Vec::new());
         }
         let Some(part) = self.parts.back_mut() else {

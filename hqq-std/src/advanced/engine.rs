@@ -8,6 +8,7 @@ mod outgoing;
 mod served;
 
 use std::collections::VecDeque;
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashMapExt};
@@ -142,8 +143,8 @@ pub(super) struct Engine {
     pub(super) failure: Option<LinkFailure>,
     pub(super) recorder: Recorder,
     pub(super) waiters: Waiters,
-    /// Somebody drives the ring.
-    pub(super) driven: bool,
+    /// Who drives the ring.
+    pub(super) driver: Option<ThreadId>,
     pub(super) closed: bool,
 }
 
@@ -181,7 +182,7 @@ impl Engine {
             failure: None,
             recorder: Recorder::new(),
             waiters: Waiters::default(),
-            driven: false,
+            driver: None,
             closed: false,
         }
     }

@@ -22,7 +22,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::engine::{Engine, Look};
 use super::error::LinkFailure;
-use super::waiters::{Interest, this_thread};
+use super::waiters::{Interest, Parked};
 use crate::wait::Waiter;
 
 /// What the handles of one link share.
@@ -41,15 +41,15 @@ pub(super) struct Shared {
 const LOOKS: u32 = 100;
 
 /// The engine under its lock. Whoever was woken meanwhile is called when it is let go of, and not
-/// before: a waker may do anything, also use this link.
+/// before, as is dropped who waits no more: a waker may do anything, also wait for this link.
 pub(super) struct Locked<'a>(MutexGuard<'a, Engine>);
 
 impl Locked<'_> {
     /// Calls those who were woken and does `other`, without the lock.
     fn unlocked<T>(&mut self, other: impl FnOnce() -> T) -> T {
-        let woken = self.0.waiters.take_woken();
+        let due = self.0.waiters.take_due();
         MutexGuard::unlocked(&mut self.0, || {
-            woken.into_iter().for_each(Waker::wake);
+            due.settle();
             other()
         })
     }
@@ -74,7 +74,7 @@ impl DerefMut for Locked<'_> {
 impl Drop for Locked<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.0.waiters.has_woken() {
+        if self.0.waiters.has_due() {
             self.unlocked(|| {});
         }
     }
@@ -132,19 +132,27 @@ impl Shared {
             let interest = match check(&mut engine) {
                 Ok(value) => {
                     // It may have been woken to drive.
-                    if was_woken && !engine.driven {
+                    if was_woken && engine.driver.is_none() {
                         self.hand_over(&mut engine);
                     }
                     return Some(value);
                 }
                 Err(interest) => interest,
             };
-            if !engine.driven {
-                engine.driven = true;
-                let result = self.drive(&mut engine, deadline, |engine| check(engine).ok());
-                engine.driven = false;
-                self.hand_over(&mut engine);
-                return result;
+            let this = std::thread::current().id();
+            match engine.driver {
+                None => {
+                    engine.driver = Some(this);
+                    let result = self.drive(&mut engine, deadline, |engine| check(engine).ok());
+                    engine.driver = None;
+                    self.hand_over(&mut engine);
+                    return result;
+                }
+                // In a waker that this thread calls as it drives, it goes on driving.
+                Some(driver) if driver == this => {
+                    return self.drive(&mut engine, deadline, |engine| check(engine).ok());
+                }
+                Some(_) => {}
             }
             // Whoever drives may sleep until the peer says something.
             if engine.has_control() && engine.poll() {
@@ -153,13 +161,10 @@ impl Shared {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return None;
             }
-            let token = engine.waiters.add(interest, this_thread(), true);
-            engine.unlocked(|| match deadline {
-                None => std::thread::park(),
-                Some(deadline) => {
-                    std::thread::park_timeout(deadline.saturating_duration_since(Instant::now()));
-                }
-            });
+            let parked = Parked::new();
+            let waker = Waker::from(Arc::clone(&parked));
+            let token = engine.waiters.add(interest, waker, true);
+            engine.unlocked(|| parked.wait(deadline));
             engine.waiters.remove(token);
             was_woken = true;
         }
@@ -172,8 +177,13 @@ impl Shared {
         deadline: Option<Instant>,
         mut check: impl FnMut(&mut Engine) -> Option<T>,
     ) -> Option<T> {
-        // Nobody else has it: one thread drives.
-        let mut waiter = self.waiter.lock();
+        // Nobody else has it, as one thread drives; but this one may, in a waker that it calls.
+        let mut shared = self.waiter.try_lock();
+        let mut own = None;
+        let waiter = match &mut shared {
+            Some(waiter) => &mut **waiter,
+            None => own.insert(engine.waiter()),
+        };
         waiter.until(deadline);
         let mut round = 0_u32;
         loop {
@@ -186,6 +196,11 @@ impl Shared {
                 round = 0;
                 // Senders wait for the lock, and get it.
                 MutexGuard::bump(&mut engine.0);
+            }
+            if engine.waiters.has_due() {
+                // Whoever is called may have taken anything in: there is another look first.
+                engine.unlocked(|| {});
+                continue;
             }
             round = round.saturating_add(1);
             if waiter.is_armed() {
@@ -257,24 +272,24 @@ impl Shared {
     fn drive_for_tasks(&self) {
         let mut engine = self.lock();
         while !engine.closed {
-            if engine.driven || !needs_driver(&engine) {
-                if !engine.driven {
+            if engine.driver.is_some() || !needs_driver(&engine) {
+                if engine.driver.is_none() {
                     // It was notified in place of a thread, for tasks that do not wait any more.
                     engine.waiters.wake_driver();
                 }
                 // A driver that leaves, a task that begins to wait, and closing notify.
-                if engine.waiters.has_woken() {
+                if engine.waiters.has_due() {
                     engine.unlocked(|| {});
                     continue;
                 }
                 self.background.wait(&mut engine.0);
                 continue;
             }
-            engine.driven = true;
+            engine.driver = Some(std::thread::current().id());
             self.drive(&mut engine, None, |engine| {
                 (engine.closed || !needs_driver(engine)).then_some(())
             });
-            engine.driven = false;
+            engine.driver = None;
             engine.waiters.wake_driver();
         }
     }

@@ -1,8 +1,11 @@
 //! Who waits for what on a link.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 use std::thread::Thread;
+use std::time::Instant;
 
 use crate::attach::Attachment;
 use crate::wait::Berth;
@@ -34,8 +37,10 @@ pub(super) struct Waiters {
     /// Wakes whoever drives the ring and sleeps there, for what other threads did: of that the ring
     /// tells nothing.
     driver: Option<Waker>,
-    /// Those whose time has come: to be called without the link's lock, as a waker may do anything.
+    /// Those whose time has come, and those who do not wait any more: to be called and to be dropped
+    /// without the link's lock, as a waker may do anything.
     woken: Vec<Waker>,
+    retired: Vec<Waker>,
     next_token: u64,
 }
 
@@ -54,7 +59,8 @@ impl Waiters {
     }
 
     pub(super) fn remove(&mut self, token: u64) {
-        self.waiters.retain(|waiter| waiter.token != token);
+        let gone = self.waiters.extract_if(.., |waiter| waiter.token == token);
+        self.retired.extend(gone.map(|waiter| waiter.waker));
     }
 
     #[inline]
@@ -98,16 +104,19 @@ impl Waiters {
         self.woken.extend(self.driver.take());
     }
 
-    /// Whom to call once the lock is free.
+    /// Whom to call and whom to drop once the lock is free.
     #[inline]
-    pub(super) fn take_woken(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.woken)
+    pub(super) fn take_due(&mut self) -> Due {
+        Due {
+            woken: std::mem::take(&mut self.woken),
+            retired: std::mem::take(&mut self.retired),
+        }
     }
 
-    /// Whether somebody is to be called.
+    /// Whether somebody is to be called or dropped.
     #[inline]
-    pub(super) fn has_woken(&self) -> bool {
-        !self.woken.is_empty()
+    pub(super) fn has_due(&self) -> bool {
+        !self.woken.is_empty() || !self.retired.is_empty()
     }
 
     /// Wakes the first who can drive the ring, to do so; `false` where there is nobody.
@@ -120,12 +129,68 @@ impl Waiters {
     }
 }
 
-/// Wakes a thread that parks.
-struct Unpark(Thread);
+/// Wakers that are due.
+pub(super) struct Due {
+    woken: Vec<Waker>,
+    retired: Vec<Waker>,
+}
 
-impl Wake for Unpark {
+impl Due {
+    /// Calls and drops them. What one of them panics with, the panic hook has reported: it is no failure
+    /// of whoever happens to call it.
+    #[inline]
+    pub(super) fn settle(self) {
+        if self.woken.is_empty() && self.retired.is_empty() {
+            return;
+        }
+        for waker in self.woken {
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
+        for waker in self.retired {
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(waker)));
+        }
+    }
+}
+
+/// Wakes a thread that waits, once.
+#[derive(Debug)]
+pub(super) struct Parked {
+    thread: Thread,
+    /// A wakeup of the thread alone may be another's, and taken by another's wait.
+    woken: AtomicBool,
+}
+
+impl Parked {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            thread: std::thread::current(),
+            woken: AtomicBool::new(false),
+        })
+    }
+
+    /// Waits, on the thread that made it, until it is woken or `deadline` has passed.
+    pub(super) fn wait(&self, deadline: Option<Instant>) {
+        // Pairs with the Release in `wake`.
+        while !self.woken.load(Ordering::Acquire) {
+            match deadline {
+                None => std::thread::park(),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return;
+                    }
+                    std::thread::park_timeout(left);
+                }
+            }
+        }
+    }
+}
+
+impl Wake for Parked {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        // Pairs with the Acquire in `wait`.
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 
@@ -153,9 +218,4 @@ impl Wake for Kicker {
     fn wake_by_ref(self: &Arc<Self>) {
         self.berths.iter().flatten().for_each(Berth::kick);
     }
-}
-
-/// A waker of the thread that asks for it.
-pub(super) fn this_thread() -> Waker {
-    Waker::from(Arc::new(Unpark(std::thread::current())))
 }

@@ -23,3 +23,4 @@ mod servers;
 mod streams;
 mod support;
 mod timeouts;
+mod wakers;

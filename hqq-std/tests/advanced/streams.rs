@@ -213,6 +213,37 @@ fn closing_fails_whoever_reads_from_the_stream() {
     });
 }
 
+/// Also where the ring tells nothing of it, as nobody takes anything out of it.
+#[test]
+fn closing_fails_whoever_waits_for_room_on_the_stream() {
+    bounded(|| {
+        let (near, far) = pair(Format::V2, 8, 64);
+        let (dialled, _accepted) = stream(&near, &far);
+        let id = dialled.id();
+        std::thread::scope(|scope| {
+            let driving = scope.spawn(|| near.send_large_on(0, &[1; 4096], limit()));
+            eventually("a full ring", || {
+                (near.stats().bytes_sent >= 512).then_some(())
+            });
+            let waiting = scope.spawn(|| near.send_large_on(id, &[1; 64], None));
+            // Long enough to wait, or it is refused at once: either way it fails.
+            std::thread::sleep(Duration::from_millis(20));
+            dialled.close(0);
+            let failed = waiting.join().unwrap();
+            let over = matches!(
+                failed,
+                Err(TransferError::StreamClosed | TransferError::Begin(_))
+            );
+            assert!(over, "{failed:?}");
+            while !driving.is_finished() {
+                look(&far);
+                let _ = far.receive_timeout(Duration::from_millis(1));
+            }
+            driving.join().unwrap().unwrap();
+        });
+    });
+}
+
 /// What is sent on a stream that nobody reads stops there, whatever it consists of.
 #[test]
 fn a_stream_that_nobody_reads_stops_nothing_else() {

@@ -54,9 +54,14 @@ impl Engine {
             _ if is_assembled && !arriving.is_over() => share.assembly = bytes,
             MessageKind::Request if arriving.is_over() => share.request = bytes,
             // Also empty ones take memory.
-            _ => share.stream = bytes + OVERHEAD.min(self.buffer_size()),
+            _ => share.stream = bytes + self.overhead(),
         }
         share
+    }
+
+    /// What a message counts for besides its bytes.
+    fn overhead(&self) -> usize {
+        self.buffer_size().clamp(1, OVERHEAD)
     }
 
     /// Brings the sums up to date after a message's bytes, or what they count for, have changed.
@@ -125,7 +130,11 @@ impl Engine {
                 self.options.max_assembly_bytes,
                 streams.saturating_mul(self.window().saturating_mul(3)),
             ];
+            // Empty ones take credit, too.
+            let messages =
+                streams.saturating_mul(self.window().saturating_mul(3) / self.overhead());
             self.held.stream > most.into_iter().fold(0, usize::saturating_add)
+                || self.messages() > self.options.incoming_queue.saturating_add(messages)
         } else {
             self.is_full()
         };

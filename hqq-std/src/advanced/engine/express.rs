@@ -83,7 +83,7 @@ impl Engine {
     #[inline]
     pub(in super::super) fn is_quiet(&self) -> bool {
         self.failure.is_none()
-            && !self.driven
+            && self.driver.is_none()
             && !self.is_between_peers
             && self.order.is_empty()
             && self.held.stream == 0

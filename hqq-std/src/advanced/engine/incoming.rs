@@ -256,6 +256,7 @@ impl Engine {
         }
         // Where this side has closed it the ring tells nothing.
         self.waiters.wake(Interest::Any);
+        self.waiters.wake(Interest::Room);
     }
 }
 
