@@ -1,5 +1,5 @@
-//! A peer that begins messages without end: memory stays within its bound, and a message that goes on
-//! arrives.
+//! A peer that sends without end what takes the least of it and the most of its receiver: memory stays
+//! within its bound, and a message that goes on arrives.
 #![allow(
     unsafe_code,
     clippy::unwrap_used,
@@ -56,43 +56,62 @@ impl Peer {
         }
     }
 
-    /// Sends a packet, taking all that comes off the ring meanwhile.
-    fn send(&mut self, packet: impl Into<Packet>) {
-        let packet = packet.into();
-        let started = Instant::now();
-        loop {
-            while let Ok(packet) = self.link.receiver().try_next_packet() {
-                drop(packet);
-            }
-            match self.link.sender().try_send_packet(&packet) {
-                Ok(()) => return,
-                Err(TrySendError::Full) => std::thread::yield_now(),
-                Err(error) => panic!("{error}"),
-            }
-            assert!(started.elapsed() < LIMIT, "nothing moves any more");
+    /// Whether there is room for a packet; takes all that comes off the ring.
+    fn try_send(&mut self, packet: &Packet) -> bool {
+        while let Ok(packet) = self.link.receiver().try_next_packet() {
+            drop(packet);
+        }
+        match self.link.sender().try_send_packet(packet) {
+            Ok(()) => true,
+            Err(TrySendError::Full) => false,
+            Err(error) => panic!("{error}"),
         }
     }
 
-    /// Sends the chunk at `offset` of a message, of zeros.
-    fn send_chunk(&mut self, id: u64, total: u64, offset: u64) {
-        let mut flags = CopyFlags::from(MessageKind::Plain);
-        if offset == 0 {
-            flags = flags | CopyFlags::BEGIN;
+    fn send(&mut self, packet: impl Into<Packet>) {
+        let packet = packet.into();
+        let started = Instant::now();
+        while !self.try_send(&packet) {
+            assert!(started.elapsed() < LIMIT, "nothing moves any more");
+            std::thread::yield_now();
         }
-        if offset + SIZE == total {
-            flags = flags | CopyFlags::END;
-        }
-        let chunk = Chunk {
-            connection_id: 0,
-            message_id: id,
-            total_size: total,
-            chunk_offset: offset,
-            chunk_size: SIZE,
-            flags,
-            aux: 0,
-        };
-        self.send(ConnectionCopy::new(chunk).unwrap());
     }
+
+    /// Agrees on all that there is.
+    fn agree(&mut self, link: &AdvancedLink) {
+        self.send(Negotiate {
+            version: ProtocolVersion::CURRENT,
+            features: Features::KNOWN,
+            capabilities: Capabilities::KNOWN,
+        });
+        let deadline = Instant::now().checked_add(LIMIT);
+        let _ = link.wait_for_negotiation(deadline).unwrap();
+    }
+
+    fn send_chunk(&mut self, id: u64, total: u64, offset: u64, size: u64) {
+        self.send(chunk(id, total, offset, size));
+    }
+}
+
+/// A chunk of zeros, of `size` bytes at `offset`.
+fn chunk(id: u64, total: u64, offset: u64, size: u64) -> ConnectionCopy {
+    let mut flags = CopyFlags::from(MessageKind::Plain);
+    if offset == 0 {
+        flags = flags | CopyFlags::BEGIN;
+    }
+    if offset + size == total {
+        flags = flags | CopyFlags::END;
+    }
+    let chunk = Chunk {
+        connection_id: 0,
+        message_id: id,
+        total_size: total,
+        chunk_offset: offset,
+        chunk_size: size,
+        flags,
+        aux: 0,
+    };
+    ConnectionCopy::new(chunk).unwrap()
 }
 
 /// Memory of this process that is resident, in bytes.
@@ -118,13 +137,7 @@ fn beginnings_without_end_take_no_memory_and_do_not_stop_a_message() {
         let region = LinkOptions::new().count(64).size(64);
         let link = AdvancedLink::create(&name, &region, AdvancedOptions::new()).unwrap();
         let mut peer = Peer::new(&name);
-        let deadline = || Instant::now().checked_add(LIMIT);
-        peer.send(Negotiate {
-            version: ProtocolVersion::CURRENT,
-            features: Features::KNOWN,
-            capabilities: Capabilities::KNOWN,
-        });
-        let _ = link.wait_for_negotiation(deadline()).unwrap();
+        peer.agree(&link);
         let before = resident();
         let over = AtomicBool::new(false);
         let messages = std::thread::scope(|scope| {
@@ -145,11 +158,11 @@ fn beginnings_without_end_take_no_memory_and_do_not_stop_a_message() {
             });
             let mut offset = 0;
             for id in 1..=FLOOD {
-                peer.send_chunk(id, CLAIMED, 0);
+                peer.send_chunk(id, CLAIMED, 0, SIZE);
                 // Its first two in a row: it has to get started.
                 let due = offset <= SIZE || id % (FLOOD / 30) == 0;
                 if due && offset < GOOD {
-                    peer.send_chunk(GOOD_ID, GOOD, offset);
+                    peer.send_chunk(GOOD_ID, GOOD, offset, SIZE);
                     offset += SIZE;
                 }
             }
@@ -173,5 +186,85 @@ fn beginnings_without_end_take_no_memory_and_do_not_stop_a_message() {
         assert!(dropped > FLOOD - 1000);
         let nothing = peer.link.receiver().try_recv(&mut [0; 64]);
         assert!(!matches!(nothing, Err(TryRecvError::Corrupt(_))));
+    });
+}
+
+/// Takes what comes for requests, of which none comes, until `work` is done.
+fn driven<T>(link: &AdvancedLink, work: impl FnOnce() -> T) -> T {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Relaxed: only ends this.
+            while !over.load(Ordering::Relaxed) {
+                let soon = Instant::now().checked_add(Duration::from_millis(10));
+                assert!(link.receive_request(soon).is_err());
+            }
+        });
+        let result = work();
+        over.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+/// A reader takes them as they come, and pauses.
+#[test]
+fn chunks_of_one_byte_take_no_more_memory_than_longer_ones() {
+    const CHUNKS: u64 = 1_000_000;
+    /// A few bytes each.
+    const MEMORY: usize = 8 << 20;
+    bounded(|| {
+        let name = Name::new();
+        let region = LinkOptions::new().count(1024).size(64);
+        let link = AdvancedLink::create(&name, &region, AdvancedOptions::new()).unwrap();
+        let mut peer = Peer::new(&name);
+        peer.agree(&link);
+        peer.send_chunk(1, CLAIMED, 0, 1);
+        let deadline = Instant::now().checked_add(LIMIT);
+        let reader = link.receive_stream(deadline).unwrap();
+        let before = resident();
+        driven(&link, || {
+            for offset in 1..CHUNKS {
+                peer.send_chunk(1, CLAIMED, offset, 1);
+            }
+            eventually("the last to be taken in", || {
+                (peer.link.sender().unread() == 0).then_some(())
+            });
+        });
+        let grown = resident().saturating_sub(before);
+        println!("{CHUNKS} chunks of a byte: {} KiB more memory", grown >> 10);
+        assert_eq!(link.stats().buffered_bytes as u64, CHUNKS);
+        assert!(grown < MEMORY, "{grown} bytes");
+        drop(reader);
+    });
+}
+
+/// Nobody receives them, and the peer does not heed what credit it has.
+#[test]
+fn empty_messages_wait_up_to_a_number() {
+    const MESSAGES: u64 = 30_000;
+    /// What may wait, and what the ring's worth of credit is worth in empty messages, thrice.
+    const MOST: u64 = 1024 + 3 * 64;
+    bounded(|| {
+        let name = Name::new();
+        let region = LinkOptions::new().count(64).size(64);
+        let options = AdvancedOptions::new().patience(Duration::from_secs(3600));
+        let link = AdvancedLink::create(&name, &region, options).unwrap();
+        let mut peer = Peer::new(&name);
+        peer.agree(&link);
+        driven(&link, || {
+            let mut sent = 0;
+            let started = Instant::now();
+            // The ring stays full once no more is taken in.
+            while sent < MESSAGES && started.elapsed() < Duration::from_secs(3) {
+                if peer.try_send(&chunk(sent + 1, 0, 0, 0).into()) {
+                    sent += 1;
+                } else {
+                    std::thread::yield_now();
+                }
+            }
+            assert!(sent < MESSAGES, "all were taken in");
+        });
+        let received = link.stats().messages_received;
+        assert!(received <= MOST + 1, "{received} wait");
     });
 }
