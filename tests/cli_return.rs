@@ -142,11 +142,17 @@ fn a_request_that_a_server_has_not_taken_goes_to_the_next() {
         "--method",
         "3=sleep 1000"
     ]);
-    let taken = || Snapshot::of_name(&name).unwrap().rings[1].consumer_counter.get();
+    let taken = || {
+        Snapshot::of_name(&name).unwrap().rings[1]
+            .consumer_counter
+            .get()
+    };
     let before = taken();
     let dying = Process::start(&mut hqq!["call", &*name, "3"]);
     // What it offers, and what it asks.
-    eventually("the request to be taken", || (taken() > before + 1).then_some(()));
+    eventually("the request to be taken", || {
+        (taken() > before + 1).then_some(())
+    });
     dying.kill();
     assert_eq!(call(&name, "1", "next").ok(), b"next");
     end(server);

@@ -97,7 +97,45 @@ fn broken() -> Vec<(Broken, Sign, Setup)> {
         c(Exclusive, 2).late(),
         repairer(),
     ];
+    let retracting = [
+        p(Exclusive, 1, 3).retracts(),
+        c(Exclusive, 1),
+        c(Exclusive, 2).late(),
+        repairer(),
+    ];
+    let retracting_and_dying = [
+        p(Exclusive, 1, 2).retracts(),
+        c(Exclusive, 1),
+        c(Exclusive, 2).late(),
+        repairer(),
+    ];
+    let runs = setup(&[
+        p(Exclusive, 1, 2),
+        c(Exclusive, 1).leaves_after(1),
+        c(Exclusive, 1).late().leaves_after(2),
+        c(Exclusive, 1).late(),
+        repairer(),
+    ])
+    .runs();
     vec![
+        (
+            B::RetractsWithoutAttach,
+            invariant(1),
+            setup(&retracting).deaths(1),
+        ),
+        (
+            B::RetractsClaimed,
+            invariant(5),
+            setup(&retracting).deaths(1),
+        ),
+        (
+            B::RetractsAtOnce,
+            invariant(1),
+            setup(&retracting_and_dying).deaths(2),
+        ),
+        (B::ForgetsTaken, invariant(5), runs.clone()),
+        (B::RewindsFirst, invariant(5), runs.clone().deaths(1)),
+        (B::ClearsTakenFirst, invariant(5), runs.deaths(1)),
         (B::ClaimsAnything, invariant(7), setup(&two_to_one)),
         (B::ClaimsAnything, invariant(2), setup(&two_to_one)),
         (

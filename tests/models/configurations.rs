@@ -109,6 +109,15 @@ fn ring_holds_when_members_die() {
     ];
     let setup = Setup::new(&two_to_two).deaths(1);
     hold("two shared to two shared, 1 death", &setup);
+    // A reader dies at the position at which `released` has to move on.
+    let one_to_two = [
+        producer(Exclusive, 1, 3),
+        consumer(Shared, 1),
+        consumer(Shared, 2),
+        repairer(),
+    ];
+    let setup = Setup::new(&one_to_two).deaths(1).base(STEPS);
+    hold("exclusive to two shared at 2^30, 1 death", &setup);
     // Two threads of one process, and one of another.
     let threads = [
         producer(Shared, 1, 1),
@@ -138,6 +147,71 @@ fn ring_holds_when_members_die() {
             &Setup::new(&more).deaths(1),
         );
     }
+}
+
+/// T8: a producer takes back what dead consumers have not taken, and dies doing so.
+#[test]
+fn ring_holds_when_messages_are_taken_back() {
+    for (consumers, messages) in [(Exclusive, 3), (Shared, 2)] {
+        let actors = [
+            producer(Exclusive, 1, messages).retracts(),
+            consumer(consumers, 1),
+            consumer(consumers, 2).late(),
+            repairer(),
+        ];
+        let setup = Setup::new(&actors).deaths(2);
+        hold(
+            &format!("a retracting producer, {consumers}, 2 deaths"),
+            &setup,
+        );
+        if all() || consumers == Exclusive {
+            let setup = setup.and(producer(Exclusive, 1, 1).late());
+            hold(
+                &format!("the same with an heir, {consumers}, 2 deaths"),
+                &setup,
+            );
+        }
+    }
+    let narrow = [
+        producer(Exclusive, 1, 4).retracts(),
+        consumer(Exclusive, 1).narrow(),
+        consumer(Shared, 2).late(),
+        repairer(),
+    ];
+    let setup = Setup::new(&narrow).deaths(1).base(R_TEARS);
+    hold(
+        "a retracting producer, a consumer in halves, 1 death",
+        &setup,
+    );
+}
+
+/// Packets of two messages, which consumers leave behind half received.
+#[test]
+fn ring_holds_with_runs() {
+    for last in [Exclusive, Shared] {
+        let actors = [
+            producer(Exclusive, 1, 2),
+            consumer(Exclusive, 1).leaves_after(1),
+            consumer(Exclusive, 1).late().leaves_after(2),
+            consumer(last, 1).late(),
+            repairer(),
+        ];
+        let setup = Setup::new(&actors).runs();
+        hold(
+            &format!("runs, three consumers in turn, {last} at last"),
+            &setup,
+        );
+        hold("the same, 1 death", &setup.deaths(1));
+    }
+    // Where the low half of a position wraps.
+    let actors = [
+        producer(Exclusive, 1, 4),
+        consumer(Exclusive, 1).leaves_after(3),
+        consumer(Exclusive, 1).late(),
+        repairer(),
+    ];
+    let setup = Setup::new(&actors).runs().deaths(1).base(STAMP_TEARS);
+    hold("runs at a wrap of 2^16, 1 death", &setup);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::producing::torn;
 use crate::setup::{Broken, member};
 use crate::step::Step;
 use crate::turn::Turn;
-use crate::world::Side;
+use crate::world::{MESSAGE, Side};
 
 /// Distance between two positions at which shared consumers move `released` on.
 const RELEASED_STEP: u64 = 1 << 30;
@@ -64,14 +64,15 @@ impl Turn<'_> {
                 if self.world.r == self.position(position).get() {
                     self.world.r = self.position(position + 1).get();
                 }
-                self.go(match claimed {
-                    Some(opcode) => Step::Read {
-                        position,
-                        opcode,
-                        doubt: false,
-                    },
+                let next = match claimed {
+                    Some(opcode) => {
+                        // Read in the same step: only who has claimed the position changes it.
+                        self.me().taken = self.taken_of(position);
+                        self.begin(position, opcode)
+                    }
                     None => Step::Idle,
-                });
+                };
+                self.go(next);
             }
             Step::StoreRHigh { position, opcode } => {
                 let new = self.position(position + 1).get();
@@ -79,14 +80,47 @@ impl Turn<'_> {
                 self.go(Step::StoreR { position, opcode });
             }
             Step::StoreR { position, opcode } => self.store_r(position, opcode)?,
+            Step::ClearTaken {
+                position,
+                opcode,
+                first,
+            } => {
+                self.world.taken = 0;
+                self.go(if first {
+                    Step::StoreR { position, opcode }
+                } else {
+                    Step::Read {
+                        position,
+                        opcode,
+                        doubt: false,
+                    }
+                });
+            }
+            Step::StoreTaken { position } => {
+                self.world.taken = self.position(position).low() << 16 | 1;
+                self.go(if self.breaks(Broken::RewindsFirst) {
+                    Step::Idle
+                } else {
+                    Step::MoveBack { position }
+                });
+            }
+            Step::MoveBack { position } => {
+                self.world.r = self.position(position).get();
+                self.world.claimed[Side::Consuming as usize] = position;
+                self.me().position = position;
+                self.go(if self.breaks(Broken::RewindsFirst) {
+                    Step::StoreTaken { position }
+                } else {
+                    Step::Idle
+                });
+            }
             Step::Read {
                 position,
                 opcode,
                 doubt,
             } => self.read(position, opcode, doubt)?,
             Step::MoveReleased { position } => {
-                let long_ago = self.position(position).get().wrapping_sub(RELEASED_STEP);
-                self.world.released = hqq_core::Position::new(long_ago).low();
+                self.step_released(self.position(position));
                 self.go(Step::Release { position });
             }
             Step::Release { position } => {
@@ -110,6 +144,14 @@ impl Turn<'_> {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// Moves `released` on where a slot that is freed by its stamp asks for it.
+    pub(crate) fn step_released(&mut self, position: hqq_core::Position) {
+        if position.get().is_multiple_of(RELEASED_STEP) {
+            let long_ago = position.get().wrapping_sub(RELEASED_STEP);
+            self.world.released = hqq_core::Position::new(long_ago).low();
+        }
     }
 
     /// A message that a consumer which died may have read, taken over when joining.
@@ -149,6 +191,13 @@ impl Turn<'_> {
                 doubt: false,
             },
             Some(opcode) if self.spec().narrow => Step::StoreRHigh { position, opcode },
+            Some(opcode) if self.me().taken > 0 && self.breaks(Broken::ClearsTakenFirst) => {
+                Step::ClearTaken {
+                    position,
+                    opcode,
+                    first: true,
+                }
+            }
             Some(opcode) => Step::StoreR { position, opcode },
             None if self.me().flushed != position => Step::Flush { blocked: true },
             None => Step::Blocked,
@@ -199,12 +248,36 @@ impl Turn<'_> {
             self.world.released = self.position(position + 1).low();
             self.me().flushed = position + 1;
         }
-        self.go(Step::Read {
-            position,
-            opcode,
-            doubt: false,
-        });
+        let next = self.begin(position, opcode);
+        self.go(next);
         Ok(())
+    }
+
+    /// How many messages of the packet at a position `taken` says were received.
+    pub(crate) fn taken_of(&self, position: u8) -> u8 {
+        let taken = self.world.taken;
+        if self.setup.runs && taken >> 16 == self.position(position).low() & 0xffff {
+            (taken & 0xff) as u8
+        } else {
+            0
+        }
+    }
+
+    /// The first step with a packet that was claimed.
+    fn begin(&mut self, position: u8, opcode: u8) -> Step {
+        if self.me().taken > 0 && !self.breaks(Broken::ClearsTakenFirst) {
+            Step::ClearTaken {
+                position,
+                opcode,
+                first: false,
+            }
+        } else {
+            Step::Read {
+                position,
+                opcode,
+                doubt: false,
+            }
+        }
     }
 
     /// Hands a message out.
@@ -215,6 +288,22 @@ impl Turn<'_> {
             self.me().done += 1;
         }
         let behind = position < self.me().settled;
+        if self.setup.runs && opcode == MESSAGE && self.me().taken == 0 {
+            self.me().taken = 1;
+            let leaves = !doubt && spec.limit != 0 && self.me().done == spec.limit;
+            // A shared one cannot give the rest back, and finishes.
+            if !leaves || !spec.is_exclusive() {
+                return Ok(());
+            }
+            self.me().taken = 0;
+            self.go(if self.breaks(Broken::RewindsFirst) {
+                Step::MoveBack { position }
+            } else {
+                Step::StoreTaken { position }
+            });
+            return Ok(());
+        }
+        self.me().taken = 0;
         if spec.is_exclusive() && self.breaks(Broken::ReceivesFirst) && !behind {
             self.go(Step::StoreR { position, opcode });
         } else if spec.is_exclusive() && !behind {

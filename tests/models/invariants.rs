@@ -44,6 +44,9 @@ fn held(setup: &Setup, actor: usize, private: &Private) -> Option<usize> {
             }
             | Step::StoreRHigh { position, .. }
             | Step::StoreR { position, .. }
+            | Step::ClearTaken { position, .. }
+            | Step::StoreTaken { position }
+            | Step::MoveBack { position }
             | Step::Read { position, .. },
             _,
         ) => position,
@@ -95,6 +98,17 @@ pub(crate) fn record(world: &mut World, offset: u8, tag: u8) -> Result<(), Fault
     Ok(())
 }
 
+/// A message is taken back, and will be said not to have been executed: invariant 5.
+pub(crate) fn retract(world: &mut World, offset: u8) -> Result<(), Fault> {
+    let bit = 1_u16 << offset;
+    if (world.delivered | world.doubted | world.excused) & bit != 0 {
+        return Err("invariant 5: a message is taken back that a consumer had claimed");
+    }
+    // From here on it must not be handed out.
+    world.published[usize::from(offset)] = 0;
+    Ok(())
+}
+
 /// A message is handed out: invariants 1, 5 and 11.
 pub(crate) fn deliver(
     setup: &Setup,
@@ -120,6 +134,8 @@ pub(crate) fn deliver(
         return Ok(());
     }
     let bit = 1_u16 << offset;
+    // Of a run the second message.
+    let second = setup.runs && world.actors[actor].taken == 1;
     if doubt {
         if world.excused & bit == 0 {
             return Err("invariant 5: in doubt though nobody that had claimed it died");
@@ -127,14 +143,22 @@ pub(crate) fn deliver(
         if !setup.at_least_once() {
             return Err("invariant 5: handed out in doubt where delivery is at most once");
         }
-        world.doubted |= bit;
+        if second || !setup.runs {
+            world.doubted |= bit;
+        }
         return Ok(());
     }
-    if (world.delivered | world.doubted) & bit != 0 {
+    let delivered = if second {
+        &mut world.rest_delivered
+    } else {
+        &mut world.delivered
+    };
+    if (*delivered | world.doubted) & bit != 0 {
         return Err("invariant 5: a message is delivered twice");
     }
-    world.delivered |= bit;
+    *delivered |= bit;
     let (sender, number) = (usize::from(payload >> 4), payload & 0xf);
+    let number = 2 * number + u8::from(second);
     let seen = &mut world.actors[actor].seen[sender];
     if *seen >= number {
         return Err("invariant 10: a sender's messages are out of order");
@@ -168,7 +192,12 @@ fn accounted(setup: &Setup, world: &World, offset: u8) -> bool {
     let bit = 1_u16 << offset;
     let published = world.published[usize::from(offset)];
     let lost = world.excused & bit != 0 && !setup.at_least_once();
-    published == 0 || is_tomb(published) || (world.delivered | world.doubted) & bit != 0 || lost
+    let delivered = if setup.runs {
+        world.delivered & world.rest_delivered
+    } else {
+        world.delivered
+    };
+    published == 0 || is_tomb(published) || (delivered | world.doubted) & bit != 0 || lost
 }
 
 /// A consumer reports that nothing is left of the positions before `until`, which were claimed when

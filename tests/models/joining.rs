@@ -40,9 +40,11 @@ impl Turn<'_> {
             | Step::LoadReleased { .. }
             | Step::Walk { .. }
             | Step::Settle { .. }
+            | Step::OutdateReleased { .. }
             | Step::StoreNext { .. }
             | Step::StoreStart { .. }
             | Step::Reclaim { .. }
+            | Step::ReclaimMove { .. }
             | Step::ReclaimSlot { .. } => self.join_consumer(step)?,
             _ => self.join_producer(step)?,
         }
@@ -238,6 +240,10 @@ impl Turn<'_> {
         match then {
             Then::Claims { last } => self.next_claim(index, last)?,
             Then::Tidy => self.go(Step::Tidy { index: index + 1 }),
+            Then::Retract { first, ahead } => self.go(Step::RetractLook {
+                first,
+                ahead: ahead + 1,
+            }),
             Then::Repair(side, member) => self.go(Step::Repair {
                 side,
                 member,

@@ -21,6 +21,7 @@ mod joining;
 mod producing;
 mod repairing;
 mod resuming;
+mod retracting;
 mod setup;
 mod step;
 mod turn;

@@ -4,7 +4,7 @@ use hqq_core::ring::stamp::{self, ForWriting, State};
 
 use crate::explorer::Fault;
 use crate::setup::{Broken, member};
-use crate::step::Step;
+use crate::step::{Step, Then};
 use crate::turn::Turn;
 use crate::world::{MESSAGE, Side};
 
@@ -14,6 +14,21 @@ impl Turn<'_> {
         let spec = *self.spec();
         let count = self.setup.count;
         match step {
+            Step::Idle if spec.retracts && self.may_retract() => {
+                if !self.breaks(Broken::RetractsWithoutAttach) {
+                    self.world.attach = Some(self.actor as u8);
+                }
+                self.go(Step::Retract);
+            }
+            Step::Retract
+            | Step::RetractLook { .. }
+            | Step::RetractClaim { .. }
+            | Step::RetractAtOnce { .. } => self.retract(step)?,
+            Step::Bury {
+                word,
+                stored,
+                then: then @ Then::Retract { .. },
+            } => self.bury(word, stored, then)?,
             Step::Idle if self.me().done == spec.limit => {
                 self.go(Step::Leave { informed: false });
             }

@@ -51,7 +51,7 @@ impl Turn<'_> {
                     State::Reading(_, owner, _)
                         if side == Side::Consuming && owner.get() == member =>
                     {
-                        Step::RepairFree {
+                        Step::RepairMove {
                             member,
                             index,
                             word,
@@ -62,6 +62,20 @@ impl Turn<'_> {
                         member,
                         index: index + 1,
                     },
+                });
+            }
+            Step::RepairMove {
+                member,
+                index,
+                word,
+            } => {
+                if let State::Reading(at, ..) = State::of(word) {
+                    self.step_released(at);
+                }
+                self.go(Step::RepairFree {
+                    member,
+                    index,
+                    word,
                 });
             }
             Step::RepairFree {

@@ -54,7 +54,11 @@ impl Turn<'_> {
                 back: 0,
                 start,
                 ..
-            } => self.go(Step::StoreNext { next, start }),
+            } => self.go(if self.spec().is_exclusive() {
+                Step::StoreNext { next, start }
+            } else {
+                Step::OutdateReleased { next, start }
+            }),
             Step::Walk {
                 next,
                 back,
@@ -77,8 +81,24 @@ impl Turn<'_> {
                     released,
                 });
             }
+            Step::OutdateReleased { next, start } => {
+                for back in 1..=count {
+                    self.step_released(self.position(next).minus(back));
+                }
+                self.go(Step::StoreNext { next, start });
+            }
             Step::StoreNext { next, start } => {
                 self.world.r = self.position(next).get();
+                // Nobody else uses `taken` now. Left by one that died it says nothing.
+                let taken = self.taken_of(next);
+                if taken == 0 {
+                    self.world.taken = 0;
+                }
+                self.me().taken = if self.breaks(Broken::ForgetsTaken) {
+                    0
+                } else {
+                    taken
+                };
                 if self.spec().is_exclusive() {
                     self.go(Step::StoreStart { next, start });
                 } else {
@@ -99,10 +119,18 @@ impl Turn<'_> {
                 let word = self.world.stamps[usize::from(index)];
                 self.go(match State::of(word) {
                     State::Reading(_, owner, _) if owner.get() == self.spec().member => {
-                        Step::ReclaimSlot { index, word }
+                        Step::ReclaimMove { index, word }
                     }
                     _ => Step::Reclaim { index: index + 1 },
                 });
+            }
+            Step::ReclaimMove { index, word } => {
+                if let State::Reading(at, ..) = State::of(word)
+                    && !self.setup.at_least_once()
+                {
+                    self.step_released(at);
+                }
+                self.go(Step::ReclaimSlot { index, word });
             }
             Step::ReclaimSlot { index, word } => {
                 let State::Reading(at, ..) = State::of(word) else {

@@ -77,6 +77,18 @@ rules! {
     EndsBesideReaders,
     /// A side is recorded as dead before halves of stamps are mended.
     KeepsHalves,
+    /// T8 without ATTACH, beside consumers that join.
+    RetractsWithoutAttach,
+    /// T8 takes what a dead consumer had claimed.
+    RetractsClaimed,
+    /// T8 in one exchange, the tombstone's operands before it.
+    RetractsAtOnce,
+    /// The heir of a consumer that left amid a run does not look at `taken`.
+    ForgetsTaken,
+    /// Who leaves amid a run moves `r` back before it stores `taken`.
+    RewindsFirst,
+    /// The heir of a run's rest takes `taken` back before it stores `r`.
+    ClearsTakenFirst,
 }
 
 /// One that takes part: one thread on one side, or a repairer.
@@ -94,6 +106,8 @@ pub(crate) struct Actor {
     pub(crate) narrow: bool,
     /// Is not killed.
     pub(crate) spared: bool,
+    /// Takes back what dead consumers have not taken, once.
+    pub(crate) retracts: bool,
 }
 
 impl Actor {
@@ -111,6 +125,14 @@ impl Actor {
     pub(crate) const fn spared(self) -> Self {
         Self {
             spared: true,
+            ..self
+        }
+    }
+
+    /// A producer that takes back what dead consumers have not taken.
+    pub(crate) const fn retracts(self) -> Self {
+        Self {
+            retracts: true,
             ..self
         }
     }
@@ -135,6 +157,7 @@ pub(crate) const fn producer(mode: Mode, member: u8, limit: u8) -> Actor {
         late: false,
         narrow: false,
         spared: false,
+        retracts: false,
     }
 }
 
@@ -148,6 +171,7 @@ pub(crate) const fn consumer(mode: Mode, member: u8) -> Actor {
         late: false,
         narrow: false,
         spared: false,
+        retracts: false,
     }
 }
 
@@ -161,6 +185,7 @@ pub(crate) const fn repairer() -> Actor {
         late: false,
         narrow: false,
         spared: false,
+        retracts: false,
     }
 }
 
@@ -173,6 +198,8 @@ pub(crate) struct Setup {
     pub(crate) actors: Vec<Actor>,
     pub(crate) deaths: u8,
     pub(crate) delivery: Delivery,
+    /// Each packet holds two messages.
+    pub(crate) runs: bool,
     pub(crate) broken: Option<Broken>,
 }
 
@@ -185,6 +212,7 @@ impl Setup {
             actors: actors.to_vec(),
             deaths: 0,
             delivery: Delivery::AtMostOnce,
+            runs: false,
             broken: None,
         }
     }
@@ -212,6 +240,11 @@ impl Setup {
 
     pub(crate) const fn delivery(mut self, delivery: Delivery) -> Self {
         self.delivery = delivery;
+        self
+    }
+
+    pub(crate) const fn runs(mut self) -> Self {
+        self.runs = true;
         self
     }
 

@@ -11,6 +11,8 @@ pub(crate) enum Then {
     Tidy,
     /// A repairer goes on with the next slot.
     Repair(Side, u8),
+    /// T8 goes on with the next position.
+    Retract { first: u8, ahead: u8 },
 }
 
 /// What an actor does next. One step is one access to shared memory, and what follows from it
@@ -97,6 +99,10 @@ pub(crate) enum Step {
         new: u64,
     },
     /// A3, steps 5 and 6.
+    OutdateReleased {
+        next: u8,
+        start: u8,
+    },
     StoreNext {
         next: u8,
         start: u8,
@@ -108,6 +114,10 @@ pub(crate) enum Step {
     /// What a further consumer's id left behind.
     Reclaim {
         index: u8,
+    },
+    ReclaimMove {
+        index: u8,
+        word: u64,
     },
     ReclaimSlot {
         index: u8,
@@ -142,6 +152,24 @@ pub(crate) enum Step {
         position: u8,
     },
 
+    /// T8: from `r` on, as it is read now.
+    Retract,
+    RetractLook {
+        first: u8,
+        ahead: u8,
+    },
+    RetractClaim {
+        first: u8,
+        ahead: u8,
+        word: u64,
+    },
+    /// Broken: the operands are a tombstone's already.
+    RetractAtOnce {
+        first: u8,
+        ahead: u8,
+        word: u64,
+    },
+
     // Consumers.
     LookToRead {
         position: u8,
@@ -167,6 +195,20 @@ pub(crate) enum Step {
         position: u8,
         opcode: u8,
         doubt: bool,
+    },
+    /// The rest of a run is claimed: `taken` says nothing any more.
+    ClearTaken {
+        position: u8,
+        opcode: u8,
+        /// Of a broken rule: `r` is yet to be stored.
+        first: bool,
+    },
+    /// Leaving amid a run: `taken`, then `r`.
+    StoreTaken {
+        position: u8,
+    },
+    MoveBack {
+        position: u8,
     },
     MoveReleased {
         position: u8,
@@ -217,6 +259,11 @@ pub(crate) enum Step {
         side: Side,
         member: u8,
         index: u8,
+    },
+    RepairMove {
+        member: u8,
+        index: u8,
+        word: u64,
     },
     RepairFree {
         member: u8,

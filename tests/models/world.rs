@@ -100,6 +100,10 @@ pub(crate) struct Private {
     pub(crate) seen: [u8; SENDERS],
     /// What a consumer goes by that looks for the end.
     pub(crate) ending: Option<Ending>,
+    /// T8 was done.
+    pub(crate) retracted: bool,
+    /// Messages of the run at hand that were handed out; of a consumer that joined, of the next one.
+    pub(crate) taken: u8,
 }
 
 impl Private {
@@ -114,6 +118,8 @@ impl Private {
             ignored: None,
             seen: [0; SENDERS],
             ending: None,
+            retracted: false,
+            taken: 0,
         }
     }
 
@@ -131,6 +137,7 @@ pub(crate) struct World {
     pub(crate) w: u64,
     pub(crate) r: u64,
     pub(crate) released: u32,
+    pub(crate) taken: u32,
     pub(crate) status: [Status; 2],
     /// Member records that are open in the side's epoch, one bit an id.
     pub(crate) records: [u8; 2],
@@ -144,6 +151,8 @@ pub(crate) struct World {
     pub(crate) published: [u8; POSITIONS],
     /// One bit a position: handed out; handed out in doubt; claimed by a consumer that died.
     pub(crate) delivered: u16,
+    /// The same of the second message of a run.
+    pub(crate) rest_delivered: u16,
     pub(crate) doubted: u16,
     pub(crate) excused: u16,
     /// How many positions were claimed, by producers and by consumers.
@@ -160,6 +169,7 @@ impl World {
             w: setup.base,
             r: setup.base,
             released: setup.position(0).low(),
+            taken: 0,
             status: [Status {
                 taken: Taken::Vacant,
                 epoch: 0,
@@ -171,6 +181,7 @@ impl World {
             deaths: setup.deaths,
             published: [0; POSITIONS],
             delivered: 0,
+            rest_delivered: 0,
             doubted: 0,
             excused: 0,
             claimed: [0; 2],
