@@ -1,6 +1,7 @@
 //! Senders and receivers in processes of their own, killed and replaced.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::process::Command;
@@ -57,9 +58,14 @@ pub(crate) struct Plan {
     pub(crate) patience: Duration,
 }
 
-/// Nothing came any more.
-#[derive(Debug)]
-pub(crate) struct Stuck(pub(crate) String);
+/// Nothing came any more: what there was.
+pub(crate) struct Stuck(String);
+
+impl fmt::Debug for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 struct Member {
     sends: bool,
