@@ -6,6 +6,7 @@ pub mod hosting;
 mod messages;
 mod numbered;
 mod process;
+mod raw_peer;
 pub mod scribble;
 mod sheet;
 #[path = "../../hqq-std/tests/common/mod.rs"]
@@ -15,6 +16,7 @@ mod traffic;
 pub use messages::{attached, fill_message, is_message};
 pub use numbered::{Numbered, STOP, Sums, Tally, parse_sums, receive_numbered, send_numbered};
 pub use process::{Outcome, Process};
+pub use raw_peer::RawPeer;
 pub use sheet::{LOG, Note, Phase, Sheet, THREADS};
 pub use support::{LIMIT, Name, bare_region, bounded, eventually};
 pub use traffic::Traffic;

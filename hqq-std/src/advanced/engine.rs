@@ -6,6 +6,7 @@ mod express;
 mod incoming;
 mod outgoing;
 mod served;
+mod turns;
 
 use std::collections::VecDeque;
 use std::thread::ThreadId;
@@ -26,6 +27,7 @@ use crate::wait::{Berth, Waiter};
 pub(super) use express::Look;
 use express::{Taken, Want};
 use served::Served;
+use turns::Turns;
 
 /// Messages that can arrive in parts at a time, at most; see `AdvancedOptions::max_assemblies`.
 pub(super) const ASSEMBLIES: usize = 256;
@@ -145,6 +147,9 @@ pub(super) struct Engine {
     pub(super) waiters: Waiters,
     /// Who drives the ring.
     pub(super) driver: Option<ThreadId>,
+    /// How many wakers it is in that wait themselves.
+    pub(super) nested: u32,
+    turns: Turns,
     pub(super) closed: bool,
 }
 
@@ -183,6 +188,8 @@ impl Engine {
             recorder: Recorder::new(),
             waiters: Waiters::default(),
             driver: None,
+            nested: 0,
+            turns: Turns::new(count),
             closed: false,
         }
     }

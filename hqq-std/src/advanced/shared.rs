@@ -150,7 +150,10 @@ impl Shared {
                 }
                 // In a waker that this thread calls as it drives, it goes on driving.
                 Some(driver) if driver == this => {
-                    return self.drive(&mut engine, deadline, |engine| check(engine).ok());
+                    engine.nested += 1;
+                    let result = self.drive(&mut engine, deadline, |engine| check(engine).ok());
+                    engine.nested -= 1;
+                    return result;
                 }
                 Some(_) => {}
             }

@@ -46,7 +46,7 @@ fn a_waker_may_own_a_call() {
 struct Caller(AdvancedLink, Sender<Result<Vec<u8>, CallError>>);
 
 impl Caller {
-    fn new(link: &AdvancedLink) -> (Waker, Receiver<Result<Vec<u8>, CallError>>) {
+    fn waker(link: &AdvancedLink) -> (Waker, Receiver<Result<Vec<u8>, CallError>>) {
         let (sender, receiver) = channel();
         (Waker::from(Arc::new(Self(link.clone(), sender))), receiver)
     }
@@ -79,7 +79,7 @@ fn a_waker_may_wait_for_the_link() {
         serving(&server(3), &far, || {
             // A task that waits on makes the background thread drive; or a thread does.
             for in_background in [true, false] {
-                let (waker, answer) = Caller::new(&near);
+                let (waker, answer) = Caller::waker(&near);
                 let mut other = near.start_call(3, b"").unwrap();
                 let mut call = near.start_call(2, b"").unwrap();
                 poll(&mut call, &waker);
@@ -112,7 +112,7 @@ fn a_waker_that_panics_is_nobodys_failure_but_its_own() {
             poll(&mut call, &Waker::from(Arc::new(Panics)));
             assert_eq!(near.call_on(0, 3, b"", limit()).unwrap(), b"");
             // Whoever drives for tasks still does.
-            let (waker, answer) = Caller::new(&near);
+            let (waker, answer) = Caller::waker(&near);
             let mut next = near.start_call(2, b"").unwrap();
             assert!(
                 Pin::new(&mut next)

@@ -10,6 +10,7 @@ use hqq_core::packet::MessageKind;
 use super::super::arriving::Share;
 use super::super::error::{LinkFailure, TransferError};
 use super::super::waiters::Interest;
+use super::turns::Place;
 use super::{Advance, Engine, PendingCall};
 
 impl Engine {
@@ -96,6 +97,41 @@ impl Engine {
                 self.unsent(error);
                 Advance::NoRoom
             }
+        }
+    }
+
+    /// As [`Engine::advance`], where others may wait for room, too: `place` is among them, once there was
+    /// none. Whoever has one gives it up in the end.
+    pub(in crate::advanced) fn advance_in_turn(
+        &mut self,
+        transfer: &mut Transfer,
+        bytes: &[u8],
+        ends: bool,
+        place: &mut Option<Place>,
+    ) -> Advance {
+        // Where a waker sends that the first of them calls, that one waits for this one.
+        if !self.turns.may_send(*place) && self.nested == 0 {
+            place.get_or_insert_with(|| self.turns.queue());
+            return Advance::NoRoom;
+        }
+        let advance = self.advance(transfer, bytes, ends);
+        match advance {
+            Advance::NoRoom => {
+                place.get_or_insert_with(|| self.turns.queue());
+            }
+            Advance::Sent(_) => self.turns.sent(*place),
+            // It waits for something else.
+            _ => self.leave_place(place),
+        }
+        advance
+    }
+
+    /// Gives up a place among those who wait for room, if it is one: it may be the next one's turn.
+    pub(in crate::advanced) fn leave_place(&mut self, place: &mut Option<Place>) {
+        if let Some(place) = place.take()
+            && self.turns.leave(place)
+        {
+            self.waiters.wake(Interest::Room);
         }
     }
 

@@ -171,6 +171,7 @@ impl AdvancedLink {
         deadline: Option<Instant>,
         request: Option<&Request>,
     ) -> Result<usize, TransferError> {
+        let mut place = None;
         let sent = self.shared().wait(deadline, |engine| {
             if let Some(failure) = engine.failure {
                 return Ok(Err(failure.into()));
@@ -178,7 +179,7 @@ impl AdvancedLink {
             if request.is_some_and(Request::is_cancelled) {
                 return Ok(Err(TransferError::StreamClosed));
             }
-            match engine.advance(transfer, bytes, ends) {
+            match engine.advance_in_turn(transfer, bytes, ends, &mut place) {
                 Advance::Sent(len) => Ok(Ok(len)),
                 Advance::Finished => Ok(Ok(0)),
                 Advance::NoRoom => Err(Interest::Room),
@@ -186,6 +187,9 @@ impl AdvancedLink {
                 Advance::Closed => Ok(Err(TransferError::StreamClosed)),
             }
         });
+        if place.is_some() {
+            self.shared().lock().leave_place(&mut place);
+        }
         let result = sent.unwrap_or(Err(TransferError::TimedOut));
         if result.is_err() {
             abort(&mut self.shared().lock(), transfer, request);
