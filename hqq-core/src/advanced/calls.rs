@@ -20,7 +20,8 @@ pub enum CallFailure {
 /// | – | a request is to be sent | Pending |
 /// | Pending | the answer's last chunk | – |
 /// | Pending | the caller gives up: sends Abort with request, if the request has begun | – |
-/// | Pending | the stream is closed, the answer is aborted or discarded | Failed |
+/// | Pending | the stream is closed, the answer is aborted | Failed |
+/// | Pending | the answer is discarded: sends Abort with request | Failed |
 /// | Failed | the failure is reported | – |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {

@@ -300,6 +300,9 @@ fn an_answer_that_dies_fails_the_call<R: Rings>() {
         })]
     );
     assert_eq!(wild.near.link.session().counters().discarded, 1);
+    // The callee need not send the rest.
+    let abort = ConnectionCopy::abort(0, id, MessageKind::Request);
+    assert_eq!(wild.answers().last(), Some(&abort.into()));
     wild.near.assert_cancelled();
 }
 

@@ -138,8 +138,8 @@ impl AdvancedLink {
     }
 
     /// Begins anew with the peer that comes next, after the last one has left: nothing is agreed on,
-    /// and what belonged to the last peer is over. Other calls of this link fail as if the peer had
-    /// just left; those that come later wait for the next one.
+    /// and what belonged to the last peer is over. What other threads send or have asked fails as if the
+    /// peer had just left; who receives or accepts waits on, for the next one, as do all that come later.
     pub fn renew(&self) {
         self.shared().lock().renew_for_next();
         self.shared().kick();

@@ -303,6 +303,9 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
             MessageKind::Response => {
                 let failure = CallFailure::Discarded(reason);
                 self.calls.fail(key.connection, key.id, failure);
+                // The callee need not send the rest.
+                let kind = MessageKind::Request;
+                self.post_abort(&MessageKey { kind, ..key });
                 return None;
             }
         }

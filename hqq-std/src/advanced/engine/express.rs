@@ -175,6 +175,8 @@ impl Engine {
             }
             Ok(Taken::Other) => Look::Over,
             Err(failure) => {
+                // What failing leads to is this call's, too: it may not have been executed.
+                want.keep(&mut self.calls);
                 self.fail(failure);
                 Look::Over
             }

@@ -23,6 +23,8 @@ impl AdvancedLink {
     pub fn accept(&self, deadline: Option<Instant>) -> Result<Stream, ReceiveError> {
         let accepted = self.shared().wait(deadline, accept_offered);
         let stream = accepted.unwrap_or(Err(ReceiveError::TimedOut))?;
+        // The peer waits for that, also where there is no room now.
+        self.settle();
         Ok(Stream::new(self.clone(), stream))
     }
 

@@ -78,6 +78,9 @@ impl<R: Rings> Model<R> {
                         let sent = peer.sent.get_mut(&answer).expect("nobody answered");
                         assert!(!sent.arrived && !sent.dead);
                         sent.dead = true;
+                        // The peer is told.
+                        let request = key(connection, id, MessageKind::Request);
+                        side.sent.get_mut(&request).expect("nobody called").given_up = true;
                     }
                 }
             }
