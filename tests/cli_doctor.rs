@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt as _;
 use std::process::Stdio;
 
 use hqq_core::{Direction, Layout};
-use hqq_std::{Format, LinkOptions, Role};
+use hqq_std::{AdvancedLink, AdvancedOptions, Format, LinkOptions, Role, Server};
 use hqq_tests::{Name, Outcome, Process, eventually, hqq, peer};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -229,4 +229,45 @@ fn rates_and_screens() {
     let _ = ping.wait();
     echo.signal(Signal::INT);
     let _ = echo.wait();
+}
+
+/// A caller records how long its calls take, until the next member takes its place.
+#[test]
+fn how_long_calls_take() {
+    let latencies = |name: &str| -> Vec<Value> {
+        let text = Process::start(&mut hqq!["stats", name, "--json"]).wait();
+        let members = json(&text.text())["members"].clone();
+        let members = members.as_array().unwrap().iter();
+        members
+            .map(|member| member["call_latency_us"].clone())
+            .collect()
+    };
+    let name = region();
+    let options = AdvancedOptions::new();
+    let near = AdvancedLink::open(&name, &small(), options).unwrap();
+    let far = AdvancedLink::open(&name, &small(), options).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _ = far.wait_for_negotiation(None).unwrap();
+            let server = Server::new().method(1, |_| Ok(Vec::new()));
+            let _ = server.serve(&far);
+        });
+        let _ = near.negotiate(None).unwrap();
+        for _ in 0..100 {
+            assert_eq!(near.call(1, b"").unwrap(), b"");
+        }
+        let found = latencies(&name);
+        let [calls, none] = found.as_slice() else {
+            panic!("two members: {found:?}");
+        };
+        let time = |name: &str| calls[name].as_f64().unwrap();
+        assert!(time("p50") > 0.0 && time("p50") <= time("p99"), "{calls}");
+        assert!(none.is_null(), "{none}");
+        let shown = Process::start(&mut hqq!["top", &*name, "--once", "--interval", "0.05"]);
+        let text = shown.wait().text();
+        assert!(text.contains("calls     half take up to"), "{text}");
+        drop(near);
+    });
+    let _next = small().role(Role::Primary).open(&name).unwrap();
+    assert!(latencies(&name)[0].is_null());
 }

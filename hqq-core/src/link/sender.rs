@@ -1,5 +1,7 @@
 //! The sending half of a link.
 
+use core::time::Duration;
+
 use zerocopy::{Immutable, IntoBytes};
 
 use super::error::{GrantError, SendError, TrySendError};
@@ -198,6 +200,27 @@ impl<P: Producer> Sender<P> {
                 Err(_) => false,
             }
         })
+    }
+
+    /// Records in the region, for people and tools, how long calls take that this member makes: the median
+    /// and the 99th percentile; up to 4.29 s. Kept where the format has room for it (2), beside the totals
+    /// (PROTOCOL.md, "Totals"), until the side is taken anew.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// # #[repr(align(64))]
+    /// # struct Bytes([u8; 4096]);
+    /// # let bytes: &'static mut Bytes = Box::leak(Box::new(Bytes([0; 4096])));
+    /// # let (near, _) = hqq_core::Region::pair_from_static(&mut bytes.0)?;
+    /// # hqq_core::initialise(&near, &hqq_core::Layout::compact(8, 64)?, &hqq_core::InitOptions::new())?;
+    /// # let options = hqq_core::AttachOptions::new(hqq_core::Role::Primary);
+    /// # let (mut sender, _receiver) = hqq_core::DynamicLink::attach(near, &options)?.split();
+    /// sender.record_call_latency(Duration::from_micros(2), Duration::from_micros(30));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn record_call_latency(&mut self, median: Duration, slow: Duration) {
+        let nanoseconds = |time: Duration| u32::try_from(time.as_nanos()).unwrap_or(u32::MAX);
+        self.side.record_latency([median, slow].map(nanoseconds));
     }
 
     /// What this sender has counted; a shared side counts for all its threads together.

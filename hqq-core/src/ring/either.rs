@@ -126,6 +126,10 @@ where
     fn counters(&self) -> Counters {
         either!(self, side => side.counters())
     }
+
+    fn record_latency(&self, latency: [u32; 2]) {
+        either!(self, side => side.record_latency(latency));
+    }
 }
 
 #[allow(private_interfaces, reason = "sealed, for this crate only")]

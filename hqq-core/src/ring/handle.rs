@@ -33,6 +33,10 @@ pub trait ConcurrentProducer: Sealed {
     fn shared_counters(&self) -> &SharedCounters;
     /// Records the totals in the region, where there is room for them.
     fn record(&self) {}
+    /// As [`Producer::record_latency`].
+    fn record_latency(&self, latency: [u32; 2]) {
+        let _ = latency;
+    }
 }
 
 /// As [`Consumer`], for a side that many threads use at once. Sealed.
@@ -201,6 +205,10 @@ where
 
     fn counters(&self) -> Counters {
         self.0.side().shared_counters().read()
+    }
+
+    fn record_latency(&self, latency: [u32; 2]) {
+        self.0.side().record_latency(latency);
     }
 }
 

@@ -156,6 +156,10 @@ impl<G: Geometry, X: Platform> Producer for ManagedProducer<G, X> {
     fn counters(&self) -> Counters {
         self.side.counters()
     }
+
+    fn record_latency(&self, latency: [u32; 2]) {
+        self.side.record_latency(latency);
+    }
 }
 
 /// The consuming side of a ring, between a platform's calls.

@@ -218,6 +218,13 @@ pub trait Producer: Sealed {
     /// What this side has counted.
     fn counters(&self) -> crate::Counters;
 
+    /// Records in the region how long calls over this side and back take, in nanoseconds: the median and the
+    /// 99th percentile. Nothing where the format has no room for it.
+    #[doc(hidden)]
+    fn record_latency(&self, latency: [u32; 2]) {
+        let _ = latency;
+    }
+
     /// Runs `task` on the side: where it is one of several kinds, on what it is, found out once.
     #[doc(hidden)]
     #[inline(always)]

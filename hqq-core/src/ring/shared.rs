@@ -178,6 +178,11 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
     fn record(&self) {
         self.counters.record(|counters| self.side.record(counters));
     }
+
+    #[cfg(not(loom))]
+    fn record_latency(&self, latency: [u32; 2]) {
+        self.side.record_latency(latency);
+    }
 }
 
 /// The consuming side of a ring, for many threads at once and beside other members.

@@ -130,6 +130,12 @@ impl Attached {
         self.side.set_totals(&self.memory, self.member, totals);
     }
 
+    /// Records how long the member's calls take, for people.
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow), not(loom)))]
+    pub(crate) fn record_latency(&self, latency: [u32; 2]) {
+        self.side.set_latency(&self.memory, self.member, latency);
+    }
+
     /// Attaching has succeeded: from now on dropping this leaves the side.
     #[must_use]
     pub(crate) fn kept(mut self) -> Self {

@@ -18,6 +18,9 @@ const MEMBER_PID: usize = 1;
 /// Words of a member's half that hold its totals, from here to the end.
 #[cfg(all(target_has_atomic = "64", not(loom)))]
 const TOTALS: usize = 2;
+/// How long its calls take.
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow), not(loom)))]
+const LATENCY: usize = 14;
 
 /// One side of one ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +127,19 @@ impl Side {
         }
     }
 
+    /// Records how long calls take (PROTOCOL.md, "Totals"). Relaxed: two hints for people.
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow), not(loom)))]
+    pub(super) fn set_latency(self, memory: &SuperblockMemory, member: Member, latency: [u32; 2]) {
+        let secondary = self.role.is_secondary();
+        for (index, value) in (LATENCY..).zip(latency) {
+            if let Some(word) = memory.member(secondary, member, self.consumer, index)
+                && word.load(Ordering::Relaxed) != value
+            {
+                word.store(value, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// The process id that a member has recorded here.
     #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     pub(crate) fn member_pid(self, memory: &SuperblockMemory, member: Member) -> Option<u32> {
@@ -223,6 +239,8 @@ impl Side {
         }
         self.set_member(memory, member, status, pid);
         self.set_totals(memory, member, &Counters::default());
+        #[cfg(all(target_has_atomic = "64", not(hqq_narrow), not(loom)))]
+        self.set_latency(memory, member, [0; 2]);
         let restore = (!occupied).then_some(found);
         let attached = Attached::taken(memory, self, mode, member, restore);
         Ok((attached, !occupied))

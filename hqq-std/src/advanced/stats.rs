@@ -1,6 +1,6 @@
 //! What an Advanced link has done.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use hqq_core::advanced::SessionCounters;
@@ -11,6 +11,8 @@ const LONGEST: u64 = 60_000_000_000;
 const EACH: u64 = 64;
 /// Of later ones one in so many is timed, and counts for all of them.
 const SAMPLE: u64 = 16;
+/// How often it is told how long calls take, at most.
+const TELL: Duration = Duration::from_millis(250);
 
 /// What an Advanced link has done since it was made.
 #[derive(Clone, Debug)]
@@ -70,6 +72,7 @@ pub(super) struct Recorder {
     pub(super) bytes_sent: u64,
     pub(super) bytes_received: u64,
     call_latency: Option<Histogram<u64>>,
+    told: Option<Instant>,
 }
 
 impl Recorder {
@@ -85,6 +88,7 @@ impl Recorder {
             bytes_sent: 0,
             bytes_received: 0,
             call_latency: Histogram::new_with_bounds(1, LONGEST, 3).ok(),
+            told: None,
         }
     }
 
@@ -102,16 +106,20 @@ impl Recorder {
         Some(Began { at, weight })
     }
 
-    /// All of the answer to a call came.
+    /// All of the answer to a call came. Now and then this gives how long calls take: the median and the
+    /// 99th percentile.
     #[inline]
-    pub(super) fn answered(&mut self, began: Option<Began>) {
+    pub(super) fn answered(&mut self, began: Option<Began>) -> Option<[Duration; 2]> {
         self.responses_received += 1;
-        if let Some(Began { at, weight }) = began
-            && let Some(histogram) = &mut self.call_latency
-        {
-            let nanoseconds = u64::try_from(at.elapsed().as_nanos()).unwrap_or(LONGEST);
-            histogram.saturating_record_n(nanoseconds.clamp(1, LONGEST), weight);
+        let (Began { at, weight }, histogram) = (began?, self.call_latency.as_mut()?);
+        let now = Instant::now();
+        let nanoseconds = u64::try_from((now - at).as_nanos()).unwrap_or(LONGEST);
+        histogram.saturating_record_n(nanoseconds.clamp(1, LONGEST), weight);
+        if self.told.is_some_and(|told| now - told < TELL) {
+            return None;
         }
+        self.told = Some(now);
+        Some([0.5, 0.99].map(|part| Duration::from_nanos(histogram.value_at_quantile(part))))
     }
 
     pub(super) const fn latency(&self) -> Option<&Histogram<u64>> {

@@ -9,6 +9,7 @@ mod totals;
 
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hqq_core::packet::{Packet, PacketError};
 use hqq_core::position::Position;
@@ -75,8 +76,21 @@ pub struct MemberRecord {
     pub sent: Counters,
     /// What it has recorded of its receiving.
     pub received: Counters,
+    /// How long its calls take, where it makes some and has said so.
+    pub call_latency: Option<CallLatency>,
     /// Whether a process is this member now; `None` where that cannot be told (an image).
     pub alive: Option<bool>,
+}
+
+/// How long the calls of a member take, as it has recorded it; see
+/// [`AdvancedLink::stats`](crate::AdvancedLink::stats). Up to 4.29 s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallLatency {
+    /// Half of them take no longer.
+    pub median: Duration,
+    /// One in a hundred takes longer.
+    pub p99: Duration,
 }
 
 /// One ring.
@@ -250,6 +264,7 @@ impl Snapshot {
                     receiving: SideStatus::from_word(image.word32(receiving)?),
                     sent: totals::read(&image, sending)?,
                     received: totals::read(&image, receiving)?,
+                    call_latency: totals::call_latency(&image, sending)?,
                     alive: alive(member_byte(role, member))?,
                 };
                 let untouched = record.sending == SideStatus::from_word(0)

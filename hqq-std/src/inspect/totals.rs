@@ -1,7 +1,10 @@
 //! What members have recorded of their traffic (PROTOCOL.md, "Totals").
 
+use std::time::Duration;
+
 use hqq_core::Counters;
 
+use super::CallLatency;
 use super::image::Image;
 use crate::error::OpenError;
 
@@ -30,6 +33,13 @@ pub(super) fn read(image: &Image, offset: usize) -> Result<Counters, OpenError> 
     totals.blocked = long(40);
     totals.errors = long(48);
     Ok(totals)
+}
+
+/// How long a member's calls take, by the sending half of its record; `None` where it does not say.
+pub(super) fn call_latency(image: &Image, offset: usize) -> Result<Option<CallLatency>, OpenError> {
+    let [median, p99] = [image.word32(offset + 56)?, image.word32(offset + 60)?]
+        .map(|nanoseconds| Duration::from_nanos(nanoseconds.into()));
+    Ok((!median.is_zero()).then_some(CallLatency { median, p99 }))
 }
 
 fn word(half: &[u8; HALF], at: usize) -> u32 {

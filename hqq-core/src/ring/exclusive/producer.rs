@@ -213,6 +213,11 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
     fn counters(&self) -> Counters {
         self.counters
     }
+
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow), not(loom)))]
+    fn record_latency(&self, latency: [u32; 2]) {
+        self.side.record_latency(latency);
+    }
 }
 
 impl<G: Geometry> Drop for ExclusiveProducer<G> {

@@ -8,6 +8,7 @@ use hqq_core::packet::{CopyFlags, MessageKind, Packet};
 use super::super::error::CallError;
 use super::super::message::Request;
 use super::super::stats::Began;
+use super::incoming::tell;
 use super::{Engine, PendingCall};
 
 /// What is given to who looks for it, in place of being kept for who asks later.
@@ -121,7 +122,9 @@ impl Engine {
     ) -> Look<Result<Vec<u8>, CallError>> {
         match self.look(Want::Answer { id, began }) {
             Look::Found((arrival, body)) => {
-                self.recorder.answered(began);
+                if let Some(latency) = self.recorder.answered(began) {
+                    tell(&mut self.sender, latency);
+                }
                 Look::Found(if arrival.error {
                     let status = arrival.aux;
                     Err(CallError::Response { status, body })

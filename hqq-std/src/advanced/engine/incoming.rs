@@ -1,5 +1,7 @@
 //! Packets that come: what they are kept as, and who hears of them.
 
+use std::time::Duration;
+
 use hqq_core::TryRecvError;
 use hqq_core::advanced::{
     Arrival, CallFailure, DiscardReason, MessageKey, Notice, PollError, Step,
@@ -11,7 +13,7 @@ use super::super::error::{BodyFailure, DialError, LinkFailure};
 use super::super::waiters::Interest;
 use super::Engine;
 use super::express::{Taken, Want};
-use crate::link::MISSING;
+use crate::link::{MISSING, Sender};
 
 impl Engine {
     /// Takes one packet in. What `want` names is given to the caller at once, and nobody else hears of
@@ -147,7 +149,9 @@ impl Engine {
             return;
         };
         if answer.complete {
-            self.recorder.answered(call.began);
+            if let Some(latency) = self.recorder.answered(call.began) {
+                tell(&mut self.sender, latency);
+            }
         } else if !answer.taken && answer.buffered() > max {
             let len = answer.buffered() as u64;
             let reason = DiscardReason::TooLong {
@@ -258,6 +262,11 @@ impl Engine {
         self.waiters.wake(Interest::Any);
         self.waiters.wake(Interest::Room);
     }
+}
+
+/// Lets tools know how long calls take.
+pub(super) fn tell(sender: &mut Sender, [median, slow]: [Duration; 2]) {
+    sender.core().record_call_latency(median, slow);
 }
 
 /// So many zeros.

@@ -109,6 +109,13 @@ pub fn to_text(view: &View) -> String {
                 totals.errors,
             );
         }
+        if let Some(latency) = member.call_latency_us {
+            let _ = writeln!(
+                text,
+                "    calls     half take up to {:.1} µs, 99 in 100 up to {:.1} µs",
+                latency.p50, latency.p99
+            );
+        }
     }
     text
 }

@@ -14,7 +14,7 @@ use crate::signals;
 use crate::stats::{pause, seconds, to_text};
 use crate::view::{Look, View};
 
-/// Watch regions live: rates, fill, waits, members; q, Esc or Ctrl-C ends it
+/// Watch regions live: rates, fill, waits, members, latency; q, Esc or Ctrl-C ends it
 ///
 /// Reads the regions' files and nothing else: whoever uses them is not disturbed.
 #[derive(clap::Args)]

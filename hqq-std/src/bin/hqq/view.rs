@@ -61,6 +61,15 @@ pub struct MemberView {
     pub alive: Option<bool>,
     pub sent: TotalsView,
     pub received: TotalsView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_latency_us: Option<LatencyView>,
+}
+
+/// How long a member's calls take, in microseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct LatencyView {
+    pub p50: f64,
+    pub p99: f64,
 }
 
 /// What a member did on one side since it attached, and how much of it a second.
@@ -161,6 +170,10 @@ impl MemberView {
             alive: member.alive,
             sent: TotalsView::new(member.sending, &member.sent, sent),
             received: TotalsView::new(member.receiving, &member.received, received),
+            call_latency_us: member.call_latency.map(|latency| LatencyView {
+                p50: latency.median.as_secs_f64() * 1e6,
+                p99: latency.p99.as_secs_f64() * 1e6,
+            }),
         }
     }
 }
@@ -212,6 +225,14 @@ pub fn short_count(value: u64) -> String {
 /// As [`short`], or a dash where nothing is known.
 pub fn short_rate(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), short)
+}
+
+/// How long calls take, half of them and nearly all, or a dash where nothing is known.
+pub fn short_latency(latency: Option<LatencyView>) -> String {
+    latency.map_or_else(
+        || "-".to_owned(),
+        |LatencyView { p50, p99 }| format!("{p50:.1}/{p99:.1}"),
+    )
 }
 
 /// Which way a ring goes.

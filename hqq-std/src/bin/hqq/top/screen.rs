@@ -6,7 +6,9 @@ use ratatui::style::{Style, Stylize as _};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Paragraph, Row, Table};
 
-use crate::view::{MemberView, RingView, TotalsView, View, arrow, life, short_count, short_rate};
+use crate::view::{
+    MemberView, RingView, TotalsView, View, arrow, life, short_count, short_latency, short_rate,
+};
 
 /// Cells of a bar that shows how full a ring is.
 const BAR: usize = 20;
@@ -106,10 +108,22 @@ fn member_table(view: &View) -> Table<'static> {
         Constraint::Length(8),
         Constraint::Length(8),
         Constraint::Length(9),
+        Constraint::Length(9),
         Constraint::Fill(1),
     ];
     let names = [
-        "ROLE", "ID", "PID", "MODE", "LIFE", "DOES", "STATE", "MSG/s", "B/s", "WAITS/s", "MESSAGES",
+        "ROLE",
+        "ID",
+        "PID",
+        "MODE",
+        "LIFE",
+        "DOES",
+        "STATE",
+        "MSG/s",
+        "B/s",
+        "WAITS/s",
+        "MESSAGES",
+        "CALLS µs",
     ];
     Table::new(rows, widths)
         .header(header(&names))
@@ -133,6 +147,10 @@ fn member_row(member: &MemberView, what: &'static str, totals: &TotalsView) -> R
         short_rate(totals.bytes_per_second),
         short_rate(totals.blocked_per_second),
         short_count(totals.messages),
+        match what {
+            "sends" => short_latency(member.call_latency_us),
+            _ => String::new(),
+        },
     ])
     .style(style)
 }
