@@ -12,7 +12,7 @@ mod common;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{LIMIT, bounded};
+use common::{LIMIT, bounded, bounded_by};
 use hqq_std::wait::Policy;
 use hqq_std::{LinkOptions, RecvError, TrySendError};
 
@@ -23,6 +23,11 @@ const LONG: Duration = Duration::from_secs(5);
 /// Wakeups of a soak.
 fn wakeups() -> u64 {
     std::env::var("HQQ_WAKEUPS").map_or(20_000, |count| count.parse().unwrap())
+}
+
+/// What so many may take on a busy machine.
+fn soak() -> Duration {
+    LIMIT + Duration::from_millis(wakeups())
 }
 
 /// Spins for a while that is different each time, up to some microseconds, so that what follows meets
@@ -53,7 +58,7 @@ fn await_count(count: &AtomicU64, value: u64) {
 
 #[test]
 fn one_message_at_a_time_wakes_a_parked_receiver() {
-    bounded(|| {
+    bounded_by(soak(), || {
         let options = LinkOptions::new()
             .count(2)
             .size(8)
@@ -89,7 +94,7 @@ fn one_message_at_a_time_wakes_a_parked_receiver() {
 
 #[test]
 fn one_free_buffer_at_a_time_wakes_a_parked_sender() {
-    bounded(|| {
+    bounded_by(soak(), || {
         let options = LinkOptions::new()
             .count(2)
             .size(8)
@@ -127,7 +132,7 @@ fn one_free_buffer_at_a_time_wakes_a_parked_sender() {
 
 #[test]
 fn messages_to_a_pool_of_parked_receivers_are_all_taken_at_once() {
-    bounded(|| {
+    bounded_by(soak(), || {
         let options = LinkOptions::new()
             .count(4)
             .size(8)

@@ -84,14 +84,22 @@ pub fn bare_region(name: &Name) -> hqq_core::Region {
 
 /// Runs `work` on a thread of its own and fails the test if it does not end.
 pub fn bounded<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    bounded_by(LIMIT, work)
+}
+
+/// As [`bounded`], of work that takes as long as it was asked to.
+pub fn bounded_by<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let (done, result) = channel();
     let worker = std::thread::spawn(move || {
         // The test may have given up.
         let _ = done.send(work());
     });
-    match result.recv_timeout(LIMIT) {
+    match result.recv_timeout(limit) {
         Ok(value) => value,
-        Err(RecvTimeoutError::Timeout) => panic!("the test did not end within {LIMIT:?}"),
+        Err(RecvTimeoutError::Timeout) => panic!("the test did not end within {limit:?}"),
         Err(RecvTimeoutError::Disconnected) => match worker.join() {
             Err(reason) => std::panic::resume_unwind(reason),
             Ok(()) => panic!("the test ended without a result"),
