@@ -40,7 +40,7 @@ pub(crate) enum Event {
 impl Counters {
     /// Counts an event. Says whether the totals are due to be recorded in the region; never for a
     /// message, which is known when compiling.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&mut self, event: Event) -> bool {
         match event {
             Event::Message(bytes) => {

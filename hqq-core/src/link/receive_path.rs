@@ -14,7 +14,7 @@ pub(super) const SKIPPED: usize = 32;
 
 /// Whether there are ways of their own for the packets that most messages travel in. Where 64 bits
 /// are two registers and programs have to be small, one way does for all.
-const SHORT_WAYS: bool = cfg!(all(target_has_atomic = "64", not(hqq_narrow)));
+pub(super) const SHORT_WAYS: bool = cfg!(all(target_has_atomic = "64", not(hqq_narrow)));
 
 /// Where the bytes of a message lie.
 #[derive(Clone, Copy)]
@@ -62,18 +62,16 @@ impl Current {
         self.taken as usize * self.len + self.offset
     }
 
-    /// The message after this one in the same run.
+    /// Becomes the message after this one in the same run; `false` where there is none.
     #[inline]
-    const fn next(&self) -> Option<Self> {
-        match self.more.checked_sub(1) {
-            None => None,
-            Some(more) => Some(Self {
-                offset: 0,
-                taken: self.taken + 1,
-                more,
-                ..*self
-            }),
-        }
+    const fn advance(&mut self) -> bool {
+        let Some(more) = self.more.checked_sub(1) else {
+            return false;
+        };
+        self.offset = 0;
+        self.taken += 1;
+        self.more = more;
+        true
     }
 }
 
@@ -153,10 +151,6 @@ impl ConsumerTask for Take<'_> {
             },
         };
         let position = claimed.position;
-        if !SHORT_WAYS {
-            let operands = side.operands::<0>(position);
-            return self.take_odd(side, claimed, operands);
-        }
         let max = side.buffers().size();
         if claimed.header == Opcode::StandardInline.as_word() && side.carries_inline() {
             let operands = side.operands::<1>(position);
@@ -214,8 +208,8 @@ impl Take<'_> {
     ) -> Result<usize, TryRecvError> {
         let opened = open(side, claimed, &operands);
         let begun = Some((claimed.position, opened));
-        let message = claim_from(side, begun, self.is_first(), open_next)?;
-        hand_over(side, self.at_hand, message, self.buffer)
+        *self.at_hand = Some(claim_from(side, begun, self.is_first(), open_next)?);
+        hand_over(side, self.at_hand, self.buffer)
     }
 }
 
@@ -342,14 +336,8 @@ fn open<C: Consumer>(
             }
         }
         Standard::Inline(packet) => {
-            let len = packet.payload().len();
-            if len > max {
-                return Err(malformed(PacketError::Size {
-                    size: len as u64,
-                    minimum: 0,
-                    maximum: max as u64,
-                }));
-            }
+            let len = packet.payload().len() as u64;
+            let len = standard::check_size(len, 0, max).map_err(malformed)?;
             message(Bytes::Inline(packet), len)
         }
         Standard::Tombstone(_) => return Ok(None),
@@ -357,49 +345,22 @@ fn open<C: Consumer>(
     }))
 }
 
-/// Copies the message at hand into `buffer`, see [`hand_over`].
-#[inline]
-pub(super) fn take_next<C: Consumer>(
-    side: &mut C,
-    at_hand: &mut Option<Current>,
-    buffer: &mut [u8],
-) -> Result<usize, TryRecvError> {
-    // In place, as there may be many more of the same run.
-    if let Some(message) = at_hand
-        && let Some(more) = message.more.checked_sub(1)
-        && message.offset == 0
-        && let Some(to) = buffer.get_mut(..message.len)
-    {
-        copy(side, message, to);
-        message.taken += 1;
-        message.more = more;
-        side.count(Event::Message(message.len));
-        return Ok(message.len);
-    }
-    match at_hand.take() {
-        None => Err(TryRecvError::Empty),
-        Some(message) => hand_over(side, at_hand, message, buffer),
-    }
-}
-
-/// Copies a message that is not the one at hand into `buffer` and gives it back to the senders;
-/// one that does not fit becomes the one at hand.
+/// Copies the message at hand into `buffer` and finishes with it; one that does not fit stays.
 pub(super) fn hand_over<C: Consumer>(
     side: &mut C,
     at_hand: &mut Option<Current>,
-    message: Current,
     buffer: &mut [u8],
 ) -> Result<usize, TryRecvError> {
-    let needed = message.len - message.offset;
-    let Some(to) = buffer.get_mut(..needed) else {
-        *at_hand = Some(message);
-        return Err(TryRecvError::BufferTooSmall {
-            needed,
-            capacity: buffer.len(),
-        });
+    let Some(message) = at_hand else {
+        return Err(TryRecvError::Empty);
     };
-    copy(side, &message, to);
-    finish(side, at_hand, &message);
+    let needed = message.len - message.offset;
+    let capacity = buffer.len();
+    let Some(to) = buffer.get_mut(..needed) else {
+        return Err(TryRecvError::BufferTooSmall { needed, capacity });
+    };
+    copy(side, message, to);
+    finish(side, at_hand);
     Ok(needed)
 }
 
@@ -411,7 +372,7 @@ pub(super) fn copy<C: Consumer>(side: &C, message: &Current, to: &mut [u8]) {
             packet.copy_to(to);
         }
         Bytes::Inline(packet) => {
-            let from = packet.payload().iter().skip(message.offset);
+            let from = packet.payload().get(message.offset..).unwrap_or_default();
             for (to, from) in to.iter_mut().zip(from) {
                 *to = *from;
             }
@@ -423,13 +384,18 @@ pub(super) fn copy<C: Consumer>(side: &C, message: &Current, to: &mut [u8]) {
     }
 }
 
-/// Ends a message that was received: the next one of its run becomes the one at hand, and where it
-/// was the last its packet goes back to the senders.
+/// Ends the message at hand: the next one of its run becomes that, and where it was the last its
+/// packet goes back to the senders.
 #[inline]
-pub(super) fn finish<C: Consumer>(side: &mut C, at_hand: &mut Option<Current>, message: &Current) {
-    *at_hand = message.next();
-    if at_hand.is_none() {
-        side.release(message.position);
+pub(super) fn finish<C: Consumer>(side: &mut C, at_hand: &mut Option<Current>) {
+    // In place, as there may be many more of the same run.
+    let Some(message) = at_hand else {
+        return;
+    };
+    let (position, len) = (message.position, message.len);
+    if !message.advance() {
+        *at_hand = None;
+        side.release(position);
     }
-    side.count(Event::Message(message.len));
+    side.count(Event::Message(len));
 }

@@ -3,7 +3,7 @@
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::error::{RecvError, TryRecvError};
-use super::receive_path::{self, Begin, Current, SKIPPED, Take, TakeQuickly};
+use super::receive_path::{self, Begin, Current, SHORT_WAYS, SKIPPED, Take, TakeQuickly};
 use super::waiting::wait_until;
 use super::{ReadGrant, TryIter};
 use crate::counters::Counters;
@@ -62,8 +62,11 @@ impl<C: Consumer> Receiver<C> {
     /// `BufferTooSmall` where it is longer, `Malformed` where it is shorter.
     pub fn try_recv_as<T: FromBytes + IntoBytes>(&mut self) -> Result<T, TryRecvError> {
         let mut value = T::new_zeroed();
-        let current = self.load(true)?;
-        let rest = current.len - current.offset;
+        self.load(true)?;
+        let rest = self
+            .current
+            .as_ref()
+            .map_or(0, |current| current.len - current.offset);
         if rest < size_of::<T>() {
             return Err(TryRecvError::Malformed(PacketError::Size {
                 size: rest as u64,
@@ -98,7 +101,7 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As [`Receiver::recv`].
     pub fn fetch(&mut self, wait: &mut impl Wait) -> Result<(), RecvError> {
-        self.wait(wait, |receiver, first| receiver.load(first).map(|_| ()))
+        self.wait(wait, |receiver, first| receiver.load(first))
     }
 
     /// Hands up to `limit` messages to `each`, without waiting; says how many there were.
@@ -214,9 +217,13 @@ impl<C: Consumer> Receiver<C> {
 
     #[inline]
     fn attempt(&mut self, buffer: &mut [u8], first: bool) -> Result<usize, TryRecvError> {
+        if !SHORT_WAYS {
+            self.load(first)?;
+            return self.hand_over(buffer);
+        }
         // A message that is alone in its packet and received at once never becomes the one at hand.
         if self.current.is_some() {
-            return self.hand_over_again(buffer);
+            return self.hand_over(buffer);
         }
         match self.side.with(TakeQuickly(buffer)) {
             Ok(len) => Ok(len),
@@ -235,10 +242,10 @@ impl<C: Consumer> Receiver<C> {
         })
     }
 
-    /// As [`Receiver::attempt`], for a message that did not fit before, or the next of a run.
+    /// As [`Receiver::attempt`], for the message at hand.
     #[inline(never)]
-    fn hand_over_again(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        receive_path::take_next(&mut self.side, &mut self.current, buffer)
+    fn hand_over(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        receive_path::hand_over(&mut self.side, &mut self.current, buffer)
     }
 
     fn attempt_read(&mut self, buffer: &mut [u8], first: bool) -> Result<usize, TryRecvError> {
@@ -246,13 +253,15 @@ impl<C: Consumer> Receiver<C> {
             return Ok(0);
         }
         for _ in 0..SKIPPED {
-            let mut current = self.load(first)?;
+            self.load(first)?;
+            let Some(current) = &mut self.current else {
+                continue;
+            };
             let len = buffer.len().min(current.len - current.offset);
             if let Some(to) = buffer.get_mut(..len) {
-                self.copy(&current, to);
+                receive_path::copy(&self.side, current, to);
             }
             current.offset += len;
-            self.current = Some(current);
             if current.offset == current.len {
                 self.finish();
             }
@@ -265,13 +274,11 @@ impl<C: Consumer> Receiver<C> {
 
     /// The message at hand, or the next one in the ring.
     #[inline]
-    fn load(&mut self, first: bool) -> Result<Current, TryRecvError> {
-        if let Some(current) = self.current {
-            return Ok(current);
+    fn load(&mut self, first: bool) -> Result<(), TryRecvError> {
+        if self.current.is_none() {
+            self.current = Some(self.claim(first)?);
         }
-        let current = self.claim(first)?;
-        self.current = Some(current);
-        Ok(current)
+        Ok(())
     }
 
     /// The next message in the ring.
@@ -299,9 +306,7 @@ impl<C: Consumer> Receiver<C> {
     /// Gives the message at hand back to the senders.
     #[inline]
     pub(super) fn finish(&mut self) {
-        if let Some(current) = self.current.take() {
-            receive_path::finish(&mut self.side, &mut self.current, &current);
-        }
+        receive_path::finish(&mut self.side, &mut self.current);
     }
 
     pub(super) fn wait<T>(

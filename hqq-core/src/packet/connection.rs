@@ -4,7 +4,7 @@ use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::wire::{packet_layout, require_zero};
-use super::{Opcode, PacketError, Reason};
+use super::{OPERANDS, Opcode, PacketError, Reason};
 
 /// The 64 bytes of a [`ConnectionCreate`].
 ///
@@ -57,28 +57,18 @@ impl ConnectionCreate {
     pub const OPCODE: Opcode = Opcode::ConnectionCreate;
 }
 
-impl From<ConnectionCreate> for ConnectionCreateWire {
+impl ConnectionCreate {
     #[inline]
-    fn from(packet: ConnectionCreate) -> Self {
-        Self {
-            header: U64::new(ConnectionCreate::OPCODE.as_word()),
-            connection_id: U64::new(packet.connection_id),
-            stream_flags: [U64::ZERO],
-            unused: [U64::ZERO; 5],
-        }
+    fn write(&self) -> [u64; OPERANDS] {
+        [self.connection_id, 0, 0, 0, 0, 0, 0]
     }
-}
-
-impl TryFrom<ConnectionCreateWire> for ConnectionCreate {
-    type Error = PacketError;
 
     #[inline]
-    fn try_from(wire: ConnectionCreateWire) -> Result<Self, PacketError> {
-        Self::OPCODE.require(wire.header.get())?;
-        require_zero(2, &wire.stream_flags)?;
-        require_zero(3, &wire.unused)?;
+    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+        let [connection_id, unused @ ..] = operands;
+        require_zero(2, unused)?;
         Ok(Self {
-            connection_id: wire.connection_id.get(),
+            connection_id: *connection_id,
         })
     }
 }
@@ -126,26 +116,18 @@ impl ConnectionAccept {
     pub const OPCODE: Opcode = Opcode::ConnectionAccept;
 }
 
-impl From<ConnectionAccept> for ConnectionAcceptWire {
+impl ConnectionAccept {
     #[inline]
-    fn from(packet: ConnectionAccept) -> Self {
-        Self {
-            header: U64::new(ConnectionAccept::OPCODE.as_word()),
-            connection_id: U64::new(packet.connection_id),
-            unused: [U64::ZERO; 6],
-        }
+    fn write(&self) -> [u64; OPERANDS] {
+        [self.connection_id, 0, 0, 0, 0, 0, 0]
     }
-}
-
-impl TryFrom<ConnectionAcceptWire> for ConnectionAccept {
-    type Error = PacketError;
 
     #[inline]
-    fn try_from(wire: ConnectionAcceptWire) -> Result<Self, PacketError> {
-        Self::OPCODE.require(wire.header.get())?;
-        require_zero(2, &wire.unused)?;
+    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+        let [connection_id, unused @ ..] = operands;
+        require_zero(2, unused)?;
         Ok(Self {
-            connection_id: wire.connection_id.get(),
+            connection_id: *connection_id,
         })
     }
 }
@@ -205,28 +187,19 @@ impl ConnectionClose {
     pub const OPCODE: Opcode = Opcode::ConnectionClose;
 }
 
-impl From<ConnectionClose> for ConnectionCloseWire {
+impl ConnectionClose {
     #[inline]
-    fn from(packet: ConnectionClose) -> Self {
-        Self {
-            header: U64::new(ConnectionClose::OPCODE.as_word()),
-            connection_id: U64::new(packet.connection_id),
-            reason: U64::new(packet.reason.get()),
-            unused: [U64::ZERO; 5],
-        }
+    fn write(&self) -> [u64; OPERANDS] {
+        [self.connection_id, self.reason.get(), 0, 0, 0, 0, 0]
     }
-}
-
-impl TryFrom<ConnectionCloseWire> for ConnectionClose {
-    type Error = PacketError;
 
     #[inline]
-    fn try_from(wire: ConnectionCloseWire) -> Result<Self, PacketError> {
-        Self::OPCODE.require(wire.header.get())?;
-        require_zero(3, &wire.unused)?;
+    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+        let [connection_id, reason, unused @ ..] = operands;
+        require_zero(3, unused)?;
         Ok(Self {
-            connection_id: wire.connection_id.get(),
-            reason: Reason::new(wire.reason.get()),
+            connection_id: *connection_id,
+            reason: Reason::new(*reason),
         })
     }
 }

@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::bits::bit_set;
 use super::standard::check_size;
 use super::wire::packet_layout;
-use super::{Opcode, PacketError};
+use super::{OPERANDS, Opcode, PacketError};
 
 bit_set! {
     /// What a chunk is to its message, operand 5 of [`ConnectionCopy`].
@@ -368,37 +368,40 @@ fn check_range(chunk: &Chunk) -> Result<(), PacketError> {
     Ok(())
 }
 
-impl From<ConnectionCopy> for ConnectionCopyWire {
+impl ConnectionCopy {
     #[inline]
-    fn from(packet: ConnectionCopy) -> Self {
-        let chunk = packet.0;
-        Self {
-            header: U64::new(ConnectionCopy::OPCODE.as_word()),
-            connection_id: U64::new(chunk.connection_id),
-            message_id: U64::new(chunk.message_id),
-            total_size: U64::new(chunk.total_size),
-            chunk_offset: U64::new(chunk.chunk_offset),
-            chunk_size: U64::new(chunk.chunk_size),
-            flags: U64::new(chunk.flags.bits()),
-            aux: U64::new(chunk.aux),
-        }
+    fn write(&self) -> [u64; OPERANDS] {
+        let chunk = &self.0;
+        [
+            chunk.connection_id,
+            chunk.message_id,
+            chunk.total_size,
+            chunk.chunk_offset,
+            chunk.chunk_size,
+            chunk.flags.bits(),
+            chunk.aux,
+        ]
     }
-}
-
-impl TryFrom<ConnectionCopyWire> for ConnectionCopy {
-    type Error = PacketError;
 
     #[inline]
-    fn try_from(wire: ConnectionCopyWire) -> Result<Self, PacketError> {
-        Self::OPCODE.require(wire.header.get())?;
+    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+        let [
+            connection_id,
+            message_id,
+            total_size,
+            chunk_offset,
+            chunk_size,
+            flags,
+            aux,
+        ] = *operands;
         Self::new(Chunk {
-            connection_id: wire.connection_id.get(),
-            message_id: wire.message_id.get(),
-            total_size: wire.total_size.get(),
-            chunk_offset: wire.chunk_offset.get(),
-            chunk_size: wire.chunk_size.get(),
-            flags: CopyFlags::from_bits(wire.flags.get())?,
-            aux: wire.aux.get(),
+            connection_id,
+            message_id,
+            total_size,
+            chunk_offset,
+            chunk_size,
+            flags: CopyFlags::from_bits(flags)?,
+            aux,
         })
     }
 }

@@ -4,7 +4,7 @@ use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::wire::{packet_layout, require_zero};
-use super::{Opcode, PacketError};
+use super::{OPERANDS, Opcode, PacketError};
 
 /// The 64 bytes of a [`ConnectionCredit`].
 ///
@@ -62,28 +62,19 @@ impl ConnectionCredit {
     pub const OPCODE: Opcode = Opcode::ConnectionCredit;
 }
 
-impl From<ConnectionCredit> for ConnectionCreditWire {
+impl ConnectionCredit {
     #[inline]
-    fn from(packet: ConnectionCredit) -> Self {
-        Self {
-            header: U64::new(ConnectionCredit::OPCODE.as_word()),
-            connection_id: U64::new(packet.connection_id),
-            bytes: U64::new(packet.bytes),
-            unused: [U64::ZERO; 5],
-        }
+    fn write(&self) -> [u64; OPERANDS] {
+        [self.connection_id, self.bytes, 0, 0, 0, 0, 0]
     }
-}
-
-impl TryFrom<ConnectionCreditWire> for ConnectionCredit {
-    type Error = PacketError;
 
     #[inline]
-    fn try_from(wire: ConnectionCreditWire) -> Result<Self, PacketError> {
-        Self::OPCODE.require(wire.header.get())?;
-        require_zero(3, &wire.unused)?;
+    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+        let [connection_id, bytes, unused @ ..] = operands;
+        require_zero(3, unused)?;
         Ok(Self {
-            connection_id: wire.connection_id.get(),
-            bytes: wire.bytes.get(),
+            connection_id: *connection_id,
+            bytes: *bytes,
         })
     }
 }

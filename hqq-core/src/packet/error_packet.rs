@@ -4,7 +4,7 @@ use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::wire::{packet_layout, require_zero};
-use super::{ErrorCode, Opcode, PacketError};
+use super::{ErrorCode, OPERANDS, Opcode, PacketError};
 
 /// The 64 bytes of an [`ErrorPacket`].
 ///
@@ -61,28 +61,19 @@ impl ErrorPacket {
     pub const OPCODE: Opcode = Opcode::Error;
 }
 
-impl From<ErrorPacket> for ErrorPacketWire {
+impl ErrorPacket {
     #[inline]
-    fn from(packet: ErrorPacket) -> Self {
-        Self {
-            header: U64::new(ErrorPacket::OPCODE.as_word()),
-            context_id: U64::new(packet.context_id),
-            code: U64::new(packet.code.as_code()),
-            unused: [U64::ZERO; 5],
-        }
+    fn write(&self) -> [u64; OPERANDS] {
+        [self.context_id, self.code.as_code(), 0, 0, 0, 0, 0]
     }
-}
-
-impl TryFrom<ErrorPacketWire> for ErrorPacket {
-    type Error = PacketError;
 
     #[inline]
-    fn try_from(wire: ErrorPacketWire) -> Result<Self, PacketError> {
-        Self::OPCODE.require(wire.header.get())?;
-        require_zero(3, &wire.unused)?;
+    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+        let [context_id, code, unused @ ..] = operands;
+        require_zero(3, unused)?;
         Ok(Self {
-            context_id: wire.context_id.get(),
-            code: ErrorCode::from_code(wire.code.get())?,
+            context_id: *context_id,
+            code: ErrorCode::from_code(*code)?,
         })
     }
 }

@@ -6,7 +6,7 @@ use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::standard::check_size;
-use super::wire::{packet_layout, require_zero};
+use super::wire::{WIDE, packet_layout, require_zero};
 use super::{INLINE_MAX, OPERANDS, Opcode, PacketError};
 
 /// Words that the payload of an inline datagram takes.
@@ -121,6 +121,18 @@ impl StandardInline {
 /// are none.
 #[inline]
 pub(crate) fn operands(copy_id: u64, payload: &[u8]) -> [u64; OPERANDS] {
+    if !WIDE {
+        // In place and byte by byte, which is shorter where programs and stacks have to be.
+        let mut operands = [copy_id, payload.len() as u64, 0, 0, 0, 0, 0];
+        let [_, _, words @ ..] = &mut operands;
+        for (to, from) in words.as_mut_bytes().iter_mut().zip(payload) {
+            *to = *from;
+        }
+        for word in words {
+            *word = u64::from_le(*word);
+        }
+        return operands;
+    }
     let [a, b, c, d, e] = payload_words(payload);
     [copy_id, payload.len() as u64, a, b, c, d, e]
 }
@@ -147,18 +159,6 @@ pub(crate) fn copy_out(
 #[inline]
 fn payload_words(bytes: &[u8]) -> [u64; PAYLOAD_WORDS] {
     let (chunks, tail) = bytes.as_chunks();
-    if cfg!(not(target_pointer_width = "64")) {
-        // In a loop, which is shorter where programs have to be.
-        let mut words = [0; PAYLOAD_WORDS];
-        let mut rest = words.iter_mut();
-        for (chunk, word) in chunks.iter().zip(rest.by_ref()) {
-            *word = u64::from_le_bytes(*chunk);
-        }
-        if let Some(word) = rest.next() {
-            *word = partial_word(tail);
-        }
-        return words;
-    }
     let word = |index: usize| {
         // Present wherever it is asked for, below.
         chunks
@@ -241,32 +241,25 @@ impl defmt::Format for StandardInline {
     }
 }
 
-impl From<StandardInline> for StandardInlineWire {
+impl StandardInline {
     #[inline]
-    fn from(packet: StandardInline) -> Self {
-        Self {
-            header: U64::new(StandardInline::OPCODE.as_word()),
-            copy_id: U64::new(packet.copy_id),
-            data_size: U64::new(u64::from(packet.size)),
-            payload: packet.payload,
-        }
+    fn write(&self) -> [u64; OPERANDS] {
+        let [a, b, c, d, e] = self.payload.map(U64::get);
+        [self.copy_id, u64::from(self.size), a, b, c, d, e]
     }
-}
-
-impl TryFrom<StandardInlineWire> for StandardInline {
-    type Error = PacketError;
 
     #[inline]
-    fn try_from(wire: StandardInlineWire) -> Result<Self, PacketError> {
-        Self::OPCODE.require(wire.header.get())?;
-        let size = check_inline_size(wire.data_size.get())?;
-        if past(u64::from(size), &wire.payload.map(U64::get)) != 0 {
-            check_past(size, wire.payload)?;
+    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+        let [copy_id, size, payload @ ..] = operands;
+        let size = check_inline_size(*size)?;
+        // Where programs have to be small, only the second of these.
+        if !WIDE || past(u64::from(size), payload) != 0 {
+            check_past(size, payload)?;
         }
         Ok(Self {
-            copy_id: wire.copy_id.get(),
+            copy_id: *copy_id,
             size,
-            payload: wire.payload,
+            payload: payload.map(U64::new),
         })
     }
 }
@@ -281,11 +274,12 @@ fn check_inline_size(size: u64) -> Result<u8, PacketError> {
 /// Which word has bits past `size` bytes of payload.
 #[cold]
 #[inline(never)]
-fn check_past(size: u8, mut payload: [U64; PAYLOAD_WORDS]) -> Result<(), PacketError> {
-    for (index, word) in payload.iter_mut().enumerate() {
-        *word &= U64::new(mask_past(size, index));
+fn check_past(size: u8, payload: &[u64; PAYLOAD_WORDS]) -> Result<(), PacketError> {
+    let mut past = *payload;
+    for (index, word) in past.iter_mut().enumerate() {
+        *word &= mask_past(size, index);
     }
-    require_zero(3, &payload)
+    require_zero(3, &past)
 }
 
 /// The bits of payload word `index` that lie past `size` bytes of payload.

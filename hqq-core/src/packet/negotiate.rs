@@ -5,7 +5,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::bits::bit_set;
 use super::wire::{packet_layout, require_zero};
-use super::{Opcode, PacketError};
+use super::{OPERANDS, Opcode, PacketError};
 
 /// Version of the advanced protocol. Ordered by age.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -160,30 +160,28 @@ impl Negotiate {
     pub const OPCODE: Opcode = Opcode::Negotiate;
 }
 
-impl From<Negotiate> for NegotiateWire {
+impl Negotiate {
     #[inline]
-    fn from(packet: Negotiate) -> Self {
-        Self {
-            header: U64::new(Negotiate::OPCODE.as_word()),
-            version: U64::new(packet.version.as_word()),
-            features: U64::new(packet.features.bits()),
-            capabilities: U64::new(packet.capabilities.bits()),
-            unused: [U64::ZERO; 4],
-        }
+    fn write(&self) -> [u64; OPERANDS] {
+        [
+            self.version.as_word(),
+            self.features.bits(),
+            self.capabilities.bits(),
+            0,
+            0,
+            0,
+            0,
+        ]
     }
-}
-
-impl TryFrom<NegotiateWire> for Negotiate {
-    type Error = PacketError;
 
     #[inline]
-    fn try_from(wire: NegotiateWire) -> Result<Self, PacketError> {
-        Self::OPCODE.require(wire.header.get())?;
-        require_zero(4, &wire.unused)?;
+    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+        let [version, features, capabilities, unused @ ..] = operands;
+        require_zero(4, unused)?;
         Ok(Self {
-            version: ProtocolVersion::from_word(wire.version.get())?,
-            features: Features::from_bits(wire.features.get()),
-            capabilities: Capabilities::from_bits(wire.capabilities.get()),
+            version: ProtocolVersion::from_word(*version)?,
+            features: Features::from_bits(*features),
+            capabilities: Capabilities::from_bits(*capabilities),
         })
     }
 }
@@ -241,30 +239,28 @@ impl NegotiateAck {
     pub const OPCODE: Opcode = Opcode::NegotiateAck;
 }
 
-impl From<NegotiateAck> for NegotiateAckWire {
+impl NegotiateAck {
     #[inline]
-    fn from(packet: NegotiateAck) -> Self {
-        Self {
-            header: U64::new(NegotiateAck::OPCODE.as_word()),
-            version: U64::new(packet.version.as_word()),
-            features: U64::new(packet.features.bits()),
-            capabilities: U64::new(packet.capabilities.bits()),
-            unused: [U64::ZERO; 4],
-        }
+    fn write(&self) -> [u64; OPERANDS] {
+        [
+            self.version.as_word(),
+            self.features.bits(),
+            self.capabilities.bits(),
+            0,
+            0,
+            0,
+            0,
+        ]
     }
-}
-
-impl TryFrom<NegotiateAckWire> for NegotiateAck {
-    type Error = PacketError;
 
     #[inline]
-    fn try_from(wire: NegotiateAckWire) -> Result<Self, PacketError> {
-        Self::OPCODE.require(wire.header.get())?;
-        require_zero(4, &wire.unused)?;
+    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+        let [version, features, capabilities, unused @ ..] = operands;
+        require_zero(4, unused)?;
         Ok(Self {
-            version: ProtocolVersion::from_word(wire.version.get())?,
-            features: Features::from_bits(wire.features.get()),
-            capabilities: Capabilities::from_bits(wire.capabilities.get()),
+            version: ProtocolVersion::from_word(*version)?,
+            features: Features::from_bits(*features),
+            capabilities: Capabilities::from_bits(*capabilities),
         })
     }
 }

@@ -5,7 +5,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::standard::check_size;
 use super::wire::packet_layout;
-use super::{Opcode, PacketError};
+use super::{OPERANDS, Opcode, PacketError};
 
 /// The bits of operand 0 that mean something.
 const RUN: u64 = (1 << 48) - 1;
@@ -145,24 +145,23 @@ pub(crate) fn len_alone(run: u64) -> Option<usize> {
     u32::try_from(run).ok()?.try_into().ok()
 }
 
-impl From<StandardRun> for StandardRunWire {
+impl StandardRun {
     #[inline]
-    fn from(packet: StandardRun) -> Self {
-        Self {
-            header: U64::new(StandardRun::OPCODE.as_word()),
-            run: U64::new(u64::from(packet.more) << 32 | u64::from(packet.size)),
-            ignored: [U64::ZERO; 6],
-        }
+    fn write(&self) -> [u64; OPERANDS] {
+        [
+            u64::from(self.more) << 32 | u64::from(self.size),
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+        ]
     }
-}
-
-impl TryFrom<StandardRunWire> for StandardRun {
-    type Error = PacketError;
 
     #[inline]
-    fn try_from(wire: StandardRunWire) -> Result<Self, PacketError> {
-        Self::OPCODE.require(wire.header.get())?;
-        let run = wire.run.get();
+    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+        let [run, ..] = *operands;
         let reserved = run & !RUN;
         if reserved != 0 {
             return Err(PacketError::ReservedBits {

@@ -82,30 +82,20 @@ impl StandardCopy {
     }
 }
 
-impl From<StandardCopy> for StandardCopyWire {
+impl StandardCopy {
     #[inline]
-    fn from(packet: StandardCopy) -> Self {
-        Self {
-            header: U64::new(StandardCopy::OPCODE.as_word()),
-            copy_id: U64::new(packet.copy_id),
-            slot_index: U64::new(packet.slot_index),
-            data_size: U64::new(packet.data_size),
-            unused: [U64::ZERO; 4],
-        }
+    fn write(&self) -> [u64; OPERANDS] {
+        [self.copy_id, self.slot_index, self.data_size, 0, 0, 0, 0]
     }
-}
-
-impl TryFrom<StandardCopyWire> for StandardCopy {
-    type Error = PacketError;
 
     #[inline]
-    fn try_from(wire: StandardCopyWire) -> Result<Self, PacketError> {
-        Self::OPCODE.require(wire.header.get())?;
-        require_zero(4, &wire.unused)?;
+    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+        let [copy_id, slot_index, data_size, unused @ ..] = operands;
+        require_zero(4, unused)?;
         Ok(Self {
-            copy_id: wire.copy_id.get(),
-            slot_index: wire.slot_index.get(),
-            data_size: wire.data_size.get(),
+            copy_id: *copy_id,
+            slot_index: *slot_index,
+            data_size: *data_size,
         })
     }
 }
@@ -174,30 +164,20 @@ impl StandardTombstone {
     pub const OPCODE: Opcode = Opcode::StandardTombstone;
 }
 
-impl From<StandardTombstone> for StandardTombstoneWire {
+impl StandardTombstone {
     #[inline]
-    fn from(packet: StandardTombstone) -> Self {
-        Self {
-            header: U64::new(StandardTombstone::OPCODE.as_word()),
-            copy_id: U64::new(packet.copy_id),
-            slot_index: U64::new(packet.slot_index),
-            reason: U64::new(packet.reason.get()),
-            unused: [U64::ZERO; 4],
-        }
+    fn write(&self) -> [u64; OPERANDS] {
+        [self.copy_id, self.slot_index, self.reason.get(), 0, 0, 0, 0]
     }
-}
-
-impl TryFrom<StandardTombstoneWire> for StandardTombstone {
-    type Error = PacketError;
 
     #[inline]
-    fn try_from(wire: StandardTombstoneWire) -> Result<Self, PacketError> {
-        Self::OPCODE.require(wire.header.get())?;
-        require_zero(4, &wire.unused)?;
+    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+        let [copy_id, slot_index, reason, unused @ ..] = operands;
+        require_zero(4, unused)?;
         Ok(Self {
-            copy_id: wire.copy_id.get(),
-            slot_index: wire.slot_index.get(),
-            reason: Reason::new(wire.reason.get()),
+            copy_id: *copy_id,
+            slot_index: *slot_index,
+            reason: Reason::new(*reason),
         })
     }
 }
@@ -267,8 +247,10 @@ pub(crate) fn copy_len(operands: &[u64; OPERANDS], buffer_size: usize) -> Option
 }
 
 /// `size` as an index, once it is known to be within `minimum..=maximum`.
-#[inline]
-pub(super) fn check_size(size: u64, minimum: u64, maximum: usize) -> Result<usize, PacketError> {
+// Where programs have to be small, one function for all packets.
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+pub(crate) fn check_size(size: u64, minimum: u64, maximum: usize) -> Result<usize, PacketError> {
     match usize::try_from(size) {
         Ok(index) if size >= minimum && index <= maximum => Ok(index),
         _ => Err(PacketError::Size {

@@ -1,13 +1,11 @@
 //! What every packet's wire struct shares: its layout checks, its words, its unused operands.
 
-use zerocopy::little_endian::U64;
-
 use super::PacketError;
 
 /// Checks a wire struct's layout to the byte and gives the packet its operands.
 ///
-/// Expects the file to have `From<$packet> for $wire` and `TryFrom<$wire> for $packet`: the two
-/// places where fields are named. Everything else about words and bytes follows from here.
+/// Expects the file to have `$packet::write`, to operands, and `$packet::read`, from them: the two
+/// places that say which operand a field is. Everything else about words and bytes follows from here.
 macro_rules! packet_layout {
     ($packet:ident, $wire:ident { $($field:ident: $offset:literal),+ $(,)? }) => {
         ::static_assertions::const_assert_eq!(
@@ -25,11 +23,7 @@ macro_rules! packet_layout {
             #[inline]
             #[must_use]
             pub fn operands(&self) -> [u64; $crate::packet::OPERANDS] {
-                let words: [::zerocopy::little_endian::U64; $crate::packet::WORDS] =
-                    ::zerocopy::transmute!($wire::from(*self));
-                // One by one: builds for size would call a loop over them.
-                let [_, a, b, c, d, e, f, g] = words;
-                [a.get(), b.get(), c.get(), d.get(), e.get(), f.get(), g.get()]
+                self.write()
             }
 
             /// The packet that operands 0–6 (words 1–7, as host-order values) stand for.
@@ -41,47 +35,60 @@ macro_rules! packet_layout {
             pub fn from_operands(
                 operands: &[u64; $crate::packet::OPERANDS],
             ) -> Result<Self, $crate::packet::PacketError> {
-                use ::zerocopy::little_endian::U64;
-                let [a, b, c, d, e, f, g] = *operands;
-                // One by one, as above.
-                let words: [U64; $crate::packet::WORDS] = [
-                    U64::new(Self::OPCODE.as_word()),
-                    U64::new(a),
-                    U64::new(b),
-                    U64::new(c),
-                    U64::new(d),
-                    U64::new(e),
-                    U64::new(f),
-                    U64::new(g),
-                ];
-                let wire: $wire = ::zerocopy::transmute!(words);
-                Self::try_from(wire)
+                Self::read(operands)
+            }
+        }
+
+        impl From<$packet> for $wire {
+            #[inline]
+            fn from(packet: $packet) -> Self {
+                let [a, b, c, d, e, f, g] = packet.write();
+                let words = [$packet::OPCODE.as_word(), a, b, c, d, e, f, g];
+                ::zerocopy::transmute!(words.map(::zerocopy::little_endian::U64::new))
+            }
+        }
+
+        impl TryFrom<$wire> for $packet {
+            type Error = $crate::packet::PacketError;
+
+            #[inline]
+            fn try_from(wire: $wire) -> Result<Self, Self::Error> {
+                $packet::OPCODE.require(wire.header.get())?;
+                let words: [::zerocopy::little_endian::U64; $crate::packet::WORDS] =
+                    ::zerocopy::transmute!(wire);
+                let [_, operands @ ..] = words;
+                Self::read(&operands.map(::zerocopy::little_endian::U64::get))
             }
         }
     };
 }
 pub(super) use packet_layout;
 
+/// Registers have 64 bits.
+pub(super) const WIDE: bool = cfg!(target_pointer_width = "64");
+
 /// Unused words, which must be zero; `first_word` is the number of the first in the packet.
 #[inline]
 pub(super) fn require_zero<const N: usize>(
     first_word: u8,
-    words: &[U64; N],
+    words: &[u64; N],
 ) -> Result<(), PacketError> {
-    // One branch for all of them: which one it was matters only when it fails.
-    if words.iter().fold(0, |bits, word| bits | word.get()) == 0 {
+    // One branch for all of them: which one it was matters only when it fails. Where programs have to
+    // be small, one function does it for all packets.
+    if WIDE && words.iter().fold(0, |bits, word| bits | word) == 0 {
         return Ok(());
     }
     report_non_zero(first_word, words)
 }
 
-/// The first non-zero word as an error.
 #[cold]
-fn report_non_zero(first_word: u8, words: &[U64]) -> Result<(), PacketError> {
+fn report_non_zero(first_word: u8, words: &[u64]) -> Result<(), PacketError> {
     for (word, value) in (first_word..).zip(words) {
-        let value = value.get();
-        if value != 0 {
-            return Err(PacketError::ReservedBits { word, value });
+        if *value != 0 {
+            return Err(PacketError::ReservedBits {
+                word,
+                value: *value,
+            });
         }
     }
     Ok(())

@@ -44,12 +44,10 @@ impl State {
     #[must_use]
     pub const fn word(self) -> u64 {
         match self {
-            Self::Free(position) => stamp(position, 0, FREE),
-            Self::Writing(position, member) => stamp(position, member.get(), WRITING),
-            Self::Published(position, opcode) => stamp(position.plus(1), 0, opcode),
-            Self::Reading(position, member, opcode) => {
-                stamp(position.plus(1), member.get(), opcode)
-            }
+            Self::Free(position) => free(position),
+            Self::Writing(position, member) => writing(position, member),
+            Self::Published(position, opcode) => published(position, opcode),
+            Self::Reading(position, member, opcode) => reading(position, member, opcode),
             Self::Unknown(word) => word,
         }
     }
@@ -175,28 +173,28 @@ pub fn for_reading(word: u64, position: Position, count: usize) -> ForReading {
 #[inline]
 #[must_use]
 pub const fn free(position: Position) -> u64 {
-    State::Free(position).word()
+    stamp(position, 0, FREE)
 }
 
 /// T1: the stamp of a slot that `member` is filling.
 #[inline]
 #[must_use]
 pub const fn writing(position: Position, member: Member) -> u64 {
-    State::Writing(position, member).word()
+    stamp(position, member.get(), WRITING)
 }
 
 /// T3, T3x: the stamp of a packet in its slot.
 #[inline]
 #[must_use]
 pub const fn published(position: Position, opcode: u8) -> u64 {
-    State::Published(position, opcode).word()
+    stamp(position.plus(1), 0, opcode)
 }
 
 /// T4, T7: the stamp of a packet that `member` is reading.
 #[inline]
 #[must_use]
 pub const fn reading(position: Position, member: Member, opcode: u8) -> u64 {
-    State::Reading(position, member, opcode).word()
+    stamp(position.plus(1), member.get(), opcode)
 }
 
 /// T5: the stamp of a slot whose packet has been read.

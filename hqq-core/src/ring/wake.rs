@@ -267,6 +267,8 @@ pub(crate) struct Alarm {
     #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     own: Option<WaitWords>,
     hook: Option<WakeHook>,
+    /// Wakes the other side. By a pointer, so that programs whose sides wake nobody are linked without it.
+    wake: Option<fn(&Self)>,
     #[cfg_attr(loom, allow(dead_code, reason = "models always make the fence"))]
     fenced: bool,
 }
@@ -280,6 +282,7 @@ impl Alarm {
             #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
             own: None,
             hook: None,
+            wake: None,
             fenced: false,
         }
     }
@@ -300,6 +303,7 @@ impl Alarm {
             #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
             own: words(consumer),
             hook,
+            wake: hook.is_some().then_some(Self::wake_other as fn(&Self)),
             fenced: hook.is_some_and(|hook| hook.fenced),
         };
         record(region, direction, consumer, first, hook.as_ref());
@@ -349,6 +353,12 @@ impl Alarm {
     #[cold]
     #[inline(never)]
     pub(crate) fn answer(&self) {
+        if let Some(wake) = self.wake {
+            wake(self);
+        }
+    }
+
+    fn wake_other(&self) {
         if let (Some(hook), Some(other)) = (&self.hook, &self.other) {
             other.wake(hook);
         }

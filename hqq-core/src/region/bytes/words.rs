@@ -31,39 +31,31 @@ unsafe fn word<'a>(base: NonNull<u8>, index: usize) -> &'a DataWord {
 /// # Safety
 /// `buffer` is the start of a buffer of a region, aligned to 8 and a multiple of 8 long; the bytes
 /// from `at` to `at + from.len()` lie inside it; this side has claimed it.
-#[inline]
-pub(super) unsafe fn copy_in(buffer: NonNull<u8>, at: usize, from: &[u8]) {
-    // Known to be 0 when compiling, in the calls that copy whole messages.
-    let into = at % WORD;
-    let start = at / WORD;
-    let head = if into == 0 {
-        0
-    } else {
-        (WORD - into).min(from.len())
-    };
-    let (first, rest) = from.split_at(head);
-    if !first.is_empty() {
-        // SAFETY: the word around byte `at`, in the buffer.
-        merge(unsafe { word(buffer, start) }, into, first);
-    }
-    let start = start + usize::from(into != 0);
-    let (words, last) = rest.as_chunks::<WORD>();
-    let (blocks, singles) = words.as_chunks::<BLOCK>();
-    let store = |index, bytes: &[u8; WORD]| {
-        // SAFETY: inside the range the caller vouched for.
-        unsafe { word(buffer, start + index) }.store(u64::from_ne_bytes(*bytes));
-    };
-    for (block, bytes) in blocks.iter().enumerate() {
-        for (index, bytes) in bytes.iter().enumerate() {
-            store(block * BLOCK + index, bytes);
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+pub(super) unsafe fn copy_in(buffer: NonNull<u8>, mut at: usize, mut from: &[u8]) {
+    // SAFETY: inside the range the caller vouched for, wherever this is called.
+    let word = |index| unsafe { word(buffer, index) };
+    while !from.is_empty() {
+        let into = at % WORD;
+        if BLOCK > 1
+            && into == 0
+            && let Some((block, rest)) = from.split_first_chunk::<{ BLOCK * WORD }>()
+        {
+            for (index, bytes) in block.as_chunks().0.iter().enumerate() {
+                word(at / WORD + index).store(u64::from_ne_bytes(*bytes));
+            }
+            at += block.len();
+            from = rest;
+            continue;
         }
-    }
-    for (index, bytes) in singles.iter().enumerate() {
-        store(blocks.len() * BLOCK + index, bytes);
-    }
-    if !last.is_empty() {
-        // SAFETY: the word around the last bytes, in the buffer.
-        merge(unsafe { word(buffer, start + words.len()) }, 0, last);
+        let (bytes, rest) = from.split_at((WORD - into).min(from.len()));
+        match bytes.try_into() {
+            Ok(whole) => word(at / WORD).store(u64::from_ne_bytes(whole)),
+            Err(_) => merge(word(at / WORD), into, bytes),
+        }
+        at += bytes.len();
+        from = rest;
     }
 }
 
@@ -83,47 +75,37 @@ fn merge(word: &DataWord, into: usize, bytes: &[u8]) {
 /// # Safety
 /// `buffer` is the start of a buffer of a region, aligned to 8 and a multiple of 8 long; the bytes
 /// from `at` to `at + to.len()` lie inside it.
-#[inline]
-pub(super) unsafe fn copy_out(buffer: NonNull<u8>, at: usize, to: &mut [u8]) {
-    // Known to be 0 when compiling, in the calls that copy whole messages.
-    let into = at % WORD;
-    let start = at / WORD;
-    let head = if into == 0 {
-        0
-    } else {
-        (WORD - into).min(to.len())
-    };
-    let (first, rest) = to.split_at_mut(head);
-    if !first.is_empty() {
-        // SAFETY: the word around byte `at`, in the buffer.
-        extract(unsafe { word(buffer, start) }, into, first);
-    }
-    let start = start + usize::from(into != 0);
-    let (words, last) = rest.as_chunks_mut::<WORD>();
-    let count = words.len();
-    let (blocks, singles) = words.as_chunks_mut::<BLOCK>();
-    let load = |index, bytes: &mut [u8; WORD]| {
-        // SAFETY: inside the range the caller vouched for.
-        *bytes = unsafe { word(buffer, start + index) }.load().to_ne_bytes();
-    };
-    for (block, bytes) in blocks.iter_mut().enumerate() {
-        for (index, bytes) in bytes.iter_mut().enumerate() {
-            load(block * BLOCK + index, bytes);
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+pub(super) unsafe fn copy_out(buffer: NonNull<u8>, mut at: usize, mut to: &mut [u8]) {
+    // SAFETY: inside the range the caller vouched for, wherever this is called.
+    let word = |index| unsafe { word(buffer, index) };
+    while !to.is_empty() {
+        let into = at % WORD;
+        if BLOCK > 1 && into == 0 && to.len() >= BLOCK * WORD {
+            let (block, rest) = to.split_at_mut(BLOCK * WORD);
+            for (index, bytes) in block.as_chunks_mut().0.iter_mut().enumerate() {
+                *bytes = word(at / WORD + index).load().to_ne_bytes();
+            }
+            at += BLOCK * WORD;
+            to = rest;
+            continue;
         }
-    }
-    for (index, bytes) in singles.iter_mut().enumerate() {
-        load(count / BLOCK * BLOCK + index, bytes);
-    }
-    if !last.is_empty() {
-        // SAFETY: the word around the last bytes, in the buffer.
-        extract(unsafe { word(buffer, start + count) }, 0, last);
+        let len = (WORD - into).min(to.len());
+        let (bytes, rest) = to.split_at_mut(len);
+        let loaded = word(at / WORD).load().to_ne_bytes();
+        match <&mut [u8; WORD]>::try_from(&mut *bytes) {
+            Ok(whole) => *whole = loaded,
+            Err(_) => extract(loaded, into, bytes),
+        }
+        at += len;
+        to = rest;
     }
 }
 
 /// Fills `bytes` from the bytes from `into` on of a word.
 #[inline]
-fn extract(word: &DataWord, into: usize, bytes: &mut [u8]) {
-    let loaded = word.load().to_ne_bytes();
+fn extract(loaded: [u8; WORD], into: usize, bytes: &mut [u8]) {
     for (to, from) in bytes.iter_mut().zip(loaded.iter().skip(into)) {
         *to = *from;
     }

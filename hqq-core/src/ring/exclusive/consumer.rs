@@ -36,26 +36,33 @@ pub struct ExclusiveConsumer<G: Geometry> {
     settled: Position,
     /// How many messages of the packet at `settled` a consumer took that has left.
     taken: u16,
-    /// Whether a packet before `settled` may be at hand or come next, or `taken` is not 0.
-    special: bool,
+    /// `Some` where a packet before `settled` may be at hand or come next, or `taken` is not 0.
+    special: Option<&'static Special<G>>,
     counters: Counters,
     side: Attached,
     alarm: Alarm,
 }
 
+/// What is done about packets that somebody before this consumer has begun to read. By pointers: programs
+/// whose consumers all begin with their rings are linked without it.
+struct Special<G: Geometry> {
+    claim: fn(&mut ExclusiveConsumer<G>) -> Option<Claimed>,
+    go_on: fn(&mut ExclusiveConsumer<G>) -> u16,
+    release: fn(&mut ExclusiveConsumer<G>, Position),
+}
+
 impl<G: Geometry> ExclusiveConsumer<G> {
+    const SPECIAL: Special<G> = Special {
+        claim: Self::try_claim_in_doubt,
+        go_on: Self::go_on,
+        release: Self::release_in_doubt,
+    };
+
     /// The side of a ring that was initialised just now, from position 0 on.
     #[cfg(not(loom))]
     pub(crate) fn first(memory: RingMemory<G>, side: Attached) -> Self {
         let start = Position::new(0);
-        let settled = start;
-        Self::starting(
-            memory,
-            Resume { start, settled },
-            Delivery::AtMostOnce,
-            side,
-            Alarm::none(),
-        )
+        Self::starting(memory, start, Delivery::AtMostOnce, side, Alarm::none())
     }
 
     /// A side that goes on where `resume` says.
@@ -66,7 +73,12 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         side: Attached,
         alarm: Alarm,
     ) -> Self {
-        let mut consumer = Self::starting(memory, resume, delivery, side, alarm);
+        let mut consumer = Self::starting(memory, resume.start, delivery, side, alarm);
+        consumer.settled = resume.settled;
+        consumer.taken = taken_of(&consumer.memory, resume.settled);
+        if resume.start != resume.settled || consumer.taken != 0 {
+            consumer.special = Some(&Self::SPECIAL);
+        }
         if resume.start != resume.settled || consumer.has_packet() {
             consumer.side.heed_earlier_close();
         }
@@ -75,17 +87,15 @@ impl<G: Geometry> ExclusiveConsumer<G> {
 
     fn starting(
         memory: RingMemory<G>,
-        resume: Resume,
+        start: Position,
         delivery: Delivery,
         side: Attached,
         alarm: Alarm,
     ) -> Self {
-        let Resume { start, settled } = resume;
         let lag = match delivery {
             Delivery::AtMostOnce => memory.count() / 2,
             Delivery::AtLeastOnce => 1,
         };
-        let taken = taken_of(&memory, settled);
         Self {
             lag,
             memory,
@@ -93,9 +103,9 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             finished: Turn::new(start),
             flushed: Turn::new(start),
             flush_at: Turn::new(start.plus(lag)),
-            settled,
-            taken,
-            special: start != settled || taken != 0,
+            settled: start,
+            taken: 0,
+            special: None,
             counters: Counters::default(),
             side,
             alarm,
@@ -128,16 +138,36 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             .store(turn.next().position().get(), ordering::store_received());
     }
 
-    /// The packet was claimed of which a consumer that has left took some messages: how many.
+    // Functions of their own, so that what is not special saves no registers for them.
+
     #[cold]
+    #[inline(never)]
+    fn claim_specially(&mut self) -> Option<Claimed> {
+        self.special.and_then(|special| (special.claim)(self))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn go_on_specially(&mut self) -> u16 {
+        self.special.map_or(0, |special| (special.go_on)(self))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn release_specially(&mut self, position: Position) {
+        if let Some(special) = self.special {
+            (special.release)(self, position);
+        }
+    }
+
+    /// The packet was claimed of which a consumer that has left took some messages: how many.
     fn go_on(&mut self) -> u16 {
-        self.special = false;
+        self.special = None;
         clear_taken(&self.memory);
         core::mem::take(&mut self.taken)
     }
 
     /// T5: a slot that a shared reader left behind is free by its stamp only.
-    #[cold]
     fn release_in_doubt(&mut self, position: Position) {
         if position.since(self.settled) < 0 {
             // Pairs with the Acquire of T1 and T3x.
@@ -150,7 +180,6 @@ impl<G: Geometry> ExclusiveConsumer<G> {
     }
 
     /// Packets that a reader which died had claimed, in at-least-once regions.
-    #[cold]
     fn try_claim_in_doubt(&mut self) -> Option<Claimed> {
         while self.turn.position().since(self.settled) < 0 {
             let position = self.turn.position();
@@ -179,7 +208,9 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             }
         }
         // Whoever asks for the next one has released the one before.
-        self.special = self.taken != 0;
+        if self.taken == 0 {
+            self.special = None;
+        }
         self.flush();
         None
     }
@@ -210,8 +241,8 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
 
     #[inline]
     fn try_claim(&mut self) -> Result<Claimed, Refused> {
-        if self.special
-            && let Some(claimed) = self.try_claim_in_doubt()
+        if self.special.is_some()
+            && let Some(claimed) = self.claim_specially()
         {
             return Ok(claimed);
         }
@@ -229,7 +260,11 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
             position,
             header: u64::from(opcode),
             in_doubt: false,
-            taken: if self.special { self.go_on() } else { 0 },
+            taken: if self.special.is_some() {
+                self.go_on_specially()
+            } else {
+                0
+            },
         })
     }
 
@@ -239,7 +274,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         opcode: u8,
         take: impl FnOnce(Buffer<'_>, u64) -> Option<T>,
     ) -> Result<T, Missed> {
-        if !QUICKLY || self.special {
+        if !QUICKLY || self.special.is_some() {
             return Err(Missed::Unclaimed);
         }
         let turn = self.turn;
@@ -275,13 +310,13 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
 
     #[inline]
     fn release(&mut self, position: Position) {
-        if self.special {
-            self.release_in_doubt(position);
+        if self.special.is_some() {
+            self.release_specially(position);
         }
         self.finished = Turn::new(position).next();
         // Each position is released after the one before, so that none is passed over; those in
         // doubt may be, and are flushed at once.
-        if self.finished == self.flush_at || self.special {
+        if self.finished == self.flush_at || self.special.is_some() {
             self.flush();
             self.side.record(&self.counters);
         }
@@ -291,7 +326,9 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         if position.since(self.settled) >= 0 {
             self.turn = Turn::new(position);
             self.taken = taken;
-            self.special |= taken != 0;
+            if taken != 0 {
+                self.special = Some(&Self::SPECIAL);
+            }
             // Relaxed: found by a consumer that joins, which is ordered after leaving.
             self.memory
                 .taken()
@@ -350,7 +387,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         self.side.is_peer_open()
     }
 
-    #[inline]
+    #[inline(always)]
     fn count(&mut self, event: Event) {
         if self.counters.add(event) {
             self.side.record(&self.counters);

@@ -203,7 +203,7 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
         crate::ring::obstacle(&self.memory, self.turn.position())
     }
 
-    #[inline]
+    #[inline(always)]
     fn count(&mut self, event: Event) {
         if self.counters.add(event) {
             self.side.record(&self.counters);

@@ -6,6 +6,7 @@
 mod common;
 
 use core::hint::black_box;
+use core::mem::ManuallyDrop;
 
 use hqq_core::advanced::{AdvancedLink, Event, SessionOptions};
 use hqq_core::ring::exclusive::{ExclusiveConsumer, ExclusiveProducer};
@@ -27,7 +28,9 @@ fn main() -> ! {
 
 fn run() -> Option<()> {
     let (near, far) = REGION.take()?;
-    let (mut near, mut far) = (end(near, Role::Primary), end(far, Role::Secondary));
+    // For ever, as firmware keeps them.
+    let mut near = ManuallyDrop::new(end(near, Role::Primary));
+    let mut far = ManuallyDrop::new(end(far, Role::Secondary));
     near.negotiate(100).ok()?;
     let mut body = [0_u8; 100];
     for (at, byte) in body.iter_mut().enumerate() {
