@@ -204,6 +204,98 @@ fn nothing_of_a_command_is_left_when_its_caller_gives_up() {
     }
 }
 
+/// This command with no more than 64 MiB of memory to write.
+fn in_little_memory(command: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    limited
+        .args(["-c", "ulimit -d 65536; exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(command.get_args());
+    limited
+}
+
+#[test]
+fn bodies_of_unknown_length_take_no_memory() {
+    const LEN: usize = 80 * MIB;
+    let zeros = || {
+        let mut zeros = Command::new("head");
+        let zeros = zeros.args(["-c", &LEN.to_string(), "/dev/zero"]);
+        let mut zeros = zeros.stdout(Stdio::piped()).spawn().unwrap();
+        let output = zeros.stdout.take().unwrap();
+        // Who reads all of it waits for its end.
+        std::thread::spawn(move || zeros.wait());
+        output
+    };
+    for format in ["1", "2"] {
+        let name = Name::new();
+        let methods = ["1=wc -c", "2=head -c 83886080 /dev/zero"];
+        let mut command = hqq!["serve", &*name, "--create", "--format", format];
+        for method in methods {
+            command.args(["--method", method]);
+        }
+        let server = Process::start(&mut in_little_memory(&command));
+        eventually("the region to appear", || name.exists().then_some(()));
+        let text = Process::start_with(&mut in_little_memory(&hqq!["call", &*name, "1"]), zeros())
+            .wait()
+            .text();
+        assert_eq!(text.trim(), LEN.to_string());
+        let null = File::options().write(true).open("/dev/null").unwrap();
+        let call = &mut in_little_memory(&hqq!["call", &*name, "2"]);
+        let call = Process::start_between(call, Stdio::null(), null);
+        let _ = call.wait().with_code(0);
+        assert_eq!(end(server, &name), "");
+    }
+}
+
+#[test]
+fn a_call_ends_in_time_however_its_answer_comes() {
+    let name = Name::new();
+    // All the time, and now and then.
+    let server = serve(
+        &name,
+        "2",
+        &[
+            "1=cat /dev/zero",
+            "2=head -c 1048576 /dev/zero; while sleep 0.05; do echo; done",
+        ],
+    );
+    for method in ["1", "2"] {
+        let null = File::options().write(true).open("/dev/null").unwrap();
+        let call = &mut hqq!["call", &*name, method, "--timeout", "0.5"];
+        let outcome = Process::start_between(call, Stdio::null(), null).wait();
+        outcome.with_code(1).complains(&["in time"]);
+    }
+    end(server, &name);
+}
+
+#[test]
+fn serving_ends_in_order_while_a_caller_stalls() {
+    for format in ["2", "1"] {
+        let name = Name::new();
+        let server = serve(&name, format, &["1=head -c 9000000 /dev/zero"]);
+        let (mut answer, answering) = io::pipe().unwrap();
+        let call = &mut hqq!["call", &*name, "1"];
+        let _stalls = Process::start_between(call, Stdio::null(), answering);
+        // It has begun to get its answer, and takes no more.
+        answer.read_exact(&mut [0; 9]).unwrap();
+        end(server, &name);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("request");
+    let name = Name::new();
+    let server = serve(&name, "2", &[&format!("1=cat > {}", file.display())]);
+    let (request, mut requesting) = io::pipe().unwrap();
+    let _stalls = Process::start_with(&mut hqq!["call", &*name, "1"], request);
+    requesting.write_all(b"not all").unwrap();
+    eventually("the request to begin", || {
+        std::fs::metadata(&file)
+            .ok()
+            .filter(|file| file.len() == 7)
+            .map(drop)
+    });
+    end(server, &name);
+}
+
 #[test]
 fn requests_are_answered_at_the_same_time() {
     let name = Name::new();
@@ -291,6 +383,23 @@ fn large_messages_from_files_and_pipes() {
     }
     let some = bytes[..3 * MIB].to_vec();
     assert!(transfer("1", piped(some.clone()), true) == some);
+}
+
+#[test]
+fn what_is_written_arrives_before_more_is() {
+    let name = Name::new();
+    let (reader, mut writer) = io::pipe().unwrap();
+    let command = &mut hqq!["send", &*name, "--large", "--create"];
+    let sender = Process::start_with(command, reader);
+    eventually("the region to appear", || name.exists().then_some(()));
+    let mut receiver = Process::start(&mut hqq!["recv", &*name, "--large"]);
+    for part in ["one", "two"] {
+        writer.write_all(part.as_bytes()).unwrap();
+        receiver.wait_for_output(part);
+    }
+    drop(writer);
+    assert_eq!(receiver.wait().text(), "onetwo");
+    let _ = sender.wait().with_code(0);
 }
 
 #[test]

@@ -291,3 +291,9 @@ impl fmt::Display for BodyFailure {
 }
 
 impl std::error::Error for BodyFailure {}
+
+impl From<BodyFailure> for io::Error {
+    fn from(failure: BodyFailure) -> Self {
+        Self::new(io::ErrorKind::UnexpectedEof, failure)
+    }
+}

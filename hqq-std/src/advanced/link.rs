@@ -141,7 +141,23 @@ impl AdvancedLink {
     /// and what belonged to the last peer is over. What other threads send or have asked fails as if the
     /// peer had just left; who receives or accepts waits on, for the next one, as do all that come later.
     pub fn renew(&self) {
-        self.shared().lock().renew_for_next();
+        let mut engine = self.shared().lock();
+        if engine.failure == Some(LinkFailure::Closed) {
+            return;
+        }
+        engine.renew_for_next();
+        drop(engine);
+        self.shared().kick();
+    }
+
+    /// Ends the link for all of its handles: what waits on it fails with [`LinkFailure::Closed`], and so
+    /// does what is begun later. The peer learns of it once the last handle is dropped.
+    pub fn close(&self) {
+        let mut engine = self.shared().lock();
+        engine.fail(LinkFailure::Closed);
+        // Also where it has failed before: it is not to be renewed.
+        engine.failure = Some(LinkFailure::Closed);
+        drop(engine);
         self.shared().kick();
     }
 

@@ -125,6 +125,7 @@ pub struct BodyReader {
     source: Source,
     len: Option<u64>,
     timeout: Option<Duration>,
+    deadline: Option<Instant>,
 }
 
 impl BodyReader {
@@ -134,6 +135,7 @@ impl BodyReader {
             source,
             len,
             timeout: None,
+            deadline: None,
         }
     }
 
@@ -144,9 +146,26 @@ impl BodyReader {
         self.len
     }
 
-    /// How long a read waits for more; `None` is for ever.
+    /// How long each read waits for more; `None` is for ever.
     pub const fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;
+    }
+
+    /// When reads end, however much comes; `None` is never. From then on they fail, unless all of the
+    /// message is there. Of this and the [timeout](BodyReader::set_timeout) what comes first counts.
+    pub const fn set_deadline(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+    }
+
+    /// When a read that begins now gives up.
+    fn end_of_read(&self) -> Option<Instant> {
+        let timeout = self
+            .timeout
+            .and_then(|time| Instant::now().checked_add(time));
+        match (timeout, self.deadline) {
+            (Some(timeout), Some(deadline)) => Some(timeout.min(deadline)),
+            (timeout, deadline) => timeout.or(deadline),
+        }
     }
 }
 
@@ -155,28 +174,34 @@ impl Read for BodyReader {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let deadline = self
-            .timeout
-            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = self.end_of_read();
+        let is_late = self.deadline.is_some_and(|end| Instant::now() >= end);
         let source = self.source;
         let read = self.link.shared().wait(deadline, |engine| {
             let (read, over, failed, interest) = match source {
                 Source::Message(key, generation) => {
                     if engine.generation != generation {
-                        return Ok(Err(BodyFailure::Link(LinkFailure::Disconnected)));
+                        return Ok(Err(BodyFailure::Link(LinkFailure::Disconnected).into()));
                     }
                     let Some(arriving) = engine.arriving.get_mut(&key) else {
-                        return Ok(Err(gone(engine.failure)));
+                        return Ok(Err(gone(engine.failure).into()));
                     };
+                    if is_late && !arriving.is_over() {
+                        return Ok(Err(io::ErrorKind::TimedOut.into()));
+                    }
                     let read = arriving.read(buffer);
                     let end = (arriving.complete, arriving.failed);
                     engine.taken(&key);
                     (read, end.0, end.1, Interest::Any)
                 }
                 Source::Answer(id) => {
+                    let answer = engine.calls.get(&id).and_then(|call| call.answer.as_ref());
+                    if is_late && !answer.is_some_and(Arriving::is_over) {
+                        return Ok(Err(io::ErrorKind::TimedOut.into()));
+                    }
                     let read = engine.read_answer(id, buffer);
                     let Some(call) = engine.calls.get(&id) else {
-                        return Ok(Err(gone(engine.failure)));
+                        return Ok(Err(gone(engine.failure).into()));
                     };
                     let answer = call.answer.as_ref();
                     let complete = answer.is_some_and(|answer| answer.complete);
@@ -188,16 +213,12 @@ impl Read for BodyReader {
             match (read, failed, engine.failure) {
                 (1.., ..) => Ok(Ok(read)),
                 (0, ..) if over => Ok(Ok(0)),
-                (_, Some(failure), _) => Ok(Err(failure)),
-                (_, None, Some(failure)) => Ok(Err(BodyFailure::Link(failure))),
+                (_, Some(failure), _) => Ok(Err(failure.into())),
+                (_, None, Some(failure)) => Ok(Err(BodyFailure::Link(failure).into())),
                 _ => Err(interest),
             }
         });
-        match read {
-            Some(Ok(read)) => Ok(read),
-            Some(Err(failure)) => Err(io::Error::new(io::ErrorKind::UnexpectedEof, failure)),
-            None => Err(io::ErrorKind::TimedOut.into()),
-        }
+        read.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

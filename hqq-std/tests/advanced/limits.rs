@@ -304,7 +304,7 @@ fn every_request_that_is_refused_is_answered() {
                 })
                 .collect();
             for mut writer in &writers {
-                writer.write_all(&[1; 300]).unwrap();
+                writer.write_all(&[1; 256]).unwrap();
             }
             eventually("the beginnings", || {
                 (near.stats().bytes_sent >= 256 * CALLS as u64).then_some(())

@@ -1,7 +1,7 @@
 //! Messages of any length, assembled or read as they come.
 
 use std::io::{self, Cursor, Read, Write as _};
-use std::sync::Barrier;
+use std::sync::{Barrier, mpsc};
 use std::time::Duration;
 
 use hqq_std::advanced::error::{BodyFailure, TransferError};
@@ -87,6 +87,46 @@ fn a_length_that_is_not_known_needs_format_2() {
     assert!(matches!(error, TransferError::Begin(_)), "{error}");
 }
 
+/// Gives what it is told to, when it is told to, and ends when nobody is there to tell.
+struct Told(mpsc::Receiver<&'static [u8]>);
+
+impl Read for Told {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.0.recv_timeout(LIMIT);
+        let bytes = bytes.unwrap_or_default();
+        buffer[..bytes.len()].copy_from_slice(bytes);
+        Ok(bytes.len())
+    }
+}
+
+#[test]
+fn what_a_reader_gives_is_sent_before_it_is_asked_for_more() {
+    for (format, len) in [
+        (Format::V2, None),
+        (Format::V2, Some(6)),
+        (Format::V1, Some(6)),
+    ] {
+        let (near, far) = pair(format, 4, 64);
+        let (tell, told) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert_eq!(near.send_stream(Told(told), len).unwrap(), 6));
+            tell.send(b"one").unwrap();
+            let mut reader = incoming(&far);
+            reader.set_timeout(Some(LIMIT));
+            let mut buffer = [0; 3];
+            reader.read_exact(&mut buffer).unwrap();
+            assert_eq!(&buffer, b"one");
+            // Only now there is more.
+            tell.send(b"two").unwrap();
+            reader.read_exact(&mut buffer).unwrap();
+            assert_eq!(&buffer, b"two");
+            drop(tell);
+            assert_eq!(read(reader).unwrap(), b"");
+        });
+        assert_idle(&far);
+    }
+}
+
 #[test]
 fn where_the_sender_has_no_more_the_reader_fails() {
     /// The end of what there is, once the message was taken: one that was not is nobody's concern.
@@ -113,7 +153,8 @@ fn where_the_sender_has_no_more_the_reader_fails() {
                 taken: &taken,
                 fails,
             };
-            let reader = Cursor::new([1; 500]).chain(end);
+            // Not more than the ring takes before anybody reads.
+            let reader = Cursor::new([1; 200]).chain(end);
             std::thread::scope(|scope| {
                 let sending = scope.spawn(|| near.send_stream(reader, Some(1000)));
                 let reader = incoming(&far);

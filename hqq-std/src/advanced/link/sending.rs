@@ -43,7 +43,8 @@ impl AdvancedLink {
     }
 
     /// Sends all that `reader` gives as one message of any length, without keeping it: `len` bytes,
-    /// or up to its end, which the peer must have agreed to. Says how many that were.
+    /// or up to its end, which the peer must have agreed to. What one read gives is sent at once: a reader
+    /// that gives little at a time is better buffered where that may wait. Says how many bytes that were.
     ///
     /// # Errors
     /// [`TransferError`].
@@ -96,36 +97,30 @@ impl AdvancedLink {
         deadline: Option<Instant>,
         request: Option<&Request>,
     ) -> Result<u64, TransferError> {
-        let size = self.shared().lock().buffer_size();
-        // Where the length is not known one part more than is sent, so that the last is known to be
-        // the last.
-        let mut buffer = vec![0; 2 * size];
-        let (mut filled, mut ended) = (0, false);
+        let mut buffer = vec![0; self.shared().lock().buffer_size()];
         while !transfer.is_finished() {
             // Not a byte more than is sent: what follows is another's.
-            let wanted = transfer.remaining().map_or(2 * size, |left| {
-                usize::try_from(left).map_or(size, |left| left.min(size))
+            let wanted = transfer.remaining().map_or(buffer.len(), |left| {
+                usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()))
             });
-            while filled < wanted && !ended {
-                match reader.read(buffer.get_mut(filled..wanted).unwrap_or_default()) {
-                    Ok(0) => ended = true,
-                    Ok(len) => filled += len,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => {
-                        return Err(self.give_up(&mut transfer, request, error, deadline));
-                    }
+            let read = match read_some(&mut reader, buffer.get_mut(..wanted).unwrap_or_default()) {
+                Ok(0) if wanted > 0 && transfer.remaining().is_some() => {
+                    Err(io::ErrorKind::UnexpectedEof.into())
+                }
+                read => read,
+            };
+            let read =
+                read.map_err(|error| self.give_up(&mut transfer, request, error, deadline))?;
+            // At once, however little that is: the reader may have no more for long. A message whose
+            // length was not known ends with a part that is empty.
+            let mut bytes = buffer.get(..read).unwrap_or_default();
+            while !transfer.is_finished() {
+                let sent = self.advance(&mut transfer, bytes, read == 0, deadline, request)?;
+                bytes = bytes.get(sent..).unwrap_or_default();
+                if bytes.is_empty() {
+                    break;
                 }
             }
-            let available = filled.min(size);
-            if transfer.remaining().is_some_and(|left| left > 0) && available == 0 {
-                let error = io::ErrorKind::UnexpectedEof.into();
-                return Err(self.give_up(&mut transfer, request, error, deadline));
-            }
-            let bytes = buffer.get(..available).unwrap_or_default();
-            let ends = ended && available == filled;
-            let sent = self.advance(&mut transfer, bytes, ends, deadline, request)?;
-            buffer.copy_within(sent..filled, 0);
-            filled -= sent;
         }
         Ok(transfer.offset())
     }
@@ -196,6 +191,20 @@ impl AdvancedLink {
             self.settle();
         }
         result
+    }
+}
+
+/// What one read gives.
+fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    if buffer.is_empty() {
+        return Ok(0);
+    }
+    loop {
+        match reader.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // No more than there was room for, whatever it says.
+            read => return read.map(|len| len.min(buffer.len())),
+        }
     }
 }
 

@@ -1,22 +1,24 @@
 //! `hqq call`: one request, answered by `hqq serve` or any other server.
 
-use std::io::{Write, stdout};
+use std::io;
 use std::time::{Duration, Instant};
 
 use hqq_core::packet::Features;
 use hqq_std::advanced::error::{CallError, LinkFailure, NegotiationError};
-use hqq_std::{AdvancedLink, AdvancedOptions, BodyReader, Format, LinkOptions};
+use hqq_std::{AdvancedLink, AdvancedOptions, BodyReader, LinkOptions};
 
 use crate::failure::Failure;
-use crate::input::{Input, Replay};
+use crate::input::{self, Input, Replay};
 use crate::large;
 use crate::open::{Create, Opened, Target, seconds};
-use crate::signals;
+use crate::output;
 
 /// Send a request and print the response
 ///
-/// Standard input is the request, the response goes to standard output; both of any length, but for
-/// regions of format 1. An error response is reported on standard error with its status, exit code 1.
+/// Standard input is the request, the response goes to standard output; both of any length, and written as
+/// they come. In regions of format 1, which have to know how long a request is, one that does not come from a
+/// file is kept in a temporary file first. An error response is reported on standard error with its status,
+/// exit code 1.
 /// Where the peer dies before it took the request, the next one that comes within --wait seconds gets it,
 /// unless more than a MiB of it was read.
 #[derive(clap::Args)]
@@ -25,7 +27,7 @@ pub struct Args {
     target: Target,
     /// The method's number
     method: u64,
-    /// Give up when the response has not come in this many seconds [default: never]
+    /// Give up when not all of the response has come in this many seconds [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
 }
@@ -61,8 +63,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
         link.renew();
         deadline = args.target.deadline();
     };
-    body.set_timeout(limit.map(|limit| limit.saturating_duration_since(Instant::now())));
-    print(&mut body)
+    body.set_deadline(limit);
+    let broken = |error: io::Error| match error.kind() {
+        io::ErrorKind::TimedOut => {
+            Failure::Failed("not all of the response came in time".to_owned())
+        }
+        _ => Failure::Failed(format!("the response broke off: {error}")),
+    };
+    output::copy(&mut body, |_| {}, broken)
 }
 
 /// What came of asking one peer.
@@ -91,13 +99,11 @@ fn ask(
         }
         Err(error) => return Err(error.into()),
     };
-    let asked = if agreement.features.contains(Features::UNKNOWN_SIZE) {
+    let asked = if len.is_some() || agreement.features.contains(Features::UNKNOWN_SIZE) {
         link.call_stream(args.method, input.reader(), len, limit)
     } else {
-        debug_assert_eq!(link.format(), Format::V1);
-        let request = input.all()?;
-        let len = request.len() as u64;
-        link.call_stream(args.method, std::io::Cursor::new(request), Some(len), limit)
+        let (request, len) = input::with_length(input.reader())?;
+        link.call_stream(args.method, request, Some(len), limit)
     };
     match asked {
         Ok(body) => Ok(Asked::Answered(body)),
@@ -107,22 +113,4 @@ fn ask(
         )),
         Err(error) => Err(error.into()),
     }
-}
-
-fn print(body: &mut BodyReader) -> Result<(), Failure> {
-    use std::io::Read as _;
-    let mut buffer = vec![0; 1 << 17];
-    let mut output = stdout().lock();
-    loop {
-        signals::check()?;
-        let read = body
-            .read(&mut buffer)
-            .map_err(|error| Failure::Failed(format!("the response broke off: {error}")))?;
-        if read == 0 {
-            break;
-        }
-        let bytes = buffer.get(..read).unwrap_or_default();
-        output.write_all(bytes).map_err(Failure::of_output)?;
-    }
-    output.flush().map_err(Failure::of_output)
 }

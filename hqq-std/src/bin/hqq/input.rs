@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::Failure;
 use crate::signals;
+use crate::spool::{SpoolError, spool};
 
 /// Standard input. A read waits until there is something, or a signal asks to stop.
 pub struct Input {
@@ -31,6 +32,15 @@ impl Input {
     pub const fn file(&self) -> &File {
         &self.file
     }
+}
+
+/// Everything that standard input gives, and how many bytes that is, for regions of format 1: these have to
+/// know.
+pub fn with_length(input: impl Read) -> Result<(File, u64), Failure> {
+    spool(input).map_err(|error| match error {
+        SpoolError::Read(error) => failure(&error),
+        SpoolError::Keep(_) => Failure::Failed(format!("standard input: {error}")),
+    })
 }
 
 /// Why reading ended: a signal, or this error.
@@ -104,15 +114,6 @@ impl Replay {
             replay: self.clone(),
             at: 0,
         }
-    }
-
-    /// All of it.
-    pub fn all(&self) -> Result<Vec<u8>, Failure> {
-        let mut bytes = Vec::new();
-        self.reader()
-            .read_to_end(&mut bytes)
-            .map_err(|error| failure(&error))?;
-        Ok(bytes)
     }
 }
 

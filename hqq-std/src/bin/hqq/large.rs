@@ -1,7 +1,7 @@
 //! `--large` of `hqq send` and `hqq recv`: all of standard input as one message.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, Write, stdout};
+use std::io::{self, Read, Seek};
 use std::time::Instant;
 
 use hqq_core::packet::Features;
@@ -10,6 +10,7 @@ use hqq_std::{AdvancedLink, AdvancedOptions, Incoming, StandardLink};
 
 use crate::failure::Failure;
 use crate::input::{self, Input};
+use crate::output;
 use crate::progress::Progress;
 use crate::signals::{self, SLICE};
 
@@ -49,7 +50,7 @@ pub fn send(link: StandardLink, deadline: Instant) -> Result<(), Failure> {
     let link = AdvancedLink::new(link, AdvancedOptions::new());
     wait_for_peer(&link, deadline, "start `hqq recv --large` on this region")?;
     let agreement = link.negotiate(Some(deadline))?;
-    let mut input = Input::new()?;
+    let input = Input::new()?;
     let progress = Progress::of_file(input.file());
     let len = length(input.file());
     if len.is_some() || agreement.features.contains(Features::UNKNOWN_SIZE) {
@@ -59,15 +60,8 @@ pub fn send(link: StandardLink, deadline: Instant) -> Result<(), Failure> {
         };
         link.send_stream(reader, len)?;
     } else {
-        let mut message = Vec::new();
-        input
-            .read_to_end(&mut message)
-            .map_err(|error| input::failure(&error))?;
-        let reader = Shown {
-            reader: message.as_slice(),
-            progress,
-        };
-        link.send_stream(reader, Some(message.len() as u64))?;
+        let (reader, len) = input::with_length(input)?;
+        link.send_stream(Shown { reader, progress }, Some(len))?;
     }
     while !link.wait_drained(Instant::now().checked_add(SLICE)) {
         signals::check()?;
@@ -97,8 +91,9 @@ pub fn recv(link: StandardLink, deadline: Instant, count: u64) -> Result<(), Fai
         signals::check()?;
         match link.receive_stream(Instant::now().checked_add(SLICE)) {
             Ok(Incoming::Plain { mut body, .. }) => {
-                let progress = Progress::new(body.len(), false);
-                write(&mut body, progress)?;
+                let mut progress = Progress::new(body.len(), false);
+                let broken = |error| Failure::Failed(format!("the message broke off: {error}"));
+                output::copy(&mut body, |read| progress.add(read), broken)?;
                 received += 1;
             }
             Ok(_) | Err(ReceiveError::TimedOut) => {}
@@ -106,21 +101,4 @@ pub fn recv(link: StandardLink, deadline: Instant, count: u64) -> Result<(), Fai
         }
     }
     Ok(())
-}
-
-fn write(body: &mut impl Read, mut progress: Progress) -> Result<(), Failure> {
-    let mut buffer = vec![0; 1 << 17];
-    let mut output = stdout().lock();
-    loop {
-        signals::check()?;
-        let read = body
-            .read(&mut buffer)
-            .map_err(|error| Failure::Failed(format!("the message broke off: {error}")))?;
-        if read == 0 {
-            return output.flush().map_err(Failure::of_output);
-        }
-        let bytes = buffer.get(..read).unwrap_or_default();
-        output.write_all(bytes).map_err(Failure::of_output)?;
-        progress.add(read);
-    }
 }

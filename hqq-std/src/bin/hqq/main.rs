@@ -28,6 +28,7 @@ mod rtt;
 mod send;
 mod serve;
 mod signals;
+mod spool;
 mod stats;
 mod top;
 mod view;

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use hqq_core::packet::{ErrorCode, Features};
@@ -15,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::failure::Failure;
 use crate::open::{Create, Geometry, Opened, Target};
 use crate::signals::{self, SLICE};
+use crate::spool::spool;
 
 /// Bytes of an answer that are kept until the command has ended, so that its status can go first.
 const KEPT: usize = 1 << 20;
@@ -22,13 +25,18 @@ const KEPT: usize = 1 << 20;
 const LOST: u64 = 127;
 /// How often a command's caller is looked after.
 const WATCH: Duration = Duration::from_millis(50);
+/// How long answers that are being sent may take when a signal asks to stop; less than the signal's own
+/// patience.
+const LAST: Duration = Duration::from_secs(1);
 
 /// Answer requests with commands
 ///
 /// A command gets the request on its standard input, and the method in HQQ_METHOD; what it writes to
 /// standard output is the response. An exit code other than 0 makes it an error response with that
-/// status; after the first MiB of output the response has begun, and is given up instead. Goes on
-/// with the next caller when one leaves; SIGINT or SIGTERM ends it with exit code 0.
+/// status; after the first MiB of output the response has begun, and is given up instead. In regions of
+/// format 1, which have to know how long a response is, more than that is kept in a temporary file until the
+/// command has ended. Goes on with the next caller when one leaves; SIGINT or SIGTERM ends it with exit code
+/// 0, and gives up responses that were not taken a second later.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -112,28 +120,58 @@ fn soon() -> Option<Instant> {
     Instant::now().checked_add(SLICE)
 }
 
+/// One of so many who work; who waits for the last of them learns of its end, also where it panics.
+struct Working<'a>(&'a AtomicU16, &'a Thread);
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        // Relaxed, as the load in `serve_caller`: the scope there waits for the thread itself.
+        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.1.unpark();
+    }
+}
+
 /// Answers the requests of one caller until it leaves or a signal comes.
 fn serve_caller(link: &AdvancedLink, commands: &HashMap<u64, &str>, jobs: u16) {
+    let (working, main) = (AtomicU16::new(jobs), std::thread::current());
     std::thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| {
-                while signals::check().is_ok() {
-                    match link.receive_stream(soon()) {
-                        Ok(Incoming::Request { request, body }) => {
-                            let command = commands.get(&request.method()).copied();
-                            if let Err(error) = answer(link, &request, body, command) {
-                                eprintln!("hqq: note: method {}: {error}", request.method());
-                            }
-                        }
-                        Err(ReceiveError::TimedOut) => {}
-                        Err(_) => return,
-                        // Nobody asked for other messages.
-                        Ok(_) => {}
-                    }
-                }
+                let _working = Working(&working, &main);
+                work(link, commands);
             });
         }
+        let mut stopped = None;
+        // Relaxed: see `Working`.
+        while working.load(Ordering::Relaxed) > 0 {
+            std::thread::park_timeout(SLICE);
+            if signals::check().is_err() {
+                let since = *stopped.get_or_insert_with(Instant::now);
+                if since.elapsed() >= LAST {
+                    // Who takes no answer, or sends no request to its end, is not waited for.
+                    link.close();
+                }
+            }
+        }
     });
+}
+
+/// Answers requests, one at a time, until the caller leaves or a signal comes.
+fn work(link: &AdvancedLink, commands: &HashMap<u64, &str>) {
+    while signals::check().is_ok() {
+        match link.receive_stream(soon()) {
+            Ok(Incoming::Request { request, body }) => {
+                let command = commands.get(&request.method()).copied();
+                if let Err(error) = answer(link, &request, body, command) {
+                    eprintln!("hqq: note: method {}: {error}", request.method());
+                }
+            }
+            Err(ReceiveError::TimedOut) => {}
+            Err(_) => return,
+            // Nobody asked for other messages.
+            Ok(_) => {}
+        }
+    }
 }
 
 fn answer(
@@ -288,19 +326,14 @@ fn respond(
     let Some(mut pipe) = output else {
         return link.respond_error(request, LOST, b"no output");
     };
-    let streams = link
-        .agreement()
-        .is_some_and(|agreement| agreement.features.contains(Features::UNKNOWN_SIZE));
-    let most = if streams { KEPT } else { usize::MAX };
     let mut kept = Vec::new();
     (&mut pipe)
-        .take(most as u64)
+        .take(KEPT as u64)
         .read_to_end(&mut kept)
         .map_err(TransferError::Input)?;
-    if kept.len() < most {
+    if kept.len() < KEPT {
         let status = job.wait().map_err(TransferError::Input)?;
         if status != 0 {
-            kept.truncate(KEPT);
             return link.respond_error(request, status, &kept);
         }
         // Not in one piece, which has a limit.
@@ -309,7 +342,24 @@ fn respond(
             .respond_stream(request, kept.as_slice(), Some(len))
             .map(|_| ());
     }
-    let output = Output { pipe, job };
-    link.respond_stream(request, kept.chain(output), None)
-        .map(|_| ())
+    let streams = link
+        .agreement()
+        .is_some_and(|agreement| agreement.features.contains(Features::UNKNOWN_SIZE));
+    if streams {
+        let output = Output { pipe, job };
+        return link
+            .respond_stream(request, kept.chain(output), None)
+            .map(|_| ());
+    }
+    let (file, len) = match spool(kept.as_slice().chain(pipe)) {
+        Ok(spooled) => spooled,
+        Err(error) => {
+            let text = error.to_string();
+            return link.respond_error(request, LOST, text.as_bytes());
+        }
+    };
+    match job.wait().map_err(TransferError::Input)? {
+        0 => link.respond_stream(request, file, Some(len)).map(|_| ()),
+        status => link.respond_error(request, status, &kept),
+    }
 }
