@@ -205,8 +205,8 @@ fn begun_messages_do_not_push_out_one_that_goes_on() {
             });
             let mut begun = Vec::new();
             for (reader, writer) in readers.into_iter().zip(&mut writers) {
-                // A chunk, and too little for another.
-                writer.write_all(&[9; 65]).unwrap();
+                // A chunk, and no other.
+                writer.write_all(&[9; 64]).unwrap();
                 let near = &near;
                 begun.push(scope.spawn(move || near.send_stream(reader, Some(64 << 20))));
             }
