@@ -16,6 +16,28 @@ use super::waiters::Interest;
 
 /// A call that waits for its answer: by [`Call::wait`], or as a future. Dropping it gives the call
 /// up, which the callee learns.
+///
+/// ```
+/// use hqq_std::{AdvancedLink, AdvancedOptions, Server};
+/// let (near, far) = hqq_std::pair()?;
+/// let options = AdvancedOptions::new();
+/// let (near, far) = (AdvancedLink::new(near, options), AdvancedLink::new(far, options));
+/// let server = std::thread::spawn(move || {
+///     far.wait_for_negotiation(None)?;
+///     Server::new().method(1, |request| Ok(request.body().to_vec())).serve(&far)?;
+///     Ok::<(), std::io::Error>(())
+/// });
+/// near.negotiate(None)?;
+/// // Both are under way before either is waited for.
+/// let (first, second) = (near.start_call(1, b"first")?, near.start_call(1, b"second")?);
+/// assert_eq!(second.wait()?, b"second");
+/// assert_eq!(first.wait()?, b"first");
+/// // As a future, by any runtime.
+/// assert_eq!(pollster::block_on(near.start_call(1, b"third")?)?, b"third");
+/// drop(near);
+/// server.join().unwrap()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "dropping a call gives it up"]
 pub struct Call {
     link: AdvancedLink,
@@ -47,10 +69,19 @@ impl Call {
         })
     }
 
+    /// What comes of sending the request: where that is over because the call is, waiting for the answer
+    /// tells why.
+    pub(super) fn sent(self, sent: Result<(), TransferError>) -> Result<Self, CallError> {
+        match sent {
+            Err(TransferError::StreamClosed) if self.is_over() => Ok(self),
+            sent => sent.map(|()| self).map_err(CallError::from),
+        }
+    }
+
     /// Waits for the answer.
     ///
     /// # Errors
-    /// [`CallError`].
+    /// As [`AdvancedLink::call`].
     pub fn wait(self) -> Result<Vec<u8>, CallError> {
         self.wait_until(None)
     }
@@ -58,7 +89,7 @@ impl Call {
     /// Waits for the answer, for at most this long; then gives the call up.
     ///
     /// # Errors
-    /// [`CallError`].
+    /// As [`AdvancedLink::call_timeout`].
     pub fn wait_timeout(self, timeout: Duration) -> Result<Vec<u8>, CallError> {
         self.wait_until(Instant::now().checked_add(timeout))
     }
@@ -66,7 +97,7 @@ impl Call {
     /// Waits for the answer until `deadline`; `None` is for ever. Then gives the call up.
     ///
     /// # Errors
-    /// [`CallError`].
+    /// As [`AdvancedLink::call_timeout`].
     pub fn wait_until(self, deadline: Option<Instant>) -> Result<Vec<u8>, CallError> {
         let id = self.id;
         let answer = self

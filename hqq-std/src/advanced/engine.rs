@@ -27,6 +27,8 @@ use crate::wait::{Berth, Waiter};
 pub(super) use express::Look;
 use express::{Taken, Want};
 use served::Served;
+pub(super) use served::Ticket;
+pub(super) use turns::Place;
 use turns::Turns;
 
 /// Messages that can arrive in parts at a time, at most; see `AdvancedOptions::max_assemblies`.
@@ -55,7 +57,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// of a stream's credit.
 const OVERHEAD: usize = 64;
 /// Refusals that wait for room in the ring; further ones are dropped.
-const REFUSALS: usize = 256;
+const REFUSALS: usize = PENDING;
 
 /// A call that was begun.
 #[derive(Debug)]

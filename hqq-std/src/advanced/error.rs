@@ -70,6 +70,8 @@ pub enum TransferError {
     TimedOut,
     /// Its stream was closed.
     StreamClosed,
+    /// It is the second answer to a request: nothing was sent.
+    Answered,
     /// Its reader failed, or ended early.
     Input(io::Error),
     /// The link is over.
@@ -82,6 +84,8 @@ pub enum TransferError {
 pub enum ReceiveError {
     /// None came in time.
     TimedOut,
+    /// The stream was closed, and everything that had come on it was received.
+    StreamClosed,
     /// The link is over, and everything that had come was received.
     Link(LinkFailure),
 }
@@ -150,6 +154,9 @@ impl fmt::Display for TransferError {
             Self::Begin(error) => error.fmt(f),
             Self::TimedOut => f.write_str(TIMED_OUT),
             Self::StreamClosed => f.write_str("the stream was closed"),
+            Self::Answered => {
+                f.write_str("the request was answered before: answer each request once")
+            }
             Self::Input(error) => write!(f, "cannot read what is to be sent: {error}"),
             Self::Link(failure) => failure.fmt(f),
         }
@@ -160,6 +167,7 @@ impl fmt::Display for ReceiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("no message came in time"),
+            Self::StreamClosed => f.write_str("the stream was closed"),
             Self::Link(failure) => failure.fmt(f),
         }
     }
@@ -255,7 +263,8 @@ impl From<TransferError> for CallError {
         match error {
             TransferError::Begin(error) => Self::Begin(error),
             TransferError::TimedOut => Self::TimedOut,
-            TransferError::StreamClosed => Self::StreamClosed,
+            // The second is only of answers.
+            TransferError::StreamClosed | TransferError::Answered => Self::StreamClosed,
             TransferError::Input(error) => Self::Input(error),
             TransferError::Link(failure) => Self::Link(failure),
         }

@@ -7,6 +7,8 @@ mod sending;
 mod streams;
 mod tasks;
 
+pub(super) use answering::Answer;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,9 +61,12 @@ impl AdvancedLink {
     #[must_use]
     pub fn new(link: StandardLink, options: AdvancedOptions) -> Self {
         let (sender, receiver) = link.split();
-        Self {
-            owner: Arc::new(Owner::new(Engine::new(sender, receiver, options))),
-        }
+        let engine = Engine::new(sender, receiver, options);
+        Self::of(Arc::new_cyclic(|owner| Owner::new(engine, owner)))
+    }
+
+    pub(super) const fn of(owner: Arc<Owner>) -> Self {
+        Self { owner }
     }
 
     /// Creates a named region and takes a role in it; see [`LinkOptions::create`].

@@ -2,25 +2,27 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hqq_core::advanced::MessageKey;
 use hqq_core::packet::MessageKind;
 
 use super::arriving::Arriving;
+use super::engine::Ticket;
 use super::error::{BodyFailure, LinkFailure, ReceiveError};
 use super::link::AdvancedLink;
 use super::waiters::Interest;
 
-/// A request to be answered with [`AdvancedLink::respond`] or [`AdvancedLink::respond_error`].
-/// Dropping it answers nothing: its caller waits until it gives up.
+/// A request to be answered, once: with [`AdvancedLink::respond`], [`AdvancedLink::respond_error`],
+/// [`AdvancedLink::respond_stream`] or their like. Dropping it unanswered answers with an error of status 6,
+/// "invalid operation" ([`ErrorCode::InvalidOperation`](hqq_core::packet::ErrorCode::InvalidOperation)), so that
+/// its caller does not wait for ever; unless the link is closed.
 #[derive(Debug)]
 pub struct Request {
     pub(super) key: MessageKey,
     pub(super) method: u64,
     pub(super) body: Vec<u8>,
-    pub(super) cancelled: Arc<AtomicBool>,
+    pub(super) ticket: Arc<Ticket>,
 }
 
 impl Request {
@@ -42,17 +44,38 @@ impl Request {
         &self.body
     }
 
-    /// Its bytes.
+    /// Takes its bytes; none are left.
     #[must_use]
-    pub fn into_body(self) -> Vec<u8> {
-        self.body
+    pub fn take_body(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.body)
     }
 
     /// Whether its caller has given up: no answer is needed any more.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        // Relaxed: a hint.
-        self.cancelled.load(Ordering::Relaxed)
+        self.ticket.is_cancelled()
+    }
+
+    /// Whether an answer to it was begun; how that went is another thing.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.ticket.is_answered()
+    }
+
+    pub(super) fn set_answered(&self) {
+        self.ticket.set_answered();
+    }
+}
+
+impl Drop for Request {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.is_answered()
+            && !self.is_cancelled()
+            && let Some(owner) = self.ticket.owner()
+        {
+            AdvancedLink::of(owner).decline(self);
+        }
     }
 }
 
@@ -74,14 +97,14 @@ pub enum Message {
 }
 
 impl Message {
-    pub(super) fn new(mut arriving: Arriving, cancelled: impl FnOnce() -> Arc<AtomicBool>) -> Self {
+    pub(super) fn new(mut arriving: Arriving, ticket: impl FnOnce() -> Arc<Ticket>) -> Self {
         let body = arriving.take();
         match arriving.key.kind {
             MessageKind::Request => Self::Request(Request {
                 key: arriving.key,
                 method: arriving.aux,
                 body,
-                cancelled: cancelled(),
+                ticket: ticket(),
             }),
             _ => Self::Plain {
                 connection: arriving.key.connection,

@@ -9,6 +9,7 @@ mod arriving;
 mod call;
 mod engine;
 pub mod error;
+mod limit;
 mod link;
 mod message;
 mod options;

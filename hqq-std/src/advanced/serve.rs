@@ -9,7 +9,7 @@ use hqq_core::advanced::BeginError;
 use hqq_core::packet::ErrorCode;
 
 use super::error::{LinkFailure, ReceiveError, TransferError};
-use super::link::AdvancedLink;
+use super::link::{AdvancedLink, Answer};
 use super::message::{Message, Request};
 
 /// How often a worker looks whether it is to stop.
@@ -109,7 +109,8 @@ impl<'a> Server<'a> {
         self.serve_until(link, &AtomicBool::new(false))
     }
 
-    /// Answers requests until the peer has closed its end or `stop` is set.
+    /// Answers requests until the peer has closed its end or `stop` is set: handlers that run are waited
+    /// for, answers that the peer does not take are given up a second later.
     ///
     /// # Errors
     /// [`LinkFailure`], where the link ends otherwise.
@@ -145,12 +146,13 @@ impl<'a> Server<'a> {
             };
             match message {
                 Ok(Message::Request(request)) => {
-                    if let Err(TransferError::Link(failure)) = self.answer(link, &request) {
+                    if let Err(TransferError::Link(failure)) = self.answer(link, &request, stop) {
                         return Some(failure);
                     }
                 }
                 Ok(message) => self.take(message),
-                Err(ReceiveError::TimedOut) => {
+                // The second is only of streams.
+                Err(ReceiveError::TimedOut | ReceiveError::StreamClosed) => {
                     slice = Instant::now().checked_add(SLICE);
                     link.drop_unread();
                 }
@@ -171,25 +173,29 @@ impl<'a> Server<'a> {
         }
     }
 
-    fn answer(&self, link: &AdvancedLink, request: &Request) -> Result<(), TransferError> {
+    fn answer(
+        &self,
+        link: &AdvancedLink,
+        request: &Request,
+        stop: &AtomicBool,
+    ) -> Result<(), TransferError> {
+        let respond = |answer| link.respond_unless(stop, request, answer);
+        let invalid = ErrorCode::InvalidOperation.as_code();
         let Some(handler) = self.handlers.get(&request.method()) else {
-            return link.respond_error(request, ErrorCode::InvalidOperation.as_code(), b"");
+            return respond(Answer::failed(invalid, b""));
         };
         // What a handler broke when it panicked is its own: the request is dropped.
         match catch_unwind(AssertUnwindSafe(|| handler(request))) {
-            Ok(Ok(body)) => match link.respond(request, &body) {
+            Ok(Ok(body)) => match respond(Answer::ok(&body)) {
                 // Its caller is not to wait for ever.
                 Err(TransferError::Begin(BeginError::TooLong { .. })) => {
                     let status = ErrorCode::BufferOverflow.as_code();
-                    link.respond_error(request, status, b"the answer is too long")
+                    respond(Answer::failed(status, b"the answer is too long"))
                 }
                 result => result,
             },
-            Ok(Err(Refusal { status, body })) => link.respond_error(request, status, &body),
-            Err(_) => {
-                let status = ErrorCode::InvalidOperation.as_code();
-                link.respond_error(request, status, b"the handler panicked")
-            }
+            Ok(Err(Refusal { status, body })) => respond(Answer::failed(status, &body)),
+            Err(_) => respond(Answer::failed(invalid, b"the handler panicked")),
         }
     }
 }

@@ -11,8 +11,8 @@
 //! is left to be said, and no thread drives, a background thread does, started with the first need.
 
 use std::ops::{ControlFlow, Deref, DerefMut};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -311,7 +311,8 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    pub(super) fn new(engine: Engine) -> Self {
+    pub(super) fn new(mut engine: Engine, this: &Weak<Self>) -> Self {
+        engine.set_owner(this);
         Self {
             shared: Arc::new(Shared {
                 kicker: Waker::from(Arc::new(engine.kicker())),

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use hqq_core::packet::Reason;
 
 use super::call::Call;
-use super::error::{CallError, LinkFailure, TransferError};
+use super::error::{CallError, LinkFailure, ReceiveError, TransferError};
 use super::link::AdvancedLink;
+use super::message::{BodyReader, Incoming, Message};
 
 /// The name of a stream, of the peer of this generation: the next one may give the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,32 @@ pub(super) struct StreamKey {
 
 /// A logical stream of a link, dialled or accepted. Its messages do not stop those of others, where
 /// credits were agreed on. Dropping it closes it: its calls fail, at both ends.
+///
+/// What comes on it is received here; the link's own [`receive`](AdvancedLink::receive) and its like take
+/// what comes on any stream, so use one or the other. Requests are answered on the link.
+///
+/// ```
+/// use hqq_std::{AdvancedLink, AdvancedOptions, Message};
+/// let (near, far) = hqq_std::pair()?;
+/// let options = AdvancedOptions::new();
+/// let (near, far) = (AdvancedLink::new(near, options), AdvancedLink::new(far, options));
+/// far.listen(true);
+/// let server = std::thread::spawn(move || {
+///     far.wait_for_negotiation(None)?;
+///     let stream = far.accept(None)?;
+///     if let Message::Request(request) = stream.receive()? {
+///         far.respond(&request, b"on the stream")?;
+///     }
+///     assert_eq!(stream.receive()?.body(), b"no answer needed");
+///     Ok::<(), std::io::Error>(())
+/// });
+/// near.negotiate(None)?;
+/// let stream = near.dial(None)?;
+/// assert_eq!(stream.call(1, b"where?")?, b"on the stream");
+/// stream.send_large(b"no answer needed")?;
+/// server.join().unwrap()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Stream {
     link: AdvancedLink,
     key: StreamKey,
@@ -51,12 +78,88 @@ impl Stream {
         self.link()?.send_large_on(self.key.id, message, None)
     }
 
+    /// As [`AdvancedLink::send_large_until`], on this stream.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_large_until(
+        &self,
+        message: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<(), TransferError> {
+        self.link()?.send_large_on(self.key.id, message, deadline)
+    }
+
+    /// As [`AdvancedLink::send_large_async`], on this stream.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send_large_async(&self, message: &[u8]) -> Result<(), TransferError> {
+        self.link()?.send_large_on_async(self.key.id, message).await
+    }
+
     /// As [`AdvancedLink::send_stream`], on this stream.
     ///
     /// # Errors
     /// As there.
     pub fn send_stream(&self, reader: impl Read, len: Option<u64>) -> Result<u64, TransferError> {
-        self.link()?.send_stream_on(self.key.id, reader, len)
+        self.send_stream_until(reader, len, None)
+    }
+
+    /// As [`AdvancedLink::send_stream_until`], on this stream.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_stream_until(
+        &self,
+        reader: impl Read,
+        len: Option<u64>,
+        deadline: Option<Instant>,
+    ) -> Result<u64, TransferError> {
+        self.link()?
+            .send_stream_on(self.key.id, reader, len, deadline)
+    }
+
+    /// The next message or request that comes on this stream, all of it; see [`AdvancedLink::receive`].
+    ///
+    /// # Errors
+    /// [`ReceiveError::StreamClosed`] or [`ReceiveError::Link`] where the stream or the link is over, and
+    /// everything that had come was received.
+    pub fn receive(&self) -> Result<Message, ReceiveError> {
+        self.receive_until(None)
+    }
+
+    /// As [`Stream::receive`], for at most this long.
+    ///
+    /// # Errors
+    /// As there; [`ReceiveError::TimedOut`] where none came in time.
+    pub fn receive_timeout(&self, timeout: Duration) -> Result<Message, ReceiveError> {
+        self.receive_until(Instant::now().checked_add(timeout))
+    }
+
+    /// As [`Stream::receive_timeout`], until `deadline`; `None` is for ever.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn receive_until(&self, deadline: Option<Instant>) -> Result<Message, ReceiveError> {
+        self.link.receive_on(self.key, deadline)
+    }
+
+    /// As [`Stream::receive`], for a task of any runtime.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn receive_async(&self) -> Result<Message, ReceiveError> {
+        self.link.receive_on_async(self.key).await
+    }
+
+    /// The next message or request on this stream, as soon as it has begun; its bytes are read as they
+    /// come. See [`AdvancedLink::receive_stream`].
+    ///
+    /// # Errors
+    /// As [`Stream::receive_timeout`].
+    pub fn receive_stream(&self, deadline: Option<Instant>) -> Result<Incoming, ReceiveError> {
+        self.link.receive_stream_on(self.key, deadline)
     }
 
     /// As [`AdvancedLink::call`], on this stream.
@@ -77,8 +180,43 @@ impl Stream {
         body: &[u8],
         timeout: Duration,
     ) -> Result<Vec<u8>, CallError> {
-        let deadline = Instant::now().checked_add(timeout);
+        self.call_until(method, body, Instant::now().checked_add(timeout))
+    }
+
+    /// As [`AdvancedLink::call_until`], on this stream.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn call_until(
+        &self,
+        method: u64,
+        body: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<Vec<u8>, CallError> {
         self.link()?.call_on(self.key.id, method, body, deadline)
+    }
+
+    /// As [`AdvancedLink::call_async`], on this stream.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn call_async(&self, method: u64, body: &[u8]) -> Result<Vec<u8>, CallError> {
+        self.link()?.call_on_async(self.key.id, method, body).await
+    }
+
+    /// As [`AdvancedLink::call_stream`], on this stream.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn call_stream(
+        &self,
+        method: u64,
+        reader: impl Read + Send + 'static,
+        len: Option<u64>,
+        deadline: Option<Instant>,
+    ) -> Result<BodyReader, CallError> {
+        self.link()?
+            .call_stream_on(self.key.id, method, reader, len, deadline)
     }
 
     /// As [`AdvancedLink::start_call`], on this stream.

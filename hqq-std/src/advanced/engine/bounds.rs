@@ -201,14 +201,21 @@ impl Engine {
             Some(notice) => self.notice(notice),
             // All of it has come: only this side knows of it.
             None if key.kind == MessageKind::Request => {
-                let status = ErrorCode::BufferOverflow.as_code();
-                if let Ok(transfer) = self.session.begin_response(key, status, true, Some(0))
-                    && self.refusals.len() < REFUSALS
-                {
-                    self.refusals.push_back(transfer);
-                }
+                self.post_refusal(key, ErrorCode::BufferOverflow);
             }
             None => {}
+        }
+    }
+
+    /// Answers a request with an error, once there is room.
+    pub(super) fn post_refusal(&mut self, key: &MessageKey, code: ErrorCode) {
+        let response = self
+            .session
+            .begin_response(key, code.as_code(), true, Some(0));
+        if let Ok(transfer) = response
+            && self.refusals.len() < REFUSALS
+        {
+            self.refusals.push_back(transfer);
         }
     }
 

@@ -155,7 +155,7 @@ impl Engine {
                     key: arrival.key,
                     method: arrival.aux,
                     body,
-                    cancelled: self.served.begin(arrival.key),
+                    ticket: self.served.begin(arrival.key),
                 })
             }
             Look::NotYet => Look::NotYet,

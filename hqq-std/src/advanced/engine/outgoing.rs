@@ -1,15 +1,16 @@
 //! What is sent: chunks, and what there is to say besides; calls from their beginning to their end.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Weak};
 
 use hqq_core::TrySendError;
 use hqq_core::advanced::{ChunkRefusal, MessageKey, PollError, Transfer};
-use hqq_core::packet::MessageKind;
+use hqq_core::packet::{ErrorCode, MessageKind};
 
 use super::super::arriving::Share;
 use super::super::error::{LinkFailure, TransferError};
+use super::super::shared::Owner;
 use super::super::waiters::Interest;
+use super::served::Ticket;
 use super::turns::Place;
 use super::{Advance, Engine, PendingCall};
 
@@ -126,6 +127,24 @@ impl Engine {
         advance
     }
 
+    /// As [`Engine::advance_in_turn`], for a task. It has no place: nobody knows when it is polled again, and
+    /// those behind it would wait for that.
+    pub(in crate::advanced) fn advance_between(
+        &mut self,
+        transfer: &mut Transfer,
+        bytes: &[u8],
+        ends: bool,
+    ) -> Advance {
+        if !self.turns.may_send(None) && self.nested == 0 {
+            return Advance::NoRoom;
+        }
+        let advance = self.advance(transfer, bytes, ends);
+        if let Advance::Sent(_) = advance {
+            self.turns.sent(None);
+        }
+        advance
+    }
+
     /// Gives up a place among those who wait for room, if it is one: it may be the next one's turn.
     pub(in crate::advanced) fn leave_place(&mut self, place: &mut Option<Place>) {
         if let Some(place) = place.take()
@@ -173,8 +192,19 @@ impl Engine {
     }
 
     /// Notes that a request was handed out; what this gives says whether its caller has given up.
-    pub(in crate::advanced) fn serve(&mut self, key: MessageKey) -> Arc<AtomicBool> {
+    pub(in crate::advanced) fn serve(&mut self, key: MessageKey) -> Arc<Ticket> {
         self.served.begin(key)
+    }
+
+    /// Says which link requests are answered on; before the first of them.
+    pub(in crate::advanced) fn set_owner(&mut self, owner: &Weak<Owner>) {
+        self.served.set_owner(owner);
+    }
+
+    /// Answers a request that its program has dropped.
+    pub(in crate::advanced) fn decline(&mut self, key: &MessageKey) {
+        self.served.end(key);
+        self.post_refusal(key, ErrorCode::InvalidOperation);
     }
 
     /// Notes that a request was answered.

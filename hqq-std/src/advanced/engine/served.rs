@@ -1,27 +1,67 @@
 //! Requests that were handed out: whoever executes them learns here that nobody waits any more.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use foldhash::{HashMap, HashMapExt};
 use hqq_core::advanced::MessageKey;
+
+use super::super::shared::Owner;
 
 /// Requests that are kept without a table, and without memory of their own.
 const NEAR: usize = 8;
 /// Those in the table are looked through for dropped ones whenever there are more.
 const FAR: usize = 1024;
 
+/// What a request that was handed out shares with its link.
+#[derive(Debug, Default)]
+pub(in crate::advanced) struct Ticket {
+    cancelled: AtomicBool,
+    answered: AtomicBool,
+    /// The link that it is answered on.
+    owner: Weak<Owner>,
+}
+
+// Relaxed, all of them: hints to whoever executes the request; decisions are made under the link's lock.
+impl Ticket {
+    /// Whether its caller has given up.
+    #[inline]
+    pub(in crate::advanced) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Whether an answer to it was begun.
+    #[inline]
+    pub(in crate::advanced) fn is_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(in crate::advanced) fn set_answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+
+    /// The link that it is answered on, if that is still open.
+    pub(in crate::advanced) fn owner(&self) -> Option<Arc<Owner>> {
+        self.owner.upgrade()
+    }
+
+    fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+}
+
 /// What says to a request that it was cancelled; `key` while it is the request's.
 #[derive(Debug)]
 struct Place {
     key: Option<MessageKey>,
-    cancelled: Arc<AtomicBool>,
+    ticket: Arc<Ticket>,
 }
 
 impl Place {
     /// Whether its request was answered or dropped.
     fn is_free(&self) -> bool {
-        self.key.is_none() || Arc::strong_count(&self.cancelled) == 1
+        self.key.is_none() || Arc::strong_count(&self.ticket) == 1
     }
 }
 
@@ -29,12 +69,9 @@ impl Place {
 #[derive(Debug)]
 pub(super) struct Served {
     near: [Place; NEAR],
-    far: HashMap<MessageKey, Arc<AtomicBool>>,
-}
-
-fn cancel(cancelled: &AtomicBool) {
-    // Relaxed: a hint to whoever executes the request.
-    cancelled.store(true, Ordering::Relaxed);
+    far: HashMap<MessageKey, Arc<Ticket>>,
+    /// The link that requests are answered on.
+    owner: Weak<Owner>,
 }
 
 impl Served {
@@ -42,30 +79,41 @@ impl Served {
         Self {
             near: std::array::from_fn(|_| Place {
                 key: None,
-                cancelled: Arc::default(),
+                ticket: Arc::default(),
             }),
             far: HashMap::new(),
+            owner: Weak::new(),
+        }
+    }
+
+    /// Says which link requests are answered on; before the first of them.
+    pub(super) fn set_owner(&mut self, owner: &Weak<Owner>) {
+        self.owner = Weak::clone(owner);
+        for place in &mut self.near {
+            place.ticket = ticket(owner);
         }
     }
 
     /// Notes that a request was handed out; what this gives says whether its caller has given up.
-    pub(super) fn begin(&mut self, key: MessageKey) -> Arc<AtomicBool> {
+    pub(super) fn begin(&mut self, key: MessageKey) -> Arc<Ticket> {
         if let Some(place) = self.near.iter_mut().find(|place| place.is_free()) {
             place.key = Some(key);
-            match Arc::get_mut(&mut place.cancelled) {
-                Some(cancelled) => *cancelled.get_mut() = false,
+            match Arc::get_mut(&mut place.ticket) {
+                Some(ticket) => {
+                    *ticket.cancelled.get_mut() = false;
+                    *ticket.answered.get_mut() = false;
+                }
                 // An answered request still has it.
-                None => place.cancelled = Arc::default(),
+                None => place.ticket = ticket(&self.owner),
             }
-            return Arc::clone(&place.cancelled);
+            return Arc::clone(&place.ticket);
         }
         if self.far.len() >= FAR {
-            self.far
-                .retain(|_, cancelled| Arc::strong_count(cancelled) > 1);
+            self.far.retain(|_, ticket| Arc::strong_count(ticket) > 1);
         }
-        let cancelled = Arc::<AtomicBool>::default();
-        self.far.insert(key, Arc::clone(&cancelled));
-        cancelled
+        let ticket = ticket(&self.owner);
+        self.far.insert(key, Arc::clone(&ticket));
+        ticket
     }
 
     /// Notes that a request was answered.
@@ -83,12 +131,12 @@ impl Served {
     pub(super) fn cancel(&mut self, key: &MessageKey) {
         for place in &mut self.near {
             if place.key == Some(*key) {
-                cancel(&place.cancelled);
+                place.ticket.cancel();
                 place.key = None;
             }
         }
-        if let Some(cancelled) = self.far.remove(key) {
-            cancel(&cancelled);
+        if let Some(ticket) = self.far.remove(key) {
+            ticket.cancel();
         }
     }
 
@@ -96,11 +144,19 @@ impl Served {
     pub(super) fn cancel_all(&mut self) {
         for place in &mut self.near {
             if place.key.take().is_some() {
-                cancel(&place.cancelled);
+                place.ticket.cancel();
             }
         }
-        for (_, cancelled) in self.far.drain() {
-            cancel(&cancelled);
+        for (_, ticket) in self.far.drain() {
+            ticket.cancel();
         }
     }
+}
+
+/// A ticket for a request that is answered on this link.
+fn ticket(owner: &Weak<Owner>) -> Arc<Ticket> {
+    Arc::new(Ticket {
+        owner: Weak::clone(owner),
+        ..Ticket::default()
+    })
 }

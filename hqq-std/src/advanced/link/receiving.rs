@@ -2,21 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use hqq_core::advanced::MessageKey;
+use hqq_core::advanced::{MessageKey, StreamState};
 use hqq_core::packet::MessageKind;
 
 use super::super::engine::Engine;
-use super::super::error::ReceiveError;
+use super::super::error::{LinkFailure, ReceiveError};
 use super::super::message::{BodyReader, Incoming, Message, Request, Source, nothing};
+use super::super::stream::StreamKey;
 use super::super::waiters::Interest;
 use super::AdvancedLink;
 
 impl AdvancedLink {
-    /// The next message or request, all of it. A message that is too long to be assembled, or has no
-    /// size, is for [`AdvancedLink::receive_stream`] only.
+    /// The next message or request, all of it, of the link and of all streams. A message that is too long to
+    /// be assembled, or has no size, is for [`AdvancedLink::receive_stream`] only.
     ///
     /// # Errors
-    /// [`ReceiveError`].
+    /// [`ReceiveError::Link`] where the link is over, and everything that had come was received.
     pub fn receive(&self) -> Result<Message, ReceiveError> {
         self.receive_until(None)
     }
@@ -24,12 +25,12 @@ impl AdvancedLink {
     /// As [`AdvancedLink::receive`], for at most this long.
     ///
     /// # Errors
-    /// As there.
+    /// As there; [`ReceiveError::TimedOut`] where none came in time.
     pub fn receive_timeout(&self, timeout: Duration) -> Result<Message, ReceiveError> {
         self.receive_until(Instant::now().checked_add(timeout))
     }
 
-    /// As [`AdvancedLink::receive`], until `deadline`; `None` is for ever.
+    /// As [`AdvancedLink::receive_timeout`], until `deadline`; `None` is for ever.
     ///
     /// # Errors
     /// As there.
@@ -55,7 +56,7 @@ impl AdvancedLink {
     /// The next request, all of it; other messages stay.
     ///
     /// # Errors
-    /// [`ReceiveError`].
+    /// As [`AdvancedLink::receive_timeout`].
     pub fn receive_request(&self, deadline: Option<Instant>) -> Result<Request, ReceiveError> {
         if let Some(request) = self.look_for_request(false) {
             return Ok(request);
@@ -70,46 +71,56 @@ impl AdvancedLink {
     }
 
     /// The next message or request, as soon as it has begun, whatever its length: its bytes are read
-    /// as they come.
+    /// as they come. An example is at [`AdvancedLink::send_stream`].
     ///
     /// # Errors
-    /// [`ReceiveError`].
+    /// [`ReceiveError::TimedOut`] where none has begun until `deadline`; [`ReceiveError::Link`] where the
+    /// link is over, and everything that had come was received.
     pub fn receive_stream(&self, deadline: Option<Instant>) -> Result<Incoming, ReceiveError> {
         self.shared().lock().streams_read = true;
-        let begun = self.shared().wait(deadline, |engine| {
-            let found = engine.order.iter().copied().find(|key| {
-                let arriving = engine.arriving.get(key);
-                arriving.is_some_and(|arriving| !arriving.taken && arriving.failed.is_none())
-            });
-            let Some(key) = found else {
-                return engine
-                    .failure
-                    .map_or(Err(Interest::Any), |failure| Ok(Err(failure.into())));
-            };
-            engine.unlist(&key);
-            let Some(arriving) = engine.arriving.get_mut(&key) else {
-                return Err(Interest::Any);
-            };
-            arriving.taken = true;
-            let (method, len) = (arriving.aux, arriving.total);
-            engine.taken(&key);
-            let request = (key.kind == MessageKind::Request).then(|| Request {
-                key,
-                method,
-                body: Vec::new(),
-                cancelled: engine.serve(key),
-            });
-            Ok(Ok((Source::Message(key, engine.generation), len, request)))
-        });
-        let (source, len, request) = begun.unwrap_or(Err(ReceiveError::TimedOut))?;
+        let begun = self
+            .shared()
+            .wait(deadline, |engine| take_begun(engine, |_| true));
+        Ok(self.incoming(begun.unwrap_or(Err(ReceiveError::TimedOut))?))
+    }
+
+    fn incoming(&self, (source, len, request): Begun) -> Incoming {
         let body = BodyReader::new(self.clone(), source, len);
-        Ok(match request {
+        match request {
             Some(request) => Incoming::Request { request, body },
             None => Incoming::Plain {
                 connection: source.connection(),
                 body,
             },
-        })
+        }
+    }
+
+    /// As [`AdvancedLink::receive_until`], of what comes on a stream.
+    pub(in crate::advanced) fn receive_on(
+        &self,
+        stream: StreamKey,
+        deadline: Option<Instant>,
+    ) -> Result<Message, ReceiveError> {
+        self.shared().lock().messages_read = true;
+        let message = self
+            .shared()
+            .wait(deadline, |engine| take_message_on(engine, stream));
+        message.unwrap_or(Err(ReceiveError::TimedOut))
+    }
+
+    /// As [`AdvancedLink::receive_stream`], of what comes on a stream.
+    pub(in crate::advanced) fn receive_stream_on(
+        &self,
+        stream: StreamKey,
+        deadline: Option<Instant>,
+    ) -> Result<Incoming, ReceiveError> {
+        self.shared().lock().streams_read = true;
+        let begun = self.shared().wait(deadline, |engine| {
+            on_stream(engine, stream, |engine| {
+                take_begun(engine, |key| key.connection == stream.id)
+            })
+        });
+        Ok(self.incoming(begun.unwrap_or(Err(ReceiveError::TimedOut))?))
     }
 
     /// Drops messages that nobody receives, where they stop what comes behind them.
@@ -140,4 +151,66 @@ pub(super) fn take_message(
     let message = Message::new(arriving, || engine.serve(key));
     engine.taken(&key);
     Ok(Ok(message))
+}
+
+/// A message that is read as it comes from now on: where its bytes come from, how many they are, and
+/// what is to be answered.
+type Begun = (Source, Option<u64>, Option<Request>);
+
+/// The oldest message that has begun and that `wanted` takes.
+fn take_begun(
+    engine: &mut Engine,
+    wanted: impl Fn(&MessageKey) -> bool,
+) -> Result<Result<Begun, ReceiveError>, Interest> {
+    let found = engine.order.iter().copied().find(|key| {
+        let arriving = engine.arriving.get(key);
+        arriving.is_some_and(|arriving| !arriving.taken && arriving.failed.is_none()) && wanted(key)
+    });
+    let Some(key) = found else {
+        return engine
+            .failure
+            .map_or(Err(Interest::Any), |failure| Ok(Err(failure.into())));
+    };
+    engine.unlist(&key);
+    let Some(arriving) = engine.arriving.get_mut(&key) else {
+        return Err(Interest::Any);
+    };
+    arriving.taken = true;
+    let (method, len) = (arriving.aux, arriving.total);
+    engine.taken(&key);
+    let request = (key.kind == MessageKind::Request).then(|| Request {
+        key,
+        method,
+        body: Vec::new(),
+        ticket: engine.serve(key),
+    });
+    Ok(Ok((Source::Message(key, engine.generation), len, request)))
+}
+
+/// The oldest message on a stream that is complete.
+pub(super) fn take_message_on(
+    engine: &mut Engine,
+    stream: StreamKey,
+) -> Result<Result<Message, ReceiveError>, Interest> {
+    on_stream(engine, stream, |engine| {
+        take_message(engine, |key| key.connection == stream.id)
+    })
+}
+
+/// What `take` gives; where that is nothing, why no more will come on the stream.
+fn on_stream<T>(
+    engine: &mut Engine,
+    stream: StreamKey,
+    take: impl FnOnce(&mut Engine) -> Result<Result<T, ReceiveError>, Interest>,
+) -> Result<Result<T, ReceiveError>, Interest> {
+    if engine.generation != stream.generation {
+        return Ok(Err(LinkFailure::Disconnected.into()));
+    }
+    take(engine).or_else(|interest| {
+        if engine.session.stream(stream.id) == Some(StreamState::Open) {
+            Err(interest)
+        } else {
+            Ok(Err(ReceiveError::StreamClosed))
+        }
+    })
 }

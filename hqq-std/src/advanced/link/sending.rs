@@ -2,12 +2,13 @@
 
 use std::io;
 use std::io::Read;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hqq_core::advanced::Transfer;
 
-use super::super::engine::{Advance, Engine};
+use super::super::engine::{Advance, Engine, Place};
 use super::super::error::TransferError;
+use super::super::limit::Limit;
 use super::super::message::Request;
 use super::super::waiters::Interest;
 use super::AdvancedLink;
@@ -16,58 +17,129 @@ impl AdvancedLink {
     /// Sends a message of any length up to the maximum, waiting for room for each part.
     ///
     /// # Errors
-    /// [`TransferError`].
+    /// [`TransferError::Begin`] where nothing was negotiated, or the message is longer than
+    /// [`max_message_size`](super::super::AdvancedOptions::max_message_size); [`TransferError::Link`] where
+    /// the link is over, or ends meanwhile.
     pub fn send_large(&self, message: &[u8]) -> Result<(), TransferError> {
         self.send_large_on(0, message, None)
     }
 
-    /// As [`AdvancedLink::send_large`], on a stream and until `deadline`.
+    /// As [`AdvancedLink::send_large`], for at most this long; then the peer is told to forget it.
+    ///
+    /// # Errors
+    /// As there; [`TransferError::TimedOut`] where there was no room for all of it in time.
+    pub fn send_large_timeout(
+        &self,
+        message: &[u8],
+        timeout: Duration,
+    ) -> Result<(), TransferError> {
+        self.send_large_on(0, message, Instant::now().checked_add(timeout))
+    }
+
+    /// As [`AdvancedLink::send_large_timeout`], until `deadline`; `None` is for ever.
     ///
     /// # Errors
     /// As there.
+    pub fn send_large_until(
+        &self,
+        message: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<(), TransferError> {
+        self.send_large_on(0, message, deadline)
+    }
+
+    /// As [`AdvancedLink::send_large_until`], on the stream of this id.
+    ///
+    /// # Errors
+    /// As there; [`TransferError::Begin`] where the stream is not open, [`TransferError::StreamClosed`]
+    /// where it is closed meanwhile.
     pub fn send_large_on(
         &self,
         connection: u64,
         message: &[u8],
         deadline: Option<Instant>,
     ) -> Result<(), TransferError> {
-        let mut transfer = {
-            let mut engine = self.shared().lock();
-            let len = check_len(&engine, message)?;
-            let transfer = engine.session.begin_message(connection, Some(len));
-            let transfer = transfer.map_err(TransferError::Begin)?;
-            engine.recorder.messages_sent += 1;
-            transfer
-        };
-        self.transfer(&mut transfer, message, deadline, None)
+        let mut transfer = self.begin_message(connection, message)?;
+        self.transfer(&mut transfer, message, Limit::until(deadline), None)
+    }
+
+    /// Begins a message whose bytes are all at hand.
+    pub(super) fn begin_message(
+        &self,
+        connection: u64,
+        message: &[u8],
+    ) -> Result<Transfer, TransferError> {
+        let mut engine = self.shared().lock();
+        let len = check_len(&engine, message)?;
+        let transfer = engine.session.begin_message(connection, Some(len));
+        let transfer = transfer.map_err(TransferError::Begin)?;
+        engine.recorder.messages_sent += 1;
+        Ok(transfer)
     }
 
     /// Sends all that `reader` gives as one message of any length, without keeping it: `len` bytes,
-    /// or up to its end, which the peer must have agreed to. What one read gives is sent at once: a reader
-    /// that gives little at a time is better buffered where that may wait. Says how many bytes that were.
+    /// or up to its end, which the peer must have agreed to (not in format 1). What one read gives is sent
+    /// at once: a reader that gives little at a time is better buffered where that may wait. Says how many
+    /// bytes that were.
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use hqq_std::{AdvancedLink, AdvancedOptions, Incoming};
+    /// let (near, far) = hqq_std::pair()?;
+    /// let options = AdvancedOptions::new();
+    /// let (near, far) = (AdvancedLink::new(near, options), AdvancedLink::new(far, options));
+    /// let sender = std::thread::spawn(move || {
+    ///     near.negotiate(None)?;
+    ///     Ok::<_, std::io::Error>(near.send_stream(std::io::repeat(7).take(1 << 20), None)?)
+    /// });
+    /// far.wait_for_negotiation(None)?;
+    /// if let Incoming::Plain { mut body, .. } = far.receive_stream(None)? {
+    ///     let read = std::io::copy(&mut body, &mut std::io::sink())?;
+    ///     assert_eq!(read, 1 << 20);
+    /// }
+    /// assert_eq!(sender.join().unwrap()?, 1 << 20);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// [`TransferError`].
+    /// As [`AdvancedLink::send_large`], but there is no maximum; [`TransferError::Input`] where the reader
+    /// fails, or ends before `len` bytes: the peer was told to forget the message.
     pub fn send_stream(&self, reader: impl Read, len: Option<u64>) -> Result<u64, TransferError> {
-        self.send_stream_on(0, reader, len)
+        self.send_stream_on(0, reader, len, None)
     }
 
-    /// As [`AdvancedLink::send_stream`], on a stream.
+    /// As [`AdvancedLink::send_stream`], until `deadline`; `None` is for ever. The reader itself is waited
+    /// for as long as it takes.
     ///
     /// # Errors
-    /// As there.
+    /// As there; [`TransferError::TimedOut`] where there was no room for all of it in time.
+    pub fn send_stream_until(
+        &self,
+        reader: impl Read,
+        len: Option<u64>,
+        deadline: Option<Instant>,
+    ) -> Result<u64, TransferError> {
+        self.send_stream_on(0, reader, len, deadline)
+    }
+
+    /// As [`AdvancedLink::send_stream_until`], on the stream of this id.
+    ///
+    /// # Errors
+    /// As there; [`TransferError::Begin`] where the stream is not open, [`TransferError::StreamClosed`]
+    /// where it is closed meanwhile.
     pub fn send_stream_on(
         &self,
         connection: u64,
         reader: impl Read,
         len: Option<u64>,
+        deadline: Option<Instant>,
     ) -> Result<u64, TransferError> {
         let mut engine = self.shared().lock();
         let transfer = engine.session.begin_message(connection, len);
         let transfer = transfer.map_err(TransferError::Begin)?;
         engine.recorder.messages_sent += 1;
         drop(engine);
-        self.transfer_from(transfer, reader, None, None)
+        self.transfer_from(transfer, reader, Limit::until(deadline), None)
     }
 
     /// Sends what is left of a message whose bytes are all at hand; of an answer to `request`, as
@@ -76,13 +148,13 @@ impl AdvancedLink {
         &self,
         transfer: &mut Transfer,
         body: &[u8],
-        deadline: Option<Instant>,
+        mut limit: Limit<'_>,
         request: Option<&Request>,
     ) -> Result<(), TransferError> {
         let mut sent = 0;
         loop {
             let rest = body.get(sent..).unwrap_or_default();
-            sent += self.advance(transfer, rest, true, deadline, request)?;
+            sent += self.advance(transfer, rest, true, &mut limit, request)?;
             if transfer.is_finished() {
                 return Ok(());
             }
@@ -94,7 +166,7 @@ impl AdvancedLink {
         &self,
         mut transfer: Transfer,
         mut reader: impl Read,
-        deadline: Option<Instant>,
+        mut limit: Limit<'_>,
         request: Option<&Request>,
     ) -> Result<u64, TransferError> {
         let mut buffer = vec![0; self.shared().lock().buffer_size()];
@@ -109,13 +181,15 @@ impl AdvancedLink {
                 }
                 read => read,
             };
-            let read =
-                read.map_err(|error| self.give_up(&mut transfer, request, error, deadline))?;
+            let read = match read {
+                Ok(read) => read,
+                Err(error) => return Err(self.give_up(&mut transfer, request, error, &mut limit)),
+            };
             // At once, however little that is: the reader may have no more for long. A message whose
             // length was not known ends with a part that is empty.
             let mut bytes = buffer.get(..read).unwrap_or_default();
             while !transfer.is_finished() {
-                let sent = self.advance(&mut transfer, bytes, read == 0, deadline, request)?;
+                let sent = self.advance(&mut transfer, bytes, read == 0, &mut limit, request)?;
                 bytes = bytes.get(sent..).unwrap_or_default();
                 if bytes.is_empty() {
                     break;
@@ -130,12 +204,12 @@ impl AdvancedLink {
         transfer: &mut Transfer,
         request: Option<&Request>,
         error: io::Error,
-        deadline: Option<Instant>,
+        limit: &mut Limit<'_>,
     ) -> TransferError {
         // The peer's reader waits for that, and nobody may drive this end soon: for this, too, room
         // is waited for.
         let mut told = false;
-        let waited = self.shared().wait(deadline, |engine| {
+        let waited = self.wait_within(limit, |engine| {
             for _ in 0..2 {
                 if engine.failure.is_some() {
                     return Ok(());
@@ -150,10 +224,23 @@ impl AdvancedLink {
             Ok(())
         });
         if waited.is_none() && !told {
-            abort(&mut self.shared().lock(), transfer, request);
-            self.settle();
+            self.abandon(transfer, request);
         }
         TransferError::Input(error)
+    }
+
+    /// Repeats `check` until it gives a value, or the limit has passed.
+    fn wait_within<T>(
+        &self,
+        limit: &mut Limit<'_>,
+        mut check: impl FnMut(&mut Engine) -> Result<T, Interest>,
+    ) -> Option<T> {
+        loop {
+            let value = self.shared().wait(limit.next(), &mut check);
+            if value.is_some() || limit.has_passed() {
+                return value;
+            }
+        }
     }
 
     /// Sends the next part of a message, waiting for room; says how many bytes that were. Where that
@@ -163,34 +250,56 @@ impl AdvancedLink {
         transfer: &mut Transfer,
         bytes: &[u8],
         ends: bool,
-        deadline: Option<Instant>,
+        limit: &mut Limit<'_>,
         request: Option<&Request>,
     ) -> Result<usize, TransferError> {
         let mut place = None;
-        let sent = self.shared().wait(deadline, |engine| {
-            if let Some(failure) = engine.failure {
-                return Ok(Err(failure.into()));
-            }
-            if request.is_some_and(Request::is_cancelled) {
-                return Ok(Err(TransferError::StreamClosed));
-            }
-            match engine.advance_in_turn(transfer, bytes, ends, &mut place) {
-                Advance::Sent(len) => Ok(Ok(len)),
-                Advance::Finished => Ok(Ok(0)),
-                Advance::NoRoom => Err(Interest::Room),
-                Advance::NoCredit => Err(Interest::Any),
-                Advance::Closed => Ok(Err(TransferError::StreamClosed)),
-            }
+        let sent = self.wait_within(limit, |engine| {
+            try_advance(engine, transfer, bytes, ends, request, Some(&mut place))
         });
         if place.is_some() {
             self.shared().lock().leave_place(&mut place);
         }
         let result = sent.unwrap_or(Err(TransferError::TimedOut));
         if result.is_err() {
-            abort(&mut self.shared().lock(), transfer, request);
-            self.settle();
+            self.abandon(transfer, request);
         }
         result
+    }
+
+    /// Gives a message up that gets no further.
+    pub(super) fn abandon(&self, transfer: &mut Transfer, request: Option<&Request>) {
+        abort(&mut self.shared().lock(), transfer, request);
+        self.settle();
+    }
+}
+
+/// Sends the next part of a message, if there is room; `place` is the one of a thread among those who wait
+/// for that, and none is a task's.
+pub(super) fn try_advance(
+    engine: &mut Engine,
+    transfer: &mut Transfer,
+    bytes: &[u8],
+    ends: bool,
+    request: Option<&Request>,
+    place: Option<&mut Option<Place>>,
+) -> Result<Result<usize, TransferError>, Interest> {
+    if let Some(failure) = engine.failure {
+        return Ok(Err(failure.into()));
+    }
+    if request.is_some_and(Request::is_cancelled) {
+        return Ok(Err(TransferError::StreamClosed));
+    }
+    let advance = match place {
+        Some(place) => engine.advance_in_turn(transfer, bytes, ends, place),
+        None => engine.advance_between(transfer, bytes, ends),
+    };
+    match advance {
+        Advance::Sent(len) => Ok(Ok(len)),
+        Advance::Finished => Ok(Ok(0)),
+        Advance::NoRoom => Err(Interest::Room),
+        Advance::NoCredit => Err(Interest::Any),
+        Advance::Closed => Ok(Err(TransferError::StreamClosed)),
     }
 }
 

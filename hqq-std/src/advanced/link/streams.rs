@@ -16,10 +16,11 @@ impl AdvancedLink {
         self.shared().lock().session.listen(listening);
     }
 
-    /// The next stream that the peer opens, accepted.
+    /// The next stream that the peer opens, accepted, until `deadline`; `None` is for ever. Only after
+    /// [`AdvancedLink::listen`] there are any. An example is at [`Stream`].
     ///
     /// # Errors
-    /// [`ReceiveError`].
+    /// [`ReceiveError::TimedOut`] where none was opened in time; [`ReceiveError::Link`] where the link is over.
     pub fn accept(&self, deadline: Option<Instant>) -> Result<Stream, ReceiveError> {
         let accepted = self.shared().wait(deadline, accept_offered);
         let stream = accepted.unwrap_or(Err(ReceiveError::TimedOut))?;
@@ -28,11 +29,23 @@ impl AdvancedLink {
         Ok(Stream::new(self.clone(), stream))
     }
 
-    /// Opens a stream, which the peer has to accept until `deadline`.
+    /// Opens a stream, which the peer has to accept until `deadline`; `None` is for ever.
     ///
     /// # Errors
-    /// [`DialError`].
+    /// [`DialError::NoRoom`] where nothing was negotiated, or too many streams are open;
+    /// [`DialError::Refused`] where the peer does not listen, or has no room; [`DialError::Closed`] where it
+    /// closes the stream at once; [`DialError::TimedOut`] where it did not answer in time;
+    /// [`DialError::Link`] where the link is over, or ends meanwhile.
     pub fn dial(&self, deadline: Option<Instant>) -> Result<Stream, DialError> {
+        let dial = self.begin_dial()?;
+        let stream = dial.stream;
+        let answer = self
+            .shared()
+            .wait(deadline, |engine| dial_answer(engine, stream));
+        dial.end(answer.unwrap_or(Err(DialError::TimedOut)))
+    }
+
+    pub(super) fn begin_dial(&self) -> Result<Dial<'_>, DialError> {
         let mut engine = self.shared().lock();
         if let Some(failure) = engine.failure {
             return Err(failure.into());
@@ -41,29 +54,8 @@ impl AdvancedLink {
         engine.dials.insert(id, None);
         let generation = engine.generation;
         let stream = StreamKey { id, generation };
-        drop(engine);
-        let answer = self.shared().wait(deadline, |engine| {
-            if engine.generation != generation {
-                return Ok(Err(LinkFailure::Disconnected.into()));
-            }
-            match (engine.dials.get(&id).copied().flatten(), engine.failure) {
-                (Some(answer), _) => Ok(answer),
-                (None, Some(failure)) => Ok(Err(failure.into())),
-                (None, None) => Err(Interest::Any),
-            }
-        });
-        let mut engine = self.shared().lock();
-        if engine.generation == generation {
-            engine.dials.remove(&id);
-        }
-        drop(engine);
-        match answer.unwrap_or(Err(DialError::TimedOut)) {
-            Ok(()) => Ok(Stream::new(self.clone(), stream)),
-            Err(error) => {
-                self.close_stream(stream, Reason::NORMAL);
-                Err(error)
-            }
-        }
+        let link = self;
+        Ok(Dial { link, stream })
     }
 
     pub(in crate::advanced) fn close_stream(&self, stream: StreamKey, reason: Reason) {
@@ -92,5 +84,51 @@ pub(super) fn accept_offered(
     match engine.failure {
         Some(failure) => Ok(Err(failure.into())),
         None => Err(Interest::Any),
+    }
+}
+
+/// A stream that the peer has not accepted yet. Dropping it gives it up.
+pub(super) struct Dial<'a> {
+    link: &'a AdvancedLink,
+    pub(super) stream: StreamKey,
+}
+
+impl Dial<'_> {
+    pub(super) fn end(self, answer: Result<(), DialError>) -> Result<Stream, DialError> {
+        answer?;
+        self.forget();
+        let stream = Stream::new(self.link.clone(), self.stream);
+        std::mem::forget(self);
+        Ok(stream)
+    }
+
+    fn forget(&self) {
+        let mut engine = self.link.shared().lock();
+        if engine.generation == self.stream.generation {
+            engine.dials.remove(&self.stream.id);
+        }
+    }
+}
+
+impl Drop for Dial<'_> {
+    fn drop(&mut self) {
+        self.forget();
+        self.link.close_stream(self.stream, Reason::NORMAL);
+    }
+}
+
+/// What the peer says to a stream that was dialled.
+pub(super) fn dial_answer(
+    engine: &mut Engine,
+    stream: StreamKey,
+) -> Result<Result<(), DialError>, Interest> {
+    if engine.generation != stream.generation {
+        return Ok(Err(LinkFailure::Disconnected.into()));
+    }
+    let answer = engine.dials.get(&stream.id).copied().flatten();
+    match (answer, engine.failure) {
+        (Some(answer), _) => Ok(answer),
+        (None, Some(failure)) => Ok(Err(failure.into())),
+        (None, None) => Err(Interest::Any),
     }
 }
