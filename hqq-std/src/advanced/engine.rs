@@ -56,6 +56,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What a message that nobody has taken counts for besides its bytes: what the shortest chunk costs
 /// of a stream's credit.
 const OVERHEAD: usize = 64;
+/// Messages that have died that are kept to be asked for; older ones are forgotten.
+const DEAD: usize = 64;
 /// Refusals that wait for room in the ring; further ones are dropped.
 const REFUSALS: usize = PENDING;
 
@@ -131,6 +133,8 @@ pub(super) struct Engine {
     pub(super) offered: VecDeque<u64>,
     served: Served,
     refusals: VecDeque<Transfer>,
+    /// Messages that have died and that nobody reads, the newest of them.
+    dead: VecDeque<(MessageKey, BodyFailure)>,
     /// Bytes that stop a stream, where there are any.
     streams: HashMap<u64, usize>,
     held: Share,
@@ -177,6 +181,7 @@ impl Engine {
             offered: VecDeque::new(),
             served: Served::new(),
             refusals: VecDeque::new(),
+            dead: VecDeque::new(),
             streams: HashMap::new(),
             held: Share::default(),
             requests: 0,
@@ -225,6 +230,7 @@ impl Engine {
         self.dials.clear();
         self.offered.clear();
         self.refusals.clear();
+        self.dead.clear();
         self.streams.clear();
         (self.held, self.requests, self.stalled_since) = (Share::default(), 0, None);
         self.grace_used = false;

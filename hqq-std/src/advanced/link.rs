@@ -12,11 +12,11 @@ pub(super) use answering::Answer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hqq_core::advanced::{Agreement, NegotiationState};
+use hqq_core::advanced::{Agreement, MessageKey, NegotiationState};
 use hqq_core::{Format, Role};
 
 use super::engine::{Engine, SHORT_SLICE};
-use super::error::{LinkFailure, NegotiationError};
+use super::error::{BodyFailure, LinkFailure, NegotiationError};
 use super::options::AdvancedOptions;
 use super::shared::{Owner, Shared};
 use super::stats::AdvancedStats;
@@ -233,6 +233,15 @@ impl AdvancedLink {
         self.shared().lock().session.agreement()
     }
 
+    /// A message or request that died on its way to this end, and why: given up by its sender (not requests,
+    /// whose callers know), or dropped here. The oldest first, each once, at most the last 64 of them; not those
+    /// that somebody reads as they come, as the reader tells. Answers are not among them: their calls fail.
+    /// [`AdvancedStats::dropped`](super::AdvancedStats) counts them all.
+    #[must_use]
+    pub fn take_dead(&self) -> Option<(MessageKey, BodyFailure)> {
+        self.shared().lock().take_dead()
+    }
+
     /// What this end has done.
     #[must_use]
     pub fn stats(&self) -> AdvancedStats {
@@ -247,6 +256,7 @@ impl AdvancedLink {
             responses_received: recorder.responses_received,
             bytes_sent: recorder.bytes_sent,
             bytes_received: recorder.bytes_received,
+            malformed: recorder.malformed,
             dropped: engine.session.counters(),
             pending_calls: engine.session.pending_calls(),
             arriving: engine.session.arriving(),

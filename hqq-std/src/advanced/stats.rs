@@ -36,6 +36,8 @@ pub struct AdvancedStats {
     pub bytes_sent: u64,
     /// Bytes in what was received.
     pub bytes_received: u64,
+    /// Packets that were none, and were dropped.
+    pub malformed: u64,
     /// What was dropped.
     pub dropped: SessionCounters,
     /// Calls that wait for their answers now.
@@ -65,6 +67,7 @@ pub(super) struct Recorder {
     pub(super) messages_sent: u64,
     pub(super) messages_received: u64,
     pub(super) messages_unhandled: u64,
+    pub(super) malformed: u64,
     pub(super) requests_sent: u64,
     pub(super) requests_received: u64,
     pub(super) responses_sent: u64,
@@ -81,6 +84,7 @@ impl Recorder {
             messages_sent: 0,
             messages_received: 0,
             messages_unhandled: 0,
+            malformed: 0,
             requests_sent: 0,
             requests_received: 0,
             responses_sent: 0,

@@ -175,7 +175,7 @@ fn a_task_learns_that_the_peer_has_left() {
         std::thread::scope(|scope| {
             let calling = scope.spawn(|| pollster::block_on(near.call_async(1, b"")));
             let receiving = scope.spawn(|| pollster::block_on(near.receive_async()));
-            let _ = far.receive_request(limit()).unwrap();
+            let _unanswered = far.receive_request(limit()).unwrap();
             drop(far);
             let gone = LinkFailure::Disconnected;
             let failed = calling.join().unwrap();
@@ -200,4 +200,77 @@ fn a_link_is_dropped_while_its_background_thread_runs() {
             assert!(over.is_err(), "{over:?}");
         }
     });
+}
+
+#[test]
+fn sending_does_not_block_its_task() {
+    for format in FORMATS {
+        let (near, far) = pair(format, 4, 64);
+        let long = body(1, 20_000);
+        // Nobody takes anything: each of them waits, and none in its thread.
+        let mut messages = pin!(near.send_large_async(&long));
+        let mut call = pin!(near.call_async(1, &long));
+        assert!(poll_once(messages.as_mut()).is_pending());
+        assert!(poll_once(call.as_mut()).is_pending());
+        {
+            let mut given_up = pin!(near.send_large_async(&long));
+            assert!(poll_once(given_up.as_mut()).is_pending());
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                pollster::block_on(async {
+                    let mut kinds = [0, 0];
+                    for _ in 0..2 {
+                        match far.receive_async().await.unwrap() {
+                            Message::Request(request) => {
+                                far.respond_async(&request, request.body()).await.unwrap();
+                                kinds[0] += 1;
+                            }
+                            message => {
+                                assert!(message.body() == long);
+                                kinds[1] += 1;
+                            }
+                        }
+                    }
+                    assert_eq!(kinds, [1, 1]);
+                });
+            });
+            // By one thread, in turn.
+            tokio(async {
+                let (sent, answer) = tokio::join!(messages, call);
+                sent.unwrap();
+                assert!(answer.unwrap() == long);
+            });
+        });
+        eventually("the end of what was given up", || {
+            look(&far);
+            look(&near);
+            (far.stats().arriving == 0).then_some(())
+        });
+        assert_idle(&near);
+        assert_idle(&far);
+    }
+}
+
+#[test]
+fn a_dial_is_a_future_too() {
+    for format in FORMATS {
+        let (near, far) = pair(format, 8, 64);
+        far.listen(true);
+        tokio(async {
+            let (dialled, accepted) = tokio::join!(near.dial_async(), far.accept_async());
+            assert_eq!(dialled.unwrap().id(), accepted.unwrap().id());
+        });
+        // One that is dropped leaves nothing.
+        {
+            let mut dropped = pin!(near.dial_async());
+            assert!(poll_once(dropped.as_mut()).is_pending());
+        }
+        eventually("the end of the streams", || {
+            look(&near);
+            look(&far);
+            let streams = near.stats().streams + far.stats().streams;
+            (streams == 0).then_some(())
+        });
+    }
 }

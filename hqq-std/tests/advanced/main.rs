@@ -10,6 +10,7 @@
 mod calls;
 #[path = "../common/mod.rs"]
 mod common;
+mod endings;
 mod flow;
 mod futures;
 mod idle;

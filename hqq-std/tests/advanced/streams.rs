@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
-use hqq_std::advanced::error::{BodyFailure, CallError, DialError, TransferError};
+use hqq_std::advanced::error::{BodyFailure, CallError, DialError, ReceiveError, TransferError};
 use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, Message, Server, Stream};
 
 use super::common::{bounded, eventually};
@@ -167,9 +167,11 @@ fn closing_fails_what_waits_on_the_stream_and_nothing_else() {
             let other = near.start_call(2, b"on the link").unwrap();
             // One that is given up is no concern of the stream's end.
             let given_up = dialled.start_call(3, b"").unwrap();
-            for method in [1, 2, 3] {
-                assert_eq!(far.receive_request(limit()).unwrap().method(), method);
-            }
+            let _unanswered = [1, 2, 3].map(|method| {
+                let request = far.receive_request(limit()).unwrap();
+                assert_eq!(request.method(), method);
+                request
+            });
             given_up.cancel();
             let answered = std::thread::spawn(move || waiting.wait_until(limit()));
             if closes_near {
@@ -289,4 +291,71 @@ fn unread_stream(options: AdvancedOptions, len: usize) {
         );
         println!("{len} bytes: {sent} messages before the stream stopped");
     });
+}
+
+#[test]
+fn a_stream_receives_what_comes_on_it_and_nothing_else() {
+    for format in FORMATS {
+        let (near, far) = pair(format, 8, 64);
+        let (first, first_end) = stream(&near, &far);
+        let (second, second_end) = stream(&near, &far);
+        near.send_large(b"on the link").unwrap();
+        second.send_large(b"on the second").unwrap();
+        let sent = body(1, 300);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                first
+                    .send_stream_until(&sent[..], Some(300), limit())
+                    .unwrap()
+            });
+            let Incoming::Plain {
+                connection,
+                mut body,
+            } = first_end.receive_stream(limit()).unwrap()
+            else {
+                panic!("not a message");
+            };
+            assert_eq!(connection, first_end.id());
+            let mut received = Vec::new();
+            body.read_to_end(&mut received).unwrap();
+            assert!(received == sent);
+        });
+        let message = pollster::block_on(second_end.receive_async()).unwrap();
+        assert_eq!(message.body(), b"on the second");
+        let nothing = second_end.receive_timeout(Duration::from_millis(20));
+        assert!(matches!(nothing, Err(ReceiveError::TimedOut)));
+        assert_eq!(far.receive_until(limit()).unwrap().body(), b"on the link");
+
+        // Calls, too; and what came before the end is received before it.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..3 {
+                    let Message::Request(request) = second_end.receive_until(limit()).unwrap()
+                    else {
+                        panic!("not a request");
+                    };
+                    far.respond(&request, request.body()).unwrap();
+                }
+            });
+            assert_eq!(second.call_until(1, b"one", limit()).unwrap(), b"one");
+            let two = pollster::block_on(second.call_async(1, b"two"));
+            assert_eq!(two.unwrap(), b"two");
+            let mut answer = second
+                .call_stream(1, &b"three"[..], Some(5), limit())
+                .unwrap();
+            let mut three = Vec::new();
+            answer.read_to_end(&mut three).unwrap();
+            assert_eq!(three, b"three");
+        });
+        first.send_large(b"the last").unwrap();
+        drop(first);
+        assert_eq!(
+            first_end.receive_until(limit()).unwrap().body(),
+            b"the last"
+        );
+        let over = first_end.receive_until(limit());
+        assert!(matches!(over, Err(ReceiveError::StreamClosed)), "{over:?}");
+        let over = first_end.receive_stream(limit()).map(|_| ());
+        assert!(matches!(over, Err(ReceiveError::StreamClosed)), "{over:?}");
+    }
 }

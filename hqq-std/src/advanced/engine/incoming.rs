@@ -11,8 +11,8 @@ use hqq_core::packet::{MessageKind, Packet};
 use super::super::arriving::{Arriving, Share};
 use super::super::error::{BodyFailure, DialError, LinkFailure};
 use super::super::waiters::Interest;
-use super::Engine;
 use super::express::{Taken, Want};
+use super::{DEAD, Engine};
 use crate::link::{MISSING, Sender};
 
 impl Engine {
@@ -25,7 +25,10 @@ impl Engine {
         let grant = match self.receiver.core().try_next_packet() {
             Ok(grant) => grant,
             // The packet is gone, and nothing else with it.
-            Err(TryRecvError::Malformed(_) | TryRecvError::Peer(_)) => return Ok(Taken::Other),
+            Err(TryRecvError::Malformed(_) | TryRecvError::Peer(_)) => {
+                self.recorder.malformed += 1;
+                return Ok(Taken::Other);
+            }
             Err(TryRecvError::Disconnected) => return Err(LinkFailure::Disconnected),
             Err(TryRecvError::PeerDead) => return Err(LinkFailure::PeerDead),
             Err(TryRecvError::Corrupt(found)) => {
@@ -182,6 +185,26 @@ impl Engine {
         self.account(connection, Share::default(), accounted.unwrap_or_default());
     }
 
+    /// Keeps that a message has died, where no reader of it learns so.
+    fn note_death(&mut self, key: MessageKey, failure: BodyFailure) {
+        if self
+            .arriving
+            .get(&key)
+            .is_some_and(|arriving| arriving.taken)
+        {
+            return;
+        }
+        if self.dead.len() >= DEAD {
+            self.dead.pop_front();
+        }
+        self.dead.push_back((key, failure));
+    }
+
+    /// The oldest message that has died of those that are kept.
+    pub(in crate::advanced) fn take_dead(&mut self) -> Option<(MessageKey, BodyFailure)> {
+        self.dead.pop_front()
+    }
+
     pub(super) fn end_body(&mut self, key: &MessageKey, failure: BodyFailure) {
         match self.arriving.get_mut(key) {
             // Its reader learns of it.
@@ -200,12 +223,22 @@ impl Engine {
         match notice {
             Notice::Aborted(key) => {
                 self.served.cancel(&key);
+                // A caller that gives up is no loss.
+                if key.kind == MessageKind::Plain {
+                    self.note_death(key, BodyFailure::Aborted);
+                }
                 self.end_body(&key, BodyFailure::Aborted);
                 if self.arriving.get(&key).is_some_and(Arriving::is_over) {
                     self.forget(&key);
                 }
             }
-            Notice::Discarded(key, reason) => self.end_body(&key, BodyFailure::Discarded(reason)),
+            Notice::Discarded(key, reason) => {
+                let failure = BodyFailure::Discarded(reason);
+                // Its caller was told: another answer would be late.
+                self.served.cancel(&key);
+                self.note_death(key, failure);
+                self.end_body(&key, failure);
+            }
             Notice::CallFailed { id, failure, .. } => {
                 if let Some(call) = self.calls.get_mut(&id) {
                     call.failed = Some(failure);

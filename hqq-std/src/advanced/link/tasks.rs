@@ -210,11 +210,16 @@ impl Future for Sending<'_> {
             return Poll::Ready(Err(failure.into()));
         }
         for _ in 0..BURST {
-            let sent = link
-                .shared()
-                .poll_wait(context, &mut waiting.token, |engine| {
-                    try_advance(engine, transfer, rest, true, *request, None)
-                });
+            let shared = link.shared();
+            let sent = shared.poll_wait(context, &mut waiting.token, |engine| {
+                let mut part =
+                    |engine: &mut Engine| try_advance(engine, transfer, rest, true, *request, None);
+                part(engine).or_else(|_| {
+                    // What it waits for may have come.
+                    engine.poll();
+                    part(engine)
+                })
+            });
             match ready!(sent) {
                 Ok(len) => *rest = rest.get(len..).unwrap_or_default(),
                 Err(error) => {
