@@ -103,6 +103,8 @@ pub(super) enum Advance {
     NoCredit,
     /// Its stream is closed.
     Closed,
+    /// The peer has left, though not all was received that it had sent.
+    Left(LinkFailure),
 }
 
 /// See the module.

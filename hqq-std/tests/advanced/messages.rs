@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read, Write as _};
 use std::sync::{Barrier, mpsc};
 use std::time::Duration;
 
-use hqq_std::advanced::error::{BodyFailure, TransferError};
+use hqq_std::advanced::error::{BodyFailure, LinkFailure, ReceiveError, TransferError};
 use hqq_std::{AdvancedLink, BodyReader, Format, Incoming, Message};
 
 use super::common::LIMIT;
@@ -252,4 +252,25 @@ fn a_read_that_waits_too_long_can_be_tried_again() {
         let rest = read(reader).unwrap();
         assert!(rest.ends_with(&[2; 50]) && rest.len() <= 150);
     });
+}
+
+/// Also where its receiver has something to say that nobody hears any more.
+#[test]
+fn what_was_sent_before_its_sender_left_is_received() {
+    for streamed in [false, true] {
+        let (near, far) = pair(Format::V2, 4, 64);
+        let sent = body(1, 256);
+        near.send_large(&sent).unwrap();
+        drop(near);
+        if streamed {
+            assert!(read(incoming(&far)).unwrap() == sent);
+        } else {
+            assert!(far.receive_until(limit()).unwrap().body() == sent);
+        }
+        let nothing = far.receive_until(limit());
+        assert!(
+            matches!(nothing, Err(ReceiveError::Link(LinkFailure::Disconnected))),
+            "{nothing:?}"
+        );
+    }
 }

@@ -35,14 +35,15 @@ impl Engine {
             match self.sender.core().try_send_packet(&packet) {
                 Ok(()) => self.session.control_sent(control),
                 Err(error) => {
-                    self.unsent(error);
+                    let _ = self.unsent(error);
                     return progress;
                 }
             }
             progress = true;
         }
         while let Some(mut transfer) = self.refusals.pop_front() {
-            if let Advance::NoRoom | Advance::NoCredit = self.advance(&mut transfer, &[], true) {
+            let advance = self.advance(&mut transfer, &[], true);
+            if let Advance::NoRoom | Advance::NoCredit | Advance::Left(_) = advance {
                 self.refusals.push_front(transfer);
                 break;
             }
@@ -51,15 +52,22 @@ impl Engine {
         progress
     }
 
-    pub(super) fn unsent(&mut self, error: TrySendError) {
-        match error {
-            TrySendError::Disconnected => self.fail(LinkFailure::Disconnected),
-            TrySendError::PeerDead => self.fail(LinkFailure::PeerDead),
+    /// What it means that a packet was not sent. Where the peer has left, what it had sent before is received
+    /// first: the link fails once there is no more of that.
+    fn unsent(&mut self, error: TrySendError) -> Advance {
+        let failure = match error {
+            TrySendError::Disconnected => LinkFailure::Disconnected,
+            TrySendError::PeerDead => LinkFailure::PeerDead,
             TrySendError::Corrupt(found) => {
                 self.fail(LinkFailure::Corrupt(PollError::Corrupt(found)));
+                return Advance::NoRoom;
             }
-            _ => {}
+            _ => return Advance::NoRoom,
+        };
+        if !self.receiver.is_readable() {
+            self.fail(failure);
         }
+        Advance::Left(failure)
     }
 
     /// Sends the next chunk of a message, of which `bytes` come next; `ends` where its size was not
@@ -94,10 +102,7 @@ impl Engine {
                 self.recorder.bytes_sent += len as u64;
                 Advance::Sent(len)
             }
-            Err(error) => {
-                self.unsent(error);
-                Advance::NoRoom
-            }
+            Err(error) => self.unsent(error),
         }
     }
 

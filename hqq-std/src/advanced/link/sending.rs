@@ -300,6 +300,7 @@ pub(super) fn try_advance(
         Advance::NoRoom => Err(Interest::Room),
         Advance::NoCredit => Err(Interest::Any),
         Advance::Closed => Ok(Err(TransferError::StreamClosed)),
+        Advance::Left(failure) => Ok(Err(failure.into())),
     }
 }
 
