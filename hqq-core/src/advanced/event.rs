@@ -78,12 +78,66 @@ impl<C: Consumer> Body<'_, C> {
         }
     }
 
-    /// The bytes as a slice, where they lie in memory of this side's: messages of several chunks.
+    /// The bytes as a slice, where they lie in memory of this side's: messages of several chunks. For others
+    /// there is `trusted`.
     #[must_use]
     pub const fn as_slice(&self) -> Option<&[u8]> {
         match &self.0 {
             Bytes::Slot { .. } => None,
             Bytes::Assembled(bytes) => Some(bytes),
+        }
+    }
+}
+
+#[cfg(not(loom))]
+impl<C: Consumer> Body<'_, C> {
+    /// The bytes as a slice, wherever they lie: in place, without a copy, where that is the ring. Calling it
+    /// vouches for everybody who can write the region.
+    ///
+    /// ```
+    /// # use hqq_core::StaticRegion;
+    /// # use hqq_core::advanced::{AdvancedLink, Event, Reception, SessionOptions};
+    /// # use hqq_core::{Format, Role};
+    /// # static REGION: StaticRegion<8, 64> = StaticRegion::new();
+    /// # let (near, far) = REGION.take().ok_or("taken only once")?;
+    /// # let end = |halves, role| {
+    /// #     AdvancedLink::<_, _, 1, 8, 1, 1>::new(halves, role, Format::V2, SessionOptions::new())
+    /// # };
+    /// # let mut near = end(near.split(), Role::Primary);
+    /// # let mut far = end(far.split(), Role::Secondary).with_reception(Reception::Stream);
+    /// # near.negotiate(1000)?;
+    /// # for now in 0..4 {
+    /// #     near.poll(now)?;
+    /// #     far.poll(now)?;
+    /// # }
+    /// let mut message = near.begin_message(0, 200)?;
+    /// near.advance(&mut message, &[7; 200], 4)?;
+    /// let mut sum = 0;
+    /// while let Some(event) = far.poll(4)? {
+    ///     if let Event::Chunk { body, .. } = event {
+    ///         // SAFETY: both ends are in this program, which writes the region through them only.
+    ///         let bytes = unsafe { body.trusted() };
+    ///         sum += bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>();
+    ///     }
+    /// }
+    /// assert_eq!(sum, 1400);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Safety
+    /// For as long as the slice exists, nobody writes a buffer that somebody else has claimed, and stamps and
+    /// counters change only by the rules of PROTOCOL.md; see
+    /// [`Receiver::trusted`](crate::Receiver::trusted).
+    #[allow(unsafe_code, reason = "the one call in which the user vouches")]
+    #[must_use]
+    pub unsafe fn trusted(&self) -> &[u8] {
+        match &self.0 {
+            Bytes::Slot { receiver, packet } => {
+                // SAFETY: the packet is claimed until this body is dropped, which ends the slice; the rest
+                // is the caller's promise.
+                unsafe { receiver.packet_slice(packet) }
+            }
+            Bytes::Assembled(bytes) => bytes,
         }
     }
 }

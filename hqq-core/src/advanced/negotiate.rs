@@ -91,6 +91,7 @@ impl core::error::Error for NegotiateError {}
 /// | Asked, offer sent | NegotiateAck beyond the offer | – | Failed |
 /// | Asked, offer sent | Error (0, code) | – | Failed |
 /// | Asked | no answer in time: an offer that was not sent is not sent any more | – | Failed |
+/// | Idle; Asked, offer not sent | NegotiateAck, Error (0, code) | – | the same |
 /// | Agreed, Failed | Negotiate | Error (0, 6), unless an answer is yet to be sent | the same |
 /// | Agreed, Failed | anything else | – | the same |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 use core::ops::{Deref, DerefMut};
 
 use super::error::{GrantError, RecvError, Retry, SendError, TryRecvError, TrySendError};
+use super::packets::Claim;
 use super::received::Place;
 use super::{ReadGrant, Receiver, Sender, WriteGrant};
 use crate::packet::INLINE_MAX;
@@ -40,6 +41,21 @@ impl<T> Deref for Trusted<'_, T> {
 
     fn deref(&self) -> &T {
         self.0
+    }
+}
+
+impl<C: Consumer> Receiver<C> {
+    /// The bytes in the buffer of a claimed packet as a slice.
+    ///
+    /// # Safety
+    /// For as long as the slice exists the packet is claimed by this receiver, and nobody writes a buffer
+    /// that somebody else has claimed, nor stamps and counters but by the rules of PROTOCOL.md.
+    pub(crate) unsafe fn packet_slice(&self, claim: &Claim) -> &[u8] {
+        let buffer = self.side.buffers().at(claim.position());
+        let len = claim.len().min(buffer.len());
+        // SAFETY: the `len` bytes lie in the buffer, and that inside the region, which outlives the receiver;
+        // it is claimed, so by the caller's promise nobody writes it.
+        unsafe { core::slice::from_raw_parts(buffer.as_ptr().as_ptr(), len) }
     }
 }
 

@@ -122,6 +122,11 @@ impl Claim {
     pub(crate) const fn len(&self) -> usize {
         self.len
     }
+
+    #[cfg(not(loom))]
+    pub(super) const fn position(&self) -> Position {
+        self.position
+    }
 }
 
 /// A claimed packet, decoded.

@@ -1,7 +1,7 @@
 //! Two ends over a region of either format, or one end and a peer that sends any packet.
 
 use hqq_core::advanced::{
-    AdvancedLink, Agreement, Arrival, Event, Notice, Progress, SessionOptions, Transfer,
+    AdvancedLink, Agreement, Arrival, Body, Event, Notice, Progress, SessionOptions, Transfer,
 };
 use hqq_core::packet::{
     Capabilities, Chunk, ConnectionCopy, CopyFlags, Features, Negotiate, NegotiateAck, Packet,
@@ -111,6 +111,13 @@ pub(crate) const fn key(connection: u64, id: u64, kind: MessageKind) -> MessageK
     }
 }
 
+/// A body in place.
+#[allow(unsafe_code, reason = "what is tested")]
+fn lent<'a, C: Consumer>(body: &'a Body<'_, C>) -> &'a [u8] {
+    // SAFETY: nothing writes the region but the links, and packets of `Wild`'s, which go through a link.
+    unsafe { body.trusted() }
+}
+
 /// One end, and what time it is there.
 pub(crate) struct Party<R: Rings> {
     pub(crate) link: End<R::P, R::C>,
@@ -138,6 +145,7 @@ impl<R: Rings> Party<R> {
                 assert_eq!(body.copy_to(bytes.len(), &mut [0]), 0);
                 assert_eq!(body.is_empty(), bytes.is_empty());
                 assert!(body.as_slice().is_none_or(|slice| slice == bytes));
+                assert_eq!(lent(&body), bytes);
                 Seen::Message {
                     key,
                     aux,
@@ -149,6 +157,8 @@ impl<R: Rings> Party<R> {
                 let mut bytes = vec![0; body.len()];
                 assert_eq!(body.copy_to(0, &mut bytes), bytes.len());
                 assert_eq!(arrival.len, bytes.len());
+                assert!(body.as_slice().is_none(), "in the ring");
+                assert_eq!(lent(&body), bytes);
                 Seen::Chunk(arrival, bytes)
             }
             Event::Notice(notice) => Seen::Notice(notice),
