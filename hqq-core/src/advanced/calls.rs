@@ -149,25 +149,28 @@ impl<const N: usize> Calls<N> {
     /// Empties a place and closes the gap.
     #[inline]
     fn vacate(&mut self, at: usize) {
+        let Some(_) = self.places.get_mut(at).and_then(Option::take) else {
+            return;
+        };
+        self.len -= 1;
         let mut gap = at;
         for step in 1..N {
             let next = (at + step) & (N - 1);
-            let Some(Some(entry)) = self.places.get(next).copied() else {
+            let Some(place) = self.places.get_mut(next) else {
+                break;
+            };
+            let Some(entry) = place else {
                 break;
             };
             // It may move where the gap is no further back than its home.
             let from_home = next.wrapping_sub(Self::home(entry.id)) & (N - 1);
             if from_home >= next.wrapping_sub(gap) & (N - 1) {
+                let entry = place.take();
                 if let Some(place) = self.places.get_mut(gap) {
-                    *place = Some(entry);
+                    *place = entry;
                 }
                 gap = next;
             }
-        }
-        if let Some(place) = self.places.get_mut(gap)
-            && place.take().is_some()
-        {
-            self.len -= 1;
         }
     }
 

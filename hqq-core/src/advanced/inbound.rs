@@ -149,10 +149,14 @@ impl<const N: usize> Inbound<N> {
 
     /// Forgets a message: the one way out for those that are not completed.
     fn remove(&mut self, index: usize) -> Option<Partial> {
+        // The last takes its place. By hand: builds for size would call a function that moves memory.
         if index >= self.partials.len() {
             return None;
         }
-        let partial = self.partials.swap_remove(index);
+        let mut partial = self.partials.pop()?;
+        if let Some(place) = self.partials.get_mut(index) {
+            core::mem::swap(place, &mut partial);
+        }
         if let Some(used) = self.used.get_mut(partial.slot) {
             *used = false;
         }

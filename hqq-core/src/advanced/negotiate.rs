@@ -138,7 +138,7 @@ impl Negotiation {
 
     /// Asks the peer.
     pub(super) fn ask(&mut self, deadline: u64) -> Result<(), NegotiateError> {
-        if self.state != NegotiationState::Idle {
+        if !matches!(self.state, NegotiationState::Idle) {
             return Err(NegotiateError::Repeated);
         }
         self.state = NegotiationState::Asked;
@@ -200,7 +200,7 @@ impl Negotiation {
 
     /// Whether the peer has the offer, and has not answered.
     fn is_asking(&self) -> bool {
-        self.state == NegotiationState::Asked && self.reply.is_none()
+        matches!(self.state, NegotiationState::Asked) && self.reply.is_none()
     }
 
     /// The peer answers; `true` where the state has changed.
@@ -245,13 +245,13 @@ impl Negotiation {
 
     /// Until when the peer may answer, if it was asked.
     pub(super) fn deadline(&self) -> Option<u64> {
-        (self.state == NegotiationState::Asked && self.deadline != u64::MAX)
+        (matches!(self.state, NegotiationState::Asked) && self.deadline != u64::MAX)
             .then_some(self.deadline)
     }
 
     /// Time passes; `true` where the state has changed.
     pub(super) fn tick(&mut self, now: u64) -> bool {
-        if self.state != NegotiationState::Asked || now < self.deadline {
+        if !matches!(self.state, NegotiationState::Asked) || now < self.deadline {
             return false;
         }
         self.state = NegotiationState::Failed(NegotiateError::TimedOut);

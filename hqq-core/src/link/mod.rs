@@ -49,8 +49,6 @@ pub use shared::SharedLink;
 
 use attach::Taken;
 
-#[cfg(not(loom))]
-use crate::layout::{Direction, Layout};
 use crate::layout::{Dynamic, Fixed, Geometry};
 use crate::member::Mode;
 #[cfg(not(loom))]
@@ -68,6 +66,8 @@ use crate::ring::managed::{ManagedConsumer, ManagedProducer};
 use crate::ring::wake::Alarm;
 #[cfg(not(loom))]
 use crate::side::{Attached, Side};
+#[cfg(not(loom))]
+use crate::superblock::Fresh;
 #[cfg(not(loom))]
 use crate::superblock::{FormatError, Identity};
 use crate::wait::Wait;
@@ -124,15 +124,17 @@ impl<G: Geometry> Link<G> {
     }
 
     /// Both roles, primary first, of a region that was initialised just now and that nobody else
-    /// knows of; `None` where `layout` does not fit it. There is nothing to check, to repair or to
+    /// knows of. There is nothing to check, to repair or to
     /// resume, so that firmware with a region of its own carries no code for that.
     #[cfg(not(loom))]
-    pub(crate) fn first(region: &Region, layout: &Layout) -> Option<(Self, Self)> {
-        let superblock = SuperblockMemory::with_layout(region, layout)?;
-        let there = RingMemory::new(region, layout, Direction::ToSecondary)?;
-        let back = RingMemory::new(region, layout, Direction::ToPrimary)?;
+    pub(crate) fn first(fresh: &Fresh<G>) -> (Self, Self) {
+        let Fresh {
+            superblock,
+            to_secondary: there,
+            to_primary: back,
+        } = fresh;
         let end = |role, outgoing: &RingMemory<G>, incoming: &RingMemory<G>| {
-            let side = |consumer| Attached::first(&superblock, Side { role, consumer });
+            let side = |consumer| Attached::first(superblock, Side { role, consumer });
             let start = crate::Position::new(0);
             let producer =
                 ExclusiveProducer::new(outgoing.clone(), start, side(false), Alarm::none());
@@ -142,10 +144,10 @@ impl<G: Geometry> Link<G> {
                 receiver: Receiver::new(consumer),
             }
         };
-        Some((
-            end(Role::Primary, &there, &back),
-            end(Role::Secondary, &back, &there),
-        ))
+        (
+            end(Role::Primary, there, back),
+            end(Role::Secondary, back, there),
+        )
     }
 
     /// As [`Link::attach`], the two sides alone: for senders and receivers that wrap them, such as

@@ -254,8 +254,10 @@ impl<G: Geometry> RingMemory<G> {
     /// Zeroes what the header has besides the counters: the wait words and what is reserved.
     pub(crate) fn clear_header(&self) {
         let counters = [ring::W, ring::W + 4, ring::R, ring::R + 4, ring::RELEASED];
+        // Where counters are made of 32-bit words as well, this does no harm to them: they are set later.
+        let halves = cfg!(not(all(target_has_atomic = "64", not(hqq_narrow))));
         for offset in (0..ring::SLOTS).step_by(4) {
-            if !counters.contains(&offset) {
+            if halves || !counters.contains(&offset) {
                 // SAFETY: the header lies inside the region; besides its counters it is made of
                 // 32-bit words.
                 let word = unsafe { self.part.word32(offset) };

@@ -134,7 +134,7 @@ impl<const COUNT: usize, const SIZE: usize> StaticRegion<COUNT, SIZE> {
         let layout = &Fixed::<COUNT, SIZE>::LAYOUT;
         let words =
             const { &identity_words(&Fixed::<COUNT, SIZE>::LAYOUT, 0, Delivery::AtMostOnce) };
-        initialise_as::<Fixed<COUNT, SIZE>>(&region, layout, words, Position::new(0))?;
-        StandardLink::first(&region, layout)
+        let fresh = initialise_as(&region, layout, words, Position::new(0))?;
+        Some(StandardLink::first(&fresh))
     }
 }

@@ -327,12 +327,19 @@ pub fn initialise(
         });
     }
     let words = identity_words(layout, options.session, options.delivery);
-    initialise_as::<crate::layout::Dynamic>(region, layout, &words, options.start).ok_or(
-        FormatError::Truncated {
+    initialise_as::<crate::layout::Dynamic>(region, layout, &words, options.start)
+        .map(drop)
+        .ok_or(FormatError::Truncated {
             needed: layout.len() as u64,
             found: region.len() as u64,
-        },
-    )
+        })
+}
+
+/// The parts of a region that was initialised just now.
+pub(crate) struct Fresh<G: Geometry> {
+    pub(crate) superblock: SuperblockMemory,
+    pub(crate) to_secondary: RingMemory<G>,
+    pub(crate) to_primary: RingMemory<G>,
 }
 
 /// Makes a region ready for a layout of format 2 whose [identity](identity_words) is known; `None`
@@ -342,15 +349,20 @@ pub(crate) fn initialise_as<G: Geometry>(
     layout: &Layout,
     words: &IdentityWords,
     start: Position,
-) -> Option<()> {
-    let memory = SuperblockMemory::with_layout(region, layout)?;
+) -> Option<Fresh<G>> {
+    let fresh = Fresh {
+        superblock: SuperblockMemory::with_layout(region, layout)?,
+        to_secondary: RingMemory::new(region, layout, Direction::ToSecondary)?,
+        to_primary: RingMemory::new(region, layout, Direction::ToPrimary)?,
+    };
+    let memory = &fresh.superblock;
     // Pairs with the Acquire in `Identity::read`.
     memory
         .identity(STATE_WORD)
         .store(STATE_INITIALISING, ordering::store_status());
     memory.clear_records();
-    for direction in Direction::BOTH {
-        clear_ring::<G>(region, layout, direction, start)?;
+    for ring in [&fresh.to_secondary, &fresh.to_primary] {
+        clear_ring(ring, start);
     }
     // Backwards, so that the magic comes last but one.
     for (index, word) in words.iter().enumerate().rev() {
@@ -366,7 +378,7 @@ pub(crate) fn initialise_as<G: Geometry>(
     memory
         .identity(STATE_WORD)
         .store(STATE_READY, ordering::store_status());
-    Some(())
+    Some(fresh)
 }
 
 /// The identity of a region, as 32-bit words.
@@ -426,26 +438,19 @@ const fn crc_of_word(mut crc: u32, word: u32) -> u32 {
 }
 
 /// Writes the header and the stamps of one ring; `None` where it does not fit the region.
-fn clear_ring<G: Geometry>(
-    region: &Region,
-    layout: &Layout,
-    direction: Direction,
-    start: Position,
-) -> Option<()> {
-    let memory = RingMemory::<G>::new(region, layout, direction)?;
+fn clear_ring<G: Geometry>(memory: &RingMemory<G>, start: Position) {
     let relaxed = ordering::Ordering::Relaxed;
     // Relaxed throughout: published by the region's state.
     memory.clear_header();
     memory.w().store(start.get(), relaxed);
     memory.r().store(start.get(), relaxed);
     memory.released().store(start.low(), relaxed);
-    for ahead in 0..layout.count() {
+    for ahead in 0..memory.count() {
         let position = start.plus(ahead);
         let slot = memory.slot(position);
         slot.store_operands(&[0; 7]);
         slot.stamp().store(stamp::free(position), relaxed);
     }
-    Some(())
 }
 
 /// Claims an empty region (all of its state zero) for [`initialise`]; `false` where somebody else

@@ -21,7 +21,7 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         let may_be_one = self.inbound.len() > 0
             || self.calls.has_failed()
             || self.displaced.is_some()
-            || self.negotiation.state == NegotiationState::Asked;
+            || matches!(self.negotiation.state, NegotiationState::Asked);
         if may_be_one {
             self.look_for_notice(now)
         } else {
@@ -103,7 +103,13 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     #[inline]
     pub fn accept_copy(&mut self, packet: &ConnectionCopy, len: usize) -> Step {
         self.attention.taken();
-        match self.accept_at_once(packet, len) {
+        // Where programs have to be small, one way does for all.
+        let at_once = if cfg!(target_pointer_width = "64") {
+            self.accept_at_once(packet, len)
+        } else {
+            None
+        };
+        match at_once {
             Some(arrival) => Step::Chunk(arrival),
             None => self.accept_chunk(packet, len),
         }
