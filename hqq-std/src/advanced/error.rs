@@ -54,7 +54,7 @@ impl From<LinkFailure> for io::Error {
 pub enum NegotiationError {
     /// The two sides do not fit, or negotiated before.
     Negotiate(NegotiateError),
-    /// The peer did not ask in time.
+    /// The peer has not asked, or has not answered, in time.
     TimedOut,
     /// The link is over.
     Link(LinkFailure),
@@ -142,7 +142,9 @@ impl fmt::Display for NegotiationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Negotiate(error) => error.fmt(f),
-            Self::TimedOut => f.write_str("the peer did not negotiate in time"),
+            Self::TimedOut => f.write_str(
+                "the peer did not negotiate in time: wait longer, or see whether it is there",
+            ),
             Self::Link(failure) => failure.fmt(f),
         }
     }

@@ -31,6 +31,15 @@ const AT_ONCE: usize = 4096;
 /// One end of the Advanced protocol, for any number of threads; clones are the same end. Dropping the
 /// last closes it.
 ///
+/// # What moves it
+/// A link moves only while some call of it waits, whichever, or a future of it is pending: then what comes is
+/// taken in for all, credit and refusals are sent, deaths are noticed. In between nothing is: the peer's
+/// messages stay in the ring, and a peer that waits for an answer, or for room, goes on waiting. So keep a thread
+/// in a call such as [`receive`](AdvancedLink::receive) or [`Server::serve`](super::Server::serve) where the peer
+/// is not to depend on this end's own calls. Only what such a call could not say any more (an abort, a refusal)
+/// is sent later by a thread in the background, which is started for that, or for the first future.
+///
+/// # Example
 /// ```
 /// use hqq_std::{AdvancedLink, AdvancedOptions, Message};
 /// let (near, far) = hqq_std::pair()?;
@@ -72,7 +81,8 @@ impl AdvancedLink {
     /// Creates a named region and takes a role in it; see [`LinkOptions::create`].
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// As there: where the name is taken or no name, the options do not fit together, or the system has no
+    /// room.
     pub fn create(
         name: &str,
         region: &LinkOptions,
@@ -84,7 +94,8 @@ impl AdvancedLink {
     /// Opens a named region and takes a role in it; see [`LinkOptions::open`].
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// As there: where there is no such region, it is none of HQQ's or another one than was asked for, or its
+    /// roles are taken.
     pub fn open(
         name: &str,
         region: &LinkOptions,
@@ -186,10 +197,12 @@ impl AdvancedLink {
         drained.unwrap_or(false)
     }
 
-    /// Asks the peer to negotiate and waits for its answer until `deadline`.
+    /// Asks the peer to negotiate and waits for its answer until `deadline`; `None` is for ever.
     ///
     /// # Errors
-    /// [`NegotiationError`].
+    /// [`NegotiationError::Negotiate`] where this end has asked before, the two do not fit, or the peer refuses;
+    /// [`NegotiationError::TimedOut`] where it did not answer in time, after which this end cannot ask again;
+    /// [`NegotiationError::Link`] where the link is over, or ends meanwhile.
     pub fn negotiate(&self, deadline: Option<Instant>) -> Result<Agreement, NegotiationError> {
         let mut engine = self.shared().lock();
         let ticks = engine.ticks(deadline);
@@ -201,11 +214,12 @@ impl AdvancedLink {
         self.agreed(deadline)
     }
 
-    /// Waits until the peer has asked to negotiate; it is answered by whatever call of this link is
-    /// waiting.
+    /// Waits until the peer has asked to negotiate, until `deadline`; `None` is for ever. It is answered by
+    /// whatever call of this link is waiting.
     ///
     /// # Errors
-    /// [`NegotiationError`].
+    /// [`NegotiationError::Negotiate`] where the two do not fit; [`NegotiationError::TimedOut`] where the peer has
+    /// not asked in time: it still may; [`NegotiationError::Link`] where the link is over, or ends meanwhile.
     pub fn wait_for_negotiation(
         &self,
         deadline: Option<Instant>,

@@ -22,7 +22,7 @@ impl<
     /// Begins a message of `total` bytes on a stream, or on the link itself (0).
     ///
     /// # Errors
-    /// [`BeginError`].
+    /// As [`Session::begin_message`].
     pub fn begin_message(&mut self, connection: u64, total: u64) -> Result<Transfer, BeginError> {
         self.session.begin_message(connection, Some(total))
     }
@@ -30,7 +30,7 @@ impl<
     /// Begins a request of `total` bytes; the message that answers it has the same id.
     ///
     /// # Errors
-    /// [`BeginError`].
+    /// As [`Session::begin_request`].
     pub fn begin_request(
         &mut self,
         connection: u64,
@@ -43,7 +43,7 @@ impl<
     /// Begins a response of `total` bytes; `error` where it reports a failure.
     ///
     /// # Errors
-    /// [`BeginError`].
+    /// As [`Session::begin_response`].
     pub fn begin_response(
         &mut self,
         request: &MessageKey,
@@ -60,7 +60,7 @@ impl<
     /// [`AdvancedLink::begin_request`], which tells why.
     ///
     /// # Errors
-    /// [`PollError`].
+    /// [`PollError`] where the peer has left or died, or a ring is corrupt: nothing can be sent any more.
     #[inline]
     pub fn try_request(
         &mut self,
@@ -83,7 +83,7 @@ impl<
     /// where it has to take the long way, by [`AdvancedLink::begin_response`].
     ///
     /// # Errors
-    /// [`PollError`].
+    /// [`PollError`] where the peer has left or died, or a ring is corrupt: nothing can be sent any more.
     #[inline]
     pub fn try_respond(
         &mut self,
@@ -114,7 +114,7 @@ impl<
     /// Begins a message whose size is not known yet, which both sides must have agreed to.
     ///
     /// # Errors
-    /// [`BeginError`].
+    /// As [`Session::begin_message`].
     pub fn begin_unsized(&mut self, connection: u64) -> Result<Transfer, BeginError> {
         self.session.begin_message(connection, None)
     }
@@ -124,7 +124,9 @@ impl<
     /// [`Progress::Blocked`], [`AdvancedLink::poll`] before the next try: it takes in what the peer grants.
     ///
     /// # Errors
-    /// [`AdvanceError`].
+    /// [`AdvanceError::Closed`] and [`AdvanceError::GivenUp`] where the message is over before its end;
+    /// [`AdvanceError::TooLong`] where one without a size gets longer than the options allow;
+    /// [`AdvanceError::Link`] where the peer has left or died, or a ring is corrupt.
     pub fn advance(
         &mut self,
         transfer: &mut Transfer,
@@ -180,7 +182,9 @@ impl<
     /// repeats this polls in between.
     ///
     /// # Errors
-    /// [`AdvanceError`].
+    /// [`AdvanceError::Closed`] and [`AdvanceError::GivenUp`] where the message is over before its end;
+    /// [`AdvanceError::TooLong`] where one without a size gets longer than the options allow;
+    /// [`AdvanceError::Link`] where the peer has left or died, or a ring is corrupt.
     pub fn try_reserve_chunk<'a>(
         &'a mut self,
         transfer: &'a mut Transfer,

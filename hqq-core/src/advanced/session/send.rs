@@ -75,7 +75,9 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     /// Begins a message of `total` bytes, or of a size not known yet.
     ///
     /// # Errors
-    /// [`BeginError`].
+    /// [`BeginError::NotNegotiated`] and [`BeginError::NotAgreed`] where the two have not agreed on this;
+    /// [`BeginError::TooLong`] for more bytes than the options allow; [`BeginError::UnknownConnection`] where the
+    /// stream is not open.
     pub fn begin_message(
         &mut self,
         connection: u64,
@@ -87,7 +89,9 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     /// Begins a request, whose id is that of the call.
     ///
     /// # Errors
-    /// [`BeginError`].
+    /// [`BeginError::NotNegotiated`] and [`BeginError::NotAgreed`] where the two have not agreed on this;
+    /// [`BeginError::TooLong`] for more bytes than the options allow; [`BeginError::UnknownConnection`] where the
+    /// stream is not open; [`BeginError::TooManyCalls`] where as many wait.
     pub fn begin_request(
         &mut self,
         connection: u64,
@@ -105,7 +109,9 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     /// Begins the response to a request; `error` where it reports a failure.
     ///
     /// # Errors
-    /// [`BeginError`].
+    /// [`BeginError::NotNegotiated`] and [`BeginError::NotAgreed`] where the two have not agreed on this;
+    /// [`BeginError::TooLong`] for more bytes than the options allow; [`BeginError::UnknownConnection`] where the
+    /// stream is not open.
     pub fn begin_response(
         &mut self,
         request: &MessageKey,
@@ -124,7 +130,10 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     /// not known and these are the last. Say so once it is sent.
     ///
     /// # Errors
-    /// [`ChunkRefusal`].
+    /// [`ChunkRefusal::NoCredit`] where the peer has to take something first; [`ChunkRefusal::NoBytes`] where none
+    /// is at hand; [`ChunkRefusal::Finished`], [`ChunkRefusal::GivenUp`] and [`ChunkRefusal::Closed`] where nothing
+    /// more is to be sent; [`ChunkRefusal::TooLong`] where a message without a size gets longer than the
+    /// options allow.
     pub fn next_chunk(
         &self,
         transfer: &Transfer,
