@@ -41,7 +41,7 @@ pub struct SharedLink<G: Geometry> {
 
 impl<G: Geometry> SharedLink<G> {
     /// Takes a role of an initialised region, beside other members of it and for any number of
-    /// threads. See [`Link::attach`] for what the caller serialises.
+    /// threads. See [`Link::attach`](super::Link::attach) for what the caller serialises.
     ///
     /// # Errors
     /// [`AttachError`], one kind for each way the region may not fit.
