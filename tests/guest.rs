@@ -15,9 +15,12 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
+use std::process::{Child, ExitStatus};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hqq_std::{LinkOptions, Receiver, Role, Sender, StandIn, StandardLink};
+use hqq_std::{LinkOptions, Receiver, Role, StandIn, StandardLink};
 use hqq_tests::foreign::{Foreign, emulator};
 use hqq_tests::hosting::{Amounts, advanced, echo, options, part};
 use hqq_tests::{Name, eventually};
@@ -84,8 +87,16 @@ fn runs(messages: u64) -> Vec<(Accelerator, Amounts)> {
     }
 }
 
-/// The emulator's process, killed when the test ends before it does.
-struct Machine(std::process::Child);
+/// A guest that takes longer than this for all of it hangs.
+const BOUND: Duration = Duration::from_secs(600);
+
+/// The emulator's process, killed when the test ends before it does, or after [`BOUND`]: then the guest is
+/// dead, and every call that waits for it says so.
+struct Machine {
+    process: Arc<Mutex<Child>>,
+    /// Dropped when the machine is.
+    _watched: Sender<()>,
+}
 
 impl Machine {
     /// Boots the guest with the region as a device; it carries the guest's locks: while it runs, the
@@ -119,15 +130,33 @@ impl Machine {
             .arg(program)
             .stdin(locks)
             .spawn();
-        Self(machine.unwrap())
+        let process = Arc::new(Mutex::new(machine.unwrap()));
+        let (watched, end) = channel();
+        let watching = Arc::clone(&process);
+        std::thread::spawn(move || {
+            if end.recv_timeout(BOUND) == Err(RecvTimeoutError::Timeout) {
+                // It may have ended just now.
+                let _ = watching.lock().unwrap().kill();
+            }
+        });
+        Self {
+            process,
+            _watched: watched,
+        }
+    }
+
+    /// How it has ended, if it has.
+    fn ended(&self) -> Option<ExitStatus> {
+        self.process.lock().unwrap().try_wait().unwrap()
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
+        let mut process = self.process.lock().unwrap();
         // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = process.kill();
+        let _ = process.wait();
     }
 }
 
@@ -157,14 +186,11 @@ fn run(program: &Path, accelerator: Accelerator, amounts: Amounts) {
     drop(file);
     let host = options().create_or_open(&name).unwrap();
     let locks = StandIn::for_role(&name, Role::Secondary).unwrap();
-    let mut machine = Machine::boot(accelerator, program, &name, locks);
+    let machine = Machine::boot(accelerator, program, &name, locks);
 
     let (mut sender, mut receiver) = host.split();
     eventually("the guest", || {
-        assert!(
-            machine.0.try_wait().unwrap().is_none(),
-            "the machine has ended"
-        );
+        assert!(machine.ended().is_none(), "the machine has ended");
         sender.is_peer_open().then_some(())
     });
     let took = echo(&mut sender, &mut receiver, amounts.messages);
@@ -182,12 +208,12 @@ fn run(program: &Path, accelerator: Accelerator, amounts: Amounts) {
         amounts.stream
     );
 
-    let status = eventually("the machine to end", || machine.0.try_wait().unwrap());
+    let status = eventually("the machine to end", || machine.ended());
     assert_eq!(status.code(), Some(DONE), "the guest has failed: {status}");
 }
 
 /// The median time from sending 8 bytes to having them back.
-fn round_trip(sender: &mut Sender, receiver: &mut Receiver) -> Duration {
+fn round_trip(sender: &mut hqq_std::Sender, receiver: &mut Receiver) -> Duration {
     let started = Instant::now();
     let mut times = Vec::with_capacity(PINGS);
     while times.len() < PINGS && started.elapsed() < PINGING {

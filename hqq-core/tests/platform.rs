@@ -12,6 +12,7 @@ use std::cell::RefCell;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
+use hqq_core::packet::{Chunk, ConnectionCopy, CopyFlags};
 use hqq_core::ring::managed::{ManagedConsumer, ManagedProducer};
 use hqq_core::{
     AttachOptions, Fixed, InitOptions, Link, Platform, Receiver, Region, Role, Sender,
@@ -72,6 +73,15 @@ impl Core {
         let to = unsafe { self.view.add(at) };
         // SAFETY: the two do not overlap.
         unsafe { to.copy_from_nonoverlapping(NonNull::from(line).cast(), LINE) };
+    }
+
+    /// What a core without a cache sees: the memory as it is.
+    fn refresh(&self) {
+        let memory = self.memory.borrow().clone();
+        for (index, line) in memory.chunks_exact(LINE).enumerate() {
+            self.set_line(index * LINE, line);
+        }
+        *self.clean.borrow_mut() = memory;
     }
 
     /// The lines of a range, which has to be made of whole ones.
@@ -205,6 +215,99 @@ fn leaving_is_seen_after_the_last_message() {
 }
 
 #[test]
+fn whoever_sends_only_sees_the_receiver_leave_as_well() {
+    let ((_, (mut sender, _receiver)), (_, (_back, there))) = cores();
+    drop(there);
+    assert_eq!(sender.try_send(b"x"), Err(TrySendError::Disconnected));
+}
+
+/// A chunk of a message, which is all of it.
+fn chunk(bytes: &[u8]) -> ConnectionCopy {
+    let chunk = Chunk {
+        connection_id: 0,
+        message_id: 1,
+        total_size: bytes.len() as u64,
+        chunk_offset: 0,
+        chunk_size: bytes.len() as u64,
+        flags: CopyFlags::BEGIN | CopyFlags::END,
+        aux: 0,
+    };
+    ConnectionCopy::new(chunk).unwrap()
+}
+
+#[test]
+fn chunks_cross() {
+    let ((_, (mut sender, _receiver)), (_, (_back, mut there))) = cores();
+    for number in 1..20 {
+        let bytes = message(number);
+        sender.try_send_chunk(chunk(&bytes), &bytes).unwrap();
+        let packet = there.try_next_packet().unwrap();
+        let mut buffer = [0; 136];
+        let len = packet.copy_to(0, &mut buffer);
+        assert_eq!(buffer[..len], bytes, "chunk {number}");
+    }
+}
+
+#[test]
+fn messages_of_a_batch_share_a_buffer_only_while_the_receiver_is_there() {
+    let ((_, (mut sender, _receiver)), (_, (_back, mut there))) = cores();
+    let batch = [[1; 50], [2; 50], [3; 50]];
+    assert_eq!(sender.try_send_batch(&batch), Ok(3));
+    assert_eq!(sender.unread(), 2, "two of them travel together");
+    let mut buffer = [0; 136];
+    for expected in batch {
+        assert_eq!(there.try_recv(&mut buffer), Ok(50));
+        assert_eq!(buffer[..50], expected);
+    }
+    drop(there);
+    assert_eq!(
+        sender.try_send_batch(&batch),
+        Err(TrySendError::Disconnected)
+    );
+}
+
+/// A shared receiver, on a core without a cache, gives buffers back by their slots.
+#[cfg(not(hqq_narrow))]
+#[test]
+fn slots_that_a_shared_reader_gave_back_are_seen() {
+    let memory: Memory = Rc::new(RefCell::new(vec![0; LEN]));
+    let ((near, near_region), (far, far_region)) = (Core::new(&memory), Core::new(&memory));
+    initialise(&near_region, &Geometry::LAYOUT, &InitOptions::new()).unwrap();
+    near_region.clean(&near);
+    let near = Link::<Geometry>::attach_managed(
+        near_region,
+        &AttachOptions::new(Role::Primary),
+        near.clone(),
+    );
+    let (mut sender, _receiver) = near.unwrap();
+    far.refresh();
+    let options = AttachOptions::new(Role::Secondary);
+    let there = hqq_core::SharedLink::<Geometry>::attach(far_region.clone(), &options).unwrap();
+    far_region.clean(&far);
+    for round in 0..3 {
+        let mut sent = 0;
+        while sender.try_send(&[round; 60]).is_ok() {
+            sent += 1;
+        }
+        assert_eq!(sent, 4, "round {round}");
+        far.refresh();
+        for _ in 0..4 {
+            let mut buffer = [0; 136];
+            assert_eq!(there.receiver().try_recv(&mut buffer), Ok(60));
+            assert_eq!(buffer[..60], [round; 60]);
+        }
+        far_region.clean(&far);
+    }
+}
+
+/// Whether what the platform did before `at`, but for other lines that were invalidated with that one, was
+/// a barrier.
+fn follows_barrier(done: &[Done], at: usize) -> bool {
+    let mut before = done[..at].iter().rev();
+    before.find(|step| !matches!(step, Done::Invalidate(..))) == Some(&Done::Barrier)
+}
+
+#[test]
 fn a_publish_cleans_the_message_before_its_stamp_and_a_receive_invalidates_before_it_reads() {
     let layout = Geometry::LAYOUT;
     let direction = Role::Primary.sends();
@@ -212,29 +315,41 @@ fn a_publish_cleans_the_message_before_its_stamp_and_a_receive_invalidates_befor
     let buffer = layout.buffers(direction);
     // 136 bytes from a line's start on lie on three lines.
     let lines = (buffer, 3 * LINE);
-    let ((near, (mut sender, _receiver)), (far, (_back, mut there))) = cores();
-    near.take_done();
-    far.take_done();
-    sender.try_send(&[7; 100]).unwrap();
-    let done = near.take_done();
-    let at = |what| done.iter().rposition(|found| *found == what).unwrap();
-    let message = at(Done::Clean(lines.0, lines.1));
-    let stamp = at(Done::Clean(slot, LINE));
-    assert_eq!(done[message + 1], Done::Barrier, "{done:?}");
-    assert!(message + 1 < stamp, "{done:?}");
-    assert_eq!(done[stamp + 1..], [Done::Barrier], "{done:?}");
+    type Way = fn(&mut Sender<ManagedProducer<Geometry, Core>>);
+    let ways: [Way; 3] = [
+        |sender| sender.try_send(&[7; 8]).unwrap(),
+        |sender| sender.try_send(&[7; 100]).unwrap(),
+        |sender| sender.try_send_chunk(chunk(&[7; 100]), &[7; 100]).unwrap(),
+    ];
+    for send in ways {
+        let ((near, (mut sender, _receiver)), (far, (_back, mut there))) = cores();
+        near.take_done();
+        far.take_done();
+        send(&mut sender);
+        let done = near.take_done();
+        let seen = Done::Invalidate(slot, LINE);
+        let seen = done.iter().position(|found| *found == seen).unwrap();
+        assert!(follows_barrier(&done, seen), "{done:?}");
+        let at = |what| done.iter().rposition(|found| *found == what).unwrap();
+        let message = at(Done::Clean(lines.0, lines.1));
+        let stamp = at(Done::Clean(slot, LINE));
+        assert_eq!(done[message + 1], Done::Barrier, "{done:?}");
+        assert!(message + 1 < stamp, "{done:?}");
+        assert_eq!(done[stamp + 1..], [Done::Barrier], "{done:?}");
 
-    there.try_recv(&mut [0; 136]).unwrap();
-    let done = far.take_done();
-    let at = |what| done.iter().position(|found| *found == what).unwrap();
-    let stamp = at(Done::Invalidate(slot, LINE));
-    let message = at(Done::Invalidate(lines.0, lines.1));
-    assert!(stamp < message, "{done:?}");
-    // Given back, and told.
-    let released = layout.released(direction).unwrap();
-    assert!(
-        done[message..].contains(&Done::Clean(released, LINE)),
-        "{done:?}"
-    );
-    assert_eq!(done.last(), Some(&Done::Barrier));
+        drop(there.try_next_packet().unwrap());
+        let done = far.take_done();
+        let at = |what| done.iter().position(|found| *found == what).unwrap();
+        let stamp = at(Done::Invalidate(slot, LINE));
+        assert!(follows_barrier(&done, stamp), "{done:?}");
+        let message = at(Done::Invalidate(lines.0, lines.1));
+        assert!(stamp < message, "{done:?}");
+        // Given back, and told.
+        let released = layout.released(direction).unwrap();
+        assert!(
+            done[message..].contains(&Done::Clean(released, LINE)),
+            "{done:?}"
+        );
+        assert_eq!(done.last(), Some(&Done::Barrier));
+    }
 }
