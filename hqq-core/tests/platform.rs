@@ -236,6 +236,23 @@ fn chunk(bytes: &[u8]) -> ConnectionCopy {
 }
 
 #[test]
+fn a_look_is_a_barrier_and_then_invalidates() {
+    let layout = Geometry::LAYOUT;
+    let direction = Role::Primary.sends();
+    let slot = Done::Invalidate(layout.slots(direction), LINE);
+    let released = Done::Invalidate(layout.released(direction).unwrap(), LINE);
+    let ((near, (sender, _receiver)), (far, (_back, there))) = cores();
+    near.take_done();
+    far.take_done();
+    assert!(sender.is_writable());
+    let done = near.take_done();
+    assert_eq!(done.first(), Some(&Done::Barrier), "{done:?}");
+    assert!(done.contains(&released) && done.contains(&slot), "{done:?}");
+    assert!(!there.is_readable());
+    assert_eq!(far.take_done(), [Done::Barrier, slot]);
+}
+
+#[test]
 fn chunks_cross() {
     let ((_, (mut sender, _receiver)), (_, (_back, mut there))) = cores();
     for number in 1..20 {
