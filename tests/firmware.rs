@@ -194,7 +194,7 @@ const BUDGETS: [Budget; 3] = [
     Budget {
         program: "advanced",
         beside: "baseline",
-        text: 19 * 1024 + 128,
+        text: 19_328,
         goal: 14 * 1024,
         send: None,
     },

@@ -1,7 +1,7 @@
 //! Whole packets over a link, for protocols on top of it such as [`advanced`](crate::advanced).
 
 use super::error::{GrantError, TryRecvError, TrySendError};
-use super::receive_path::{Bytes, Current};
+use super::receive_path::{Bytes, Current, SHORT_WAYS};
 use super::receiver::Receiver;
 use super::sender::{Sender, WriteGrant};
 use crate::counters::Event;
@@ -134,7 +134,7 @@ impl Claim {
 pub(crate) enum Decoded {
     /// A chunk of a message.
     Chunk(ConnectionCopy),
-    /// Another one, no tombstone.
+    /// Any one but a tombstone.
     Other(Packet),
 }
 
@@ -167,7 +167,8 @@ impl<C: Consumer> Receiver<C> {
             buffer.prefetch();
             let operands = side.operands::<0>(position);
             let malformed = TryRecvError::Malformed;
-            if claimed.header == ConnectionCopy::OPCODE.as_word() {
+            // A way of their own for chunks, but where programs have to be small.
+            if SHORT_WAYS && claimed.header == ConnectionCopy::OPCODE.as_word() {
                 let copy = ConnectionCopy::from_operands(&operands).map_err(malformed)?;
                 let len = copy.check_bounds(buffer.len()).map_err(malformed)?;
                 return Ok(Some((Decoded::Chunk(copy), Claim { position, len })));
@@ -177,7 +178,7 @@ impl<C: Consumer> Receiver<C> {
         })
     }
 
-    /// A packet that is no chunk, and the bytes in its buffer; `None` for a tombstone.
+    /// Any packet, and the bytes in its buffer; `None` for a tombstone.
     // Kept out of the way of chunks.
     #[inline(never)]
     fn decode_other(
@@ -196,6 +197,7 @@ impl<C: Consumer> Receiver<C> {
         let len = match &packet {
             Packet::StandardTombstone(_) => return Ok(None),
             Packet::StandardCopy(copy) => copy.check_bounds(size).map_err(malformed)?,
+            Packet::ConnectionCopy(copy) => copy.check_bounds(size).map_err(malformed)?,
             Packet::StandardRun(run) => {
                 run.check_bounds(size).map_err(malformed)? * run.count() as usize
             }

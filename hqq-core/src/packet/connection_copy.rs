@@ -5,7 +5,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::bits::bit_set;
 use super::standard::check_size;
-use super::wire::packet_layout;
+use super::wire::{WIDE, packet_layout};
 use super::{OPERANDS, Opcode, PacketError};
 
 bit_set! {
@@ -189,8 +189,9 @@ impl ConnectionCopy {
     /// or [`PacketError::Aux`], in this order: the first rule above that is broken.
     #[inline]
     pub fn new(chunk: Chunk) -> Result<Self, PacketError> {
-        // Most messages have one chunk, which takes few looks.
-        if is_whole(&chunk) {
+        // Most messages have one chunk, which takes few looks. Where programs have to be small, all take the
+        // same ones.
+        if WIDE && is_whole(&chunk) {
             return Ok(Self(chunk));
         }
         Self::checked(chunk)

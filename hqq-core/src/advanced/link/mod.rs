@@ -172,7 +172,7 @@ impl<
             };
             let step = match &packet {
                 Decoded::Chunk(copy) => self.session.accept_copy(copy, claimed.len()),
-                Decoded::Other(other) => self.session.accept_other(other),
+                Decoded::Other(other) => self.session.accept(other, claimed.len()),
             };
             match step {
                 Step::Nothing => self.receiver.release_packet(&claimed),
