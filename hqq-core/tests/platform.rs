@@ -76,6 +76,7 @@ impl Core {
     }
 
     /// What a core without a cache sees: the memory as it is.
+    #[cfg(not(hqq_narrow))]
     fn refresh(&self) {
         let memory = self.memory.borrow().clone();
         for (index, line) in memory.chunks_exact(LINE).enumerate() {
