@@ -187,7 +187,7 @@ fn a_call_during_a_long_message_waits_for_what_the_ring_holds_only() {
         for format in FORMATS {
             let (near, far) = pair(format, 64, 16384);
             let server = Server::new().method(9, |request| Ok(request.body().to_vec()));
-            let over = AtomicBool::new(false);
+            let (begun, over) = (Barrier::new(2), AtomicBool::new(false));
             let call = || {
                 let began = Instant::now();
                 let answer = near.call_on(0, 9, &[7; 64], limit()).unwrap();
@@ -207,9 +207,12 @@ fn a_call_during_a_long_message_waits_for_what_the_ring_holds_only() {
                         else {
                             panic!("not the message");
                         };
+                        begun.wait();
                         assert_eq!(io::copy(&mut body, &mut io::sink()).unwrap(), len);
                         over.store(true, Ordering::Relaxed);
                     });
+                    // Not before: it receives requests, too.
+                    begun.wait();
                     while during.is_empty() || !over.load(Ordering::Relaxed) {
                         during.push(call());
                     }
