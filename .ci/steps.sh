@@ -240,19 +240,28 @@ bench() {
 # is an emulator, a self-check runs; i686 and s390x have the whole tests (test_i686, test_big_endian),
 # x86_64-unknown-none has test_guest.
 targets() {
-    local target features code=0 result
+    local target features code=0 result named=()
     local all=(
         thumbv6m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf
         riscv64gc-unknown-none-elf aarch64-unknown-none x86_64-unknown-none
         wasm32-unknown-unknown i686-unknown-linux-gnu s390x-unknown-linux-gnu
     )
     for target in "${all[@]}"; do
-        for features in "" defmt embedded-io embedded-io-async defmt,embedded-io-async; do
-            result=built
-            foreign build --quiet -p hqq-core --no-default-features --features "$features" \
-                -Zbuild-std=core --target "$target" || { result=FAILED; code=1; }
-            printf 'note: ci: %-29s %-24s %s\n' "$target" "${features:-(none)}" "$result"
+        named+=(--target "$target")
+    done
+    for features in "" defmt embedded-io embedded-io-async defmt,embedded-io-async; do
+        # All at once, which keeps both cores busy; one by one where that fails.
+        built_for "$features" "${named[@]}" && result=built || result=
+        for target in "${all[@]}"; do
+            if [[ -z $result ]] && ! built_for "$features" --target "$target"; then
+                code=1
+                printf 'note: ci: %-29s %-24s %s\n' "$target" "${features:-(none)}" FAILED
+            else
+                printf 'note: ci: %-29s %-24s %s\n' "$target" "${features:-(none)}" built
+            fi
         done
+    done
+    for target in "${all[@]}"; do
         case $target in *-linux-* | x86_64-*) continue ;; esac
         result="ok"
         (cd tests/targets && foreign run --quiet --locked -Zbuild-std=core --target "$target" \
@@ -261,6 +270,10 @@ targets() {
     done
     refused_without_64_bit_atomics || code=1
     return "$code"
+}
+
+built_for() { # FEATURES --target TARGET…
+    foreign build --quiet -p hqq-core --no-default-features --features "$1" -Zbuild-std=core "${@:2}"
 }
 
 # Sharing a side does not compile there, and the message says why.
