@@ -22,6 +22,9 @@ use crate::prepare::{Request, unusable};
 /// How long an empty file, or one of zeros, has not been changed before it is nobody's.
 const SETTLED: Duration = Duration::from_millis(200);
 
+/// How often a file may have grown while it was looked at.
+const GROWN: usize = 4;
+
 /// Whether a process that does not know of ATTACH may be making the region: one of HQQ-Go makes an
 /// empty file, gives it its length, and then initialises it.
 pub(crate) fn is_under_way(error: &OpenError, request: &Request) -> bool {
@@ -120,6 +123,23 @@ impl Candidate<'_> {
 
     fn identify(&self) -> Result<(Identity, bool), OpenError> {
         let mut found = self.len()?;
+        for _ in 0..GROWN {
+            let result = self.identify_within(found);
+            if !matches!(result, Err(OpenError::Truncated { .. })) {
+                return result;
+            }
+            // Its maker may have given it its length, and all else, between the two looks.
+            let now = self.len()?;
+            if now <= found {
+                return result;
+            }
+            found = now;
+        }
+        self.identify_within(found)
+    }
+
+    /// As [`Candidate::identify`], of a file that is `found` bytes long.
+    fn identify_within(&self, mut found: u64) -> Result<(Identity, bool), OpenError> {
         if let (0, Some((layout, _))) = (found, &self.request.initialise) {
             if !self.is_settled()? {
                 return Err(self.refused(FormatError::Empty));
