@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{LIMIT, bounded, bounded_by};
-use hqq_std::wait::Policy;
-use hqq_std::{LinkOptions, RecvError, TrySendError};
+use hqq_core::ring::Consumer;
+use hqq_std::wait::{Policy, WaitStats};
+use hqq_std::{LinkOptions, Receiver, RecvError, TrySendError};
 
 /// Sleeps of a soak end by themselves after this long only: later than any wakeup comes, however busy the
 /// machine is.
@@ -345,5 +346,47 @@ mod readiness {
                 sending.join().unwrap();
             });
         });
+    }
+}
+
+/// What became of a receiver's sleeps until one message came.
+fn receive_parked<C: Consumer>(receiver: &mut Receiver<C>, send: impl FnOnce()) -> WaitStats
+where
+    Receiver<C>: Send,
+{
+    receiver.set_first_look(LONG);
+    std::thread::scope(|scope| {
+        let receiving = scope.spawn(move || {
+            receiver.recv(&mut [0; 64]).unwrap();
+            receiver.wait_stats()
+        });
+        // Most probably it sleeps then; if not, it is woken all the same.
+        std::thread::sleep(Duration::from_millis(5));
+        send();
+        receiving.join().unwrap()
+    })
+}
+
+/// However a message is carried, on whatever sides: nobody sleeps through it.
+#[test]
+fn every_kind_of_message_wakes_a_parked_receiver() {
+    for len in [0, 8, 40, 41, 64] {
+        for shared in [false, true] {
+            bounded(move || {
+                let options = LinkOptions::new().count(8).size(64);
+                let options = options.wait_policy(Policy::Park);
+                let message = vec![7; len];
+                let stats = if shared {
+                    let (near, far) = options.shared().pair().unwrap();
+                    receive_parked(&mut far.receiver(), || {
+                        near.sender().send(&message).unwrap();
+                    })
+                } else {
+                    let (mut near, mut far) = options.pair().unwrap();
+                    receive_parked(far.receiver(), || near.send(&message).unwrap())
+                };
+                assert_eq!(stats.expired, 0, "{len} bytes, shared: {shared}: {stats:?}");
+            });
+        }
     }
 }

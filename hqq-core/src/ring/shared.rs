@@ -125,6 +125,7 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
         // T3. Pairs with the Acquire of T4 and T4x.
         slot.stamp()
             .store(stamp::published(position, opcode), ordering::publish());
+        self.alarm.check(&self.memory, true);
     }
 
     #[inline]
