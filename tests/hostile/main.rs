@@ -26,7 +26,7 @@ use keeper::Keeper;
 use tally::Tally;
 
 /// Bytes that the process may grow by once all is under way.
-const GROWTH: u64 = 128 << 20;
+const GROWTH: u64 = 64 << 20;
 
 fn seconds() -> u64 {
     let seconds = std::env::var("HQQ_HOSTILE_SECONDS").ok();

@@ -7,17 +7,47 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use hdrhistogram::Histogram;
+
 /// The control thread's sleeps, and most deadlines.
 pub(super) const SOON: Duration = Duration::from_millis(5);
 /// How much later than the control thread a call may be: calls spin before they sleep, and whoever
 /// spins has used up its share of a core when others want it.
 const SLACK: Duration = Duration::from_secs(2);
 
+/// How late calls of one kind were, in memory that does not grow with their number.
+struct Late {
+    micros: Histogram<u64>,
+    most: Duration,
+}
+
+impl Default for Late {
+    fn default() -> Self {
+        Self {
+            // Up to an hour and more.
+            micros: Histogram::new_with_max(1 << 32, 2).unwrap(),
+            most: Duration::ZERO,
+        }
+    }
+}
+
+impl Late {
+    fn add(&mut self, late: Duration) {
+        self.micros
+            .saturating_record(u64::try_from(late.as_micros()).unwrap_or(u64::MAX));
+        self.most = self.most.max(late);
+    }
+
+    fn at(&self, quantile: f64) -> Duration {
+        Duration::from_micros(self.micros.value_at_quantile(quantile))
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Tally {
     messages: AtomicU64,
     errors: Mutex<BTreeMap<String, u64>>,
-    late: Mutex<BTreeMap<&'static str, Vec<Duration>>>,
+    late: Mutex<BTreeMap<&'static str, Late>>,
 }
 
 impl Tally {
@@ -57,12 +87,7 @@ impl Tally {
         let result = work();
         let took = started.elapsed();
         if let Some(late) = took.checked_sub(limit) {
-            self.late
-                .lock()
-                .unwrap()
-                .entry(what)
-                .or_default()
-                .push(late);
+            self.late.lock().unwrap().entry(what).or_default().add(late);
         }
         result
     }
@@ -80,19 +105,14 @@ impl Tally {
         for (kind, times) in self.errors.lock().unwrap().iter() {
             println!("{times:>9} {kind}");
         }
-        for (what, late) in self.late.lock().unwrap().iter_mut() {
-            late.sort_unstable();
-            let at = |permille: usize| {
-                let index = (late.len() * permille / 1000).min(late.len() - 1);
-                late[index]
-            };
+        for (what, late) in self.late.lock().unwrap().iter() {
             println!(
                 "late: {what}: {} times, p50 {:.1?}, p99 {:.1?}, p99.9 {:.1?}, most {:.1?}",
-                late.len(),
-                at(500),
-                at(990),
-                at(999),
-                at(1000)
+                late.micros.len(),
+                late.at(0.5),
+                late.at(0.99),
+                late.at(0.999),
+                late.most
             );
         }
     }
@@ -111,10 +131,9 @@ impl Tally {
             assert!(reached, "no error of kind {kind} was reached");
         }
         let late = self.late.lock().unwrap();
-        let most = |what: &str| late.get(what).and_then(|late| late.iter().max().copied());
-        let control = most("control").unwrap();
-        for what in late.keys() {
-            let most = most(what).unwrap();
+        let control = late["control"].most;
+        for (what, late) in late.iter() {
+            let most = late.most;
             assert!(
                 most <= control * 4 + SLACK,
                 "{what} was late by {most:?}, the control thread by {control:?}"
