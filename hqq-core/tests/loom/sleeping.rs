@@ -7,13 +7,16 @@ use hqq_core::ring::wake::{Ticket, WaitWords, WakeHook};
 use hqq_core::ring::{Consumer, Producer};
 use hqq_core::sync::ordering::{full_fence, weakened};
 use hqq_core::{
-    AttachOptions, Direction, Link, Member, Receiver, Region, Role, Sender, SharedLink,
-    TryRecvError, TrySendError,
+    AttachOptions, Direction, ExclusiveReceiver, ExclusiveSender, Link, Member, Receiver, Region,
+    Role, Sender, SharedLink, TryRecvError, TrySendError,
 };
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use crate::support::{Geometry, INLINE, Shared, check, layout, receiver, region, sender};
+use crate::support::{
+    BUFFERED, ConsumerSide, Geometry, INLINE, LINE, ProducerSide, Shared, check, layout, receiver,
+    region, sender,
+};
 
 loom::lazy_static! {
     /// The one place where all sleepers of a model sleep.
@@ -44,8 +47,8 @@ fn options(role: Role) -> AttachOptions {
 }
 
 /// The wait words of one side of the ring that the models use.
-fn words(region: &Region, consumer: bool) -> WaitWords {
-    WaitWords::new(region, &layout(INLINE), Direction::ToSecondary, consumer).unwrap()
+fn words(region: &Region, size: usize, consumer: bool) -> WaitWords {
+    WaitWords::new(region, &layout(size), Direction::ToSecondary, consumer).unwrap()
 }
 
 /// Repeats `attempt` until it gives a value, asleep in between.
@@ -67,7 +70,7 @@ fn asleep_until<T>(words: &WaitWords, mut attempt: impl FnMut() -> Option<T>) ->
 
 /// The first byte of the next message; `None` at the end.
 fn receive<C: Consumer>(receiver: &mut Receiver<C>, words: &WaitWords) -> Option<u8> {
-    let mut message = [0; INLINE];
+    let mut message = [0; LINE];
     asleep_until(words, || match receiver.try_recv(&mut message) {
         Ok(_) => Some(Some(message[0])),
         Err(TryRecvError::Disconnected) => Some(None),
@@ -76,8 +79,15 @@ fn receive<C: Consumer>(receiver: &mut Receiver<C>, words: &WaitWords) -> Option
     })
 }
 
+/// The longest message there can be, of one byte again and again; so that the size of buffers says how it
+/// travels.
+fn try_send<P: Producer>(sender: &mut Sender<P>, tag: u8) -> Result<(), TrySendError> {
+    let max = sender.max_message_size();
+    sender.try_send([tag; LINE].get(..max).unwrap())
+}
+
 fn send<P: Producer>(sender: &mut Sender<P>, words: &WaitWords, tag: u8) {
-    asleep_until(words, || match sender.try_send(&[tag; INLINE]) {
+    asleep_until(words, || match try_send(sender, tag) {
         Ok(()) => Some(()),
         Err(TrySendError::Full) => None,
         Err(error) => panic!("{error}"),
@@ -85,61 +95,132 @@ fn send<P: Producer>(sender: &mut Sender<P>, words: &WaitWords, tag: u8) {
 }
 
 /// The sending half of the primary and the receiving half of the secondary, exclusive.
-macro_rules! exclusive {
-    ($region:expr) => {{
-        let attach = |role| {
-            Link::<Geometry<INLINE>>::attach($region.clone(), &options(role))
-                .unwrap()
-                .split()
-        };
-        let (sender, _back) = attach(Role::Primary);
-        let (_forth, receiver) = attach(Role::Secondary);
-        (sender, receiver)
-    }};
+fn exclusive<const SIZE: usize>(
+    region: &Region,
+) -> (
+    ExclusiveSender<Geometry<SIZE>>,
+    ExclusiveReceiver<Geometry<SIZE>>,
+) {
+    let attach = |role| {
+        Link::<Geometry<SIZE>>::attach(region.clone(), &options(role))
+            .unwrap()
+            .split()
+    };
+    let (sender, _back) = attach(Role::Primary);
+    let (_forth, receiver) = attach(Role::Secondary);
+    (sender, receiver)
 }
 
 /// A receiver that sleeps for each of two messages; the sender neither closes nor waits.
+fn receives_two<P, C>(mut sender: Sender<P>, mut receiver: Receiver<C>, words: WaitWords)
+where
+    P: Producer,
+    C: Consumer + Send + 'static,
+{
+    let waiting = thread::spawn(move || {
+        let received = [1, 2].map(|_| receive(&mut receiver, &words));
+        (received, receiver)
+    });
+    for tag in [1, 2] {
+        try_send(&mut sender, tag).unwrap();
+    }
+    let (received, _receiver) = waiting.join().unwrap();
+    assert_eq!(received, [Some(1), Some(2)]);
+}
+
+fn exclusive_receives_two<const SIZE: usize>() {
+    check(3, || {
+        let region = region(SIZE);
+        let (sender, receiver) = exclusive::<SIZE>(&region);
+        receives_two(sender, receiver, words(&region, SIZE, true));
+    });
+}
+
 #[test]
 fn one_receiver() {
-    check(3, || {
-        let region = region(INLINE);
-        let (mut sender, mut receiver) = exclusive!(region);
-        let words = words(&region, true);
-        let waiting = thread::spawn(move || {
-            let received = [1, 2].map(|_| receive(&mut receiver, &words));
-            (received, receiver)
-        });
-        for tag in [1, 2] {
-            sender.try_send(&[tag; INLINE]).unwrap();
-        }
-        let (received, _receiver) = waiting.join().unwrap();
-        assert_eq!(received, [Some(1), Some(2)]);
+    exclusive_receives_two::<INLINE>();
+}
+
+/// The same of messages in buffers.
+#[test]
+fn one_receiver_of_buffers() {
+    exclusive_receives_two::<BUFFERED>();
+}
+
+/// The same of messages in buffers of one line or more, which a sender that knows of room publishes at once.
+#[test]
+fn one_receiver_of_lines() {
+    exclusive_receives_two::<LINE>();
+}
+
+fn shared_receives_two<const SIZE: usize>() {
+    check(2, || {
+        let region = region(SIZE);
+        let (producer, consumer) = shared::<SIZE>(&region);
+        let words = words(&region, SIZE, true);
+        receives_two(sender(&producer), receiver(&consumer), words);
     });
+}
+
+#[test]
+fn one_receiver_shared() {
+    shared_receives_two::<INLINE>();
+}
+
+#[test]
+fn one_receiver_shared_of_buffers() {
+    shared_receives_two::<BUFFERED>();
 }
 
 /// A sender that sleeps while the ring is full, and a receiver that finds it full and never empty
 /// before it has taken all of that.
+fn sends_a_third<P, C>(mut sender: Sender<P>, mut receiver: Receiver<C>, words: WaitWords)
+where
+    P: Producer + Send + 'static,
+    C: Consumer,
+{
+    for tag in [1, 2] {
+        try_send(&mut sender, tag).unwrap();
+    }
+    let waiting = thread::spawn(move || {
+        send(&mut sender, &words, 3);
+        sender
+    });
+    let mut message = [0; LINE];
+    for tag in [1, 2] {
+        receiver.try_recv(&mut message).unwrap();
+        assert_eq!(message[0], tag);
+    }
+    let _sender = waiting.join().unwrap();
+    receiver.try_recv(&mut message).unwrap();
+    assert_eq!(message[0], 3);
+}
+
+fn exclusive_sends_a_third<const SIZE: usize>() {
+    check(3, || {
+        let region = region(SIZE);
+        let (sender, receiver) = exclusive::<SIZE>(&region);
+        sends_a_third(sender, receiver, words(&region, SIZE, false));
+    });
+}
+
 #[test]
 fn one_sender() {
-    check(3, || {
+    exclusive_sends_a_third::<INLINE>();
+}
+
+#[test]
+fn one_sender_of_lines() {
+    exclusive_sends_a_third::<LINE>();
+}
+
+#[test]
+fn one_sender_shared() {
+    check(2, || {
         let region = region(INLINE);
-        let (mut sender, mut receiver) = exclusive!(region);
-        let words = words(&region, false);
-        for tag in [1, 2] {
-            sender.try_send(&[tag; INLINE]).unwrap();
-        }
-        let waiting = thread::spawn(move || {
-            send(&mut sender, &words, 3);
-            sender
-        });
-        let mut message = [0; INLINE];
-        for tag in [1, 2] {
-            assert_eq!(receiver.try_recv(&mut message), Ok(INLINE));
-            assert_eq!(message[0], tag);
-        }
-        let _sender = waiting.join().unwrap();
-        assert_eq!(receiver.try_recv(&mut message), Ok(INLINE));
-        assert_eq!(message[0], 3);
+        let (producer, consumer) = shared::<INLINE>(&region);
+        let words = words(&region, INLINE, false);
+        sends_a_third(sender(&producer), receiver(&consumer), words);
     });
 }
 
@@ -148,14 +229,14 @@ fn one_sender() {
 fn both() {
     check(2, || {
         let region = region(INLINE);
-        let (mut sender, mut receiver) = exclusive!(region);
-        let room = words(&region, false);
+        let (mut sender, mut receiver) = exclusive::<INLINE>(&region);
+        let room = words(&region, INLINE, false);
         let sending = thread::spawn(move || {
             for tag in [1, 2, 3] {
                 send(&mut sender, &room, tag);
             }
         });
-        let messages = words(&region, true);
+        let messages = words(&region, INLINE, true);
         for tag in [Some(1), Some(2), Some(3), None] {
             assert_eq!(receive(&mut receiver, &messages), tag);
         }
@@ -164,20 +245,18 @@ fn both() {
 }
 
 /// The sides of the primary's producers and of the secondary's consumers, shared.
-macro_rules! shared {
-    ($region:expr) => {{
-        let attach = |role| {
-            let options = options(role).member(Member::FIRST);
-            SharedLink::<Geometry<INLINE>>::attach($region.clone(), &options)
-                .unwrap()
-                .split()
-        };
-        let (producer, _back) = attach(Role::Primary);
-        let (_forth, consumer) = attach(Role::Secondary);
-        let producer = Shared(loom::sync::Arc::new(producer));
-        let consumer = Shared(loom::sync::Arc::new(consumer));
-        (producer, consumer)
-    }};
+fn shared<const SIZE: usize>(region: &Region) -> (ProducerSide<SIZE>, ConsumerSide<SIZE>) {
+    let attach = |role| {
+        let options = options(role).member(Member::FIRST);
+        SharedLink::<Geometry<SIZE>>::attach(region.clone(), &options)
+            .unwrap()
+            .split()
+    };
+    let (producer, _back) = attach(Role::Primary);
+    let (_forth, consumer) = attach(Role::Secondary);
+    let producer = Shared(loom::sync::Arc::new(producer));
+    let consumer = Shared(loom::sync::Arc::new(consumer));
+    (producer, consumer)
 }
 
 /// Two receivers on one side sleep, one message for each.
@@ -185,9 +264,9 @@ macro_rules! shared {
 fn two_receivers() {
     check(1, || {
         let region = region(INLINE);
-        let (producer, consumer) = shared!(region);
+        let (producer, consumer) = shared::<INLINE>(&region);
         let [mut mine, mut other] = [(), ()].map(|()| receiver(&consumer));
-        let [my_words, words] = [(), ()].map(|()| words(&region, true));
+        let [my_words, words] = [(), ()].map(|()| words(&region, INLINE, true));
         let waiting = thread::spawn(move || receive(&mut other, &words));
         let mut sender = sender(&producer);
         let sending = thread::spawn(move || {
@@ -208,13 +287,13 @@ fn two_receivers() {
 fn receiver_of_two_senders() {
     check(2, || {
         let region = region(INLINE);
-        let (producer, consumer) = shared!(region);
+        let (producer, consumer) = shared::<INLINE>(&region);
         let sending = [1, 2].map(|tag| {
             let mut sender = sender(&producer);
             thread::spawn(move || sender.try_send(&[tag; INLINE]).unwrap())
         });
         let mut receiver = receiver(&consumer);
-        let words = words(&region, true);
+        let words = words(&region, INLINE, true);
         let mut received = [1, 2].map(|_| receive(&mut receiver, &words));
         received.sort_unstable();
         assert_eq!(received, [Some(1), Some(2)]);

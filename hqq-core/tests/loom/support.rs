@@ -18,6 +18,8 @@ pub(crate) const COUNT: usize = 2;
 pub(crate) const INLINE: usize = 8;
 /// A buffer size whose longest message travels in the buffer.
 pub(crate) const BUFFERED: usize = 48;
+/// A buffer size of one cache line.
+pub(crate) const LINE: usize = 64;
 
 pub(crate) type Geometry<const SIZE: usize> = Fixed<COUNT, SIZE>;
 pub(crate) type ProducerSide<const SIZE: usize> = Shared<SharedProducer<Geometry<SIZE>>>;
