@@ -17,7 +17,7 @@ use crate::position::Position;
 use crate::region::{Buffers, RingMemory};
 use crate::side::{Attached, End};
 use crate::superblock::Delivery;
-use crate::sync::ordering;
+use crate::sync::{Stamp, ordering};
 
 /// Steps in one call: each failed one means that another member got on.
 const fn limit(count: usize) -> usize {
@@ -48,6 +48,14 @@ impl<G: Geometry> SharedProducer<G> {
     fn next(&self) -> Position {
         // Relaxed: a hint.
         Position::new(self.memory.w().load(Ordering::Relaxed))
+    }
+
+    /// T3 of a slot whose operands are stored, and what follows each: whoever sleeps is woken.
+    #[inline]
+    fn finish(&self, stamp: &Stamp, word: u64) {
+        // Pairs with the Acquire of T4 and T4x.
+        stamp.store(word, ordering::publish());
+        self.alarm.check(&self.memory, true);
     }
 }
 
@@ -112,20 +120,14 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
     fn publish(&self, position: Position, opcode: u8, operands: &[u64; 7]) {
         let slot = self.memory.slot(position);
         slot.store_operands(operands);
-        // T3. Pairs with the Acquire of T4 and T4x.
-        slot.stamp()
-            .store(stamp::published(position, opcode), ordering::publish());
-        self.alarm.check(&self.memory, true);
+        self.finish(slot.stamp(), stamp::published(position, opcode));
     }
 
     #[inline]
     fn publish_short(&self, position: Position, opcode: u8, operand: u64) {
         let slot = self.memory.slot(position);
         slot.store_first_operand(operand);
-        // T3. Pairs with the Acquire of T4 and T4x.
-        slot.stamp()
-            .store(stamp::published(position, opcode), ordering::publish());
-        self.alarm.check(&self.memory, true);
+        self.finish(slot.stamp(), stamp::published(position, opcode));
     }
 
     #[inline]

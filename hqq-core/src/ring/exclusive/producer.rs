@@ -4,7 +4,7 @@ use super::QUICKLY;
 use crate::counters::{Counters, Event};
 use crate::layout::Geometry;
 use crate::position::Position;
-use crate::region::{Buffer, Buffers, RingMemory};
+use crate::region::{Buffer, Buffers, RingMemory, Slot};
 use crate::ring::stamp::{self, Turn, is_free, is_released};
 use crate::ring::wake::Alarm;
 use crate::ring::{Corruption, Obstacle, Producer, Put, Refused, Sealed};
@@ -65,6 +65,19 @@ impl<G: Geometry> ExclusiveProducer<G> {
             self.limit = self.turn.next();
         }
         free
+    }
+
+    /// T3x, and what comes before and after it: the operands, which `store` stores; and whoever sleeps is woken.
+    #[inline]
+    fn publish_with(&mut self, position: Position, opcode: u8, store: impl FnOnce(Slot<'_>)) {
+        let slot = self.memory.slot(position);
+        store(slot);
+        // Pairs with the Acquire of T4 and T4x.
+        slot.stamp()
+            .store(stamp::published(position, opcode), ordering::publish());
+        slot.prefetch_next();
+        self.turn = Turn::new(position).next();
+        self.alarm.check(&self.memory, true);
     }
 }
 
@@ -130,26 +143,12 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
 
     #[inline]
     fn publish(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
-        let slot = self.memory.slot(position);
-        slot.store_operands(operands);
-        // T3x. Pairs with the Acquire of T4 and T4x.
-        slot.stamp()
-            .store(stamp::published(position, opcode), ordering::publish());
-        slot.prefetch_next();
-        self.turn = Turn::new(position).next();
-        self.alarm.check(&self.memory, true);
+        self.publish_with(position, opcode, |slot| slot.store_operands(operands));
     }
 
     #[inline]
     fn publish_short(&mut self, position: Position, opcode: u8, operand: u64) {
-        let slot = self.memory.slot(position);
-        slot.store_first_operand(operand);
-        // T3x. Pairs with the Acquire of T4 and T4x.
-        slot.stamp()
-            .store(stamp::published(position, opcode), ordering::publish());
-        slot.prefetch_next();
-        self.turn = Turn::new(position).next();
-        self.alarm.check(&self.memory, true);
+        self.publish_with(position, opcode, |slot| slot.store_first_operand(operand));
     }
 
     #[inline]
