@@ -74,9 +74,13 @@ fn holds(model: &str, weakened: &str) -> (bool, String) {
 
 #[test]
 fn every_ordering_in_the_table_is_needed() {
+    let mut sound = Vec::new();
     for (name, model) in CAUGHT {
-        let (held, text) = holds(model, "none");
-        assert!(held, "{model} holds when nothing is weakened:\n{text}");
+        if !sound.contains(model) {
+            let (held, text) = holds(model, "none");
+            assert!(held, "{model} holds when nothing is weakened:\n{text}");
+            sound.push(*model);
+        }
         let (held, text) = holds(model, name);
         assert!(!held, "{model} fails when {name} is weakened:\n{text}");
         assert!(
