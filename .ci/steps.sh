@@ -159,7 +159,7 @@ test_count() {
 }
 
 test_hostile() {
-    HQQ_HOSTILE_SECONDS=20 run cargo test -p hqq-tests --test hostile -- --show-output |
+    HQQ_HOSTILE_SECONDS=60 run cargo test --workspace --test hostile -- --show-output |
         sed --unbuffered -E 's/^(Writes .*|[0-9]+ [0-9]+|messages moved.*|late: .*|memory: .*| +[0-9]+ [A-Z].*)$/note: ci: \1/'
 }
 
@@ -301,12 +301,12 @@ test_i686() {
 
 # Short; `cargo test --release -p hqq-tests --test guest` is the whole.
 test_guest() {
-    run env HQQ_GUEST_MESSAGES=50000 cargo test -p hqq-tests --test guest -- --nocapture |
+    run env HQQ_GUEST_MESSAGES=50000 cargo test --workspace --test guest -- --nocapture |
         sed --unbuffered 's/^\(KVM\|TCG\): /note: ci: &/'
 }
 
 test_firmware() {
-    run cargo test -p hqq-tests --test firmware -- --nocapture |
+    run cargo test --workspace --test firmware -- --nocapture |
         sed --unbuffered 's/^| .*/note: ci: &/'
 }
 
