@@ -226,15 +226,17 @@ impl Life {
             SideState::Open => {}
             _ => return false,
         }
+        // Somebody alive has it: nothing more is to be asked, and ATTACH is left to those who need it.
+        let byte = SideByte::new(role, consumer).offset();
+        if !matches!(locks.holder(byte), Ok(None)) {
+            return false;
+        }
         // Sides are taken and left under ATTACH, so that record and lock are of the same member.
         let Some(_held) = Serial::take(serial, locks) else {
             return false;
         };
         self.repairer.side(role, consumer).state() == SideState::Open
-            && matches!(
-                locks.holder(SideByte::new(role, consumer).offset()),
-                Ok(None)
-            )
+            && matches!(locks.holder(byte), Ok(None))
     }
 }
 
