@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use hqq_core::{Direction, Layout};
 use hqq_std::{AdvancedLink, AdvancedOptions, Format, LinkOptions, Role, Server};
-use hqq_tests::{Name, Outcome, Process, eventually, hqq, peer};
+use hqq_tests::{Name, Outcome, Process, eventually, hqq, peer, rogue};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -73,7 +73,7 @@ fn a_member_that_was_killed() {
     let outcome = doctor(&name, &[]).with_code(1);
     let says = String::from_utf8(outcome.stdout.clone()).unwrap();
     for part in [
-        &*format!("wrong: secondary 1, process {pid}, shared has died"),
+        &*format!("wrong: secondary 1, process {pid}, shared has died, for 0.05 s at least"),
         "nobody who lives receives as secondary",
     ] {
         assert!(says.contains(part), "{says}");
@@ -100,11 +100,70 @@ fn a_claim_that_stands_still() {
     let says = String::from_utf8(outcome.stdout.clone()).unwrap();
     let pid = std::process::id();
     assert!(
-        says.contains(&format!("by primary 1 (process {pid}), who lives")),
+        says.contains(&format!(
+            "by primary 1 (process {pid}), who lives, for 0.05 s at least"
+        )),
         "{says}"
     );
     drop(grant);
     assert!(findings(&name).is_empty());
+}
+
+/// Since when something is wrong, it tells from what it saw first; and it says of a process that it is
+/// stopped.
+#[test]
+fn a_holder_that_is_stopped_and_then_dies() {
+    let name = region();
+    let mut holder = Process::start_with(&mut rogue!["hold", &*name], Stdio::piped());
+    holder.wait_for_output("holds");
+    holder.signal(Signal::STOP);
+    let pid = holder.id();
+    eventually("the process is stopped", || {
+        let says = doctor(&name, &[]).with_code(1).stdout;
+        let says = String::from_utf8(says).unwrap();
+        says.contains(&format!("(process {pid}, stopped), who lives"))
+            .then_some(())
+    });
+    holder.kill();
+    let says = doctor(&name, &["--json"]).with_code(1).stdout;
+    assert_eq!(
+        since(&json(&String::from_utf8(says).unwrap())),
+        [(Some(0.05), None); 4]
+    );
+}
+
+/// For how long each finding has been so, at least and at most.
+fn since(diagnosis: &Value) -> Vec<(Option<f64>, Option<f64>)> {
+    let findings = diagnosis["findings"].as_array().unwrap().iter();
+    let seconds = |finding: &Value, name: &str| finding[name].as_f64();
+    findings
+        .map(|found| {
+            (
+                seconds(found, "at_least_seconds"),
+                seconds(found, "at_most_seconds"),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_holder_that_dies_while_it_is_looked() {
+    // Again where it died before the first look: when that was, nobody tells.
+    eventually("a death between two looks", || {
+        let name = region();
+        let mut holder = Process::start_with(&mut rogue!["hold", &*name], Stdio::piped());
+        holder.wait_for_output("holds");
+        let mut watching = Process::start(&mut hqq!["doctor", &*name, "--json", "--watch", "0.5"]);
+        let maps = format!("/proc/{}/maps", watching.id());
+        eventually("it has opened the region", || {
+            let maps = std::fs::read_to_string(&maps).unwrap();
+            (maps.contains(&*name) || !watching.is_running()).then_some(())
+        });
+        holder.kill();
+        let says = watching.wait().with_code(1).stdout;
+        let since = since(&json(&String::from_utf8(says).unwrap()));
+        (since == [(None, Some(0.5)); 4]).then_some(())
+    });
 }
 
 #[test]

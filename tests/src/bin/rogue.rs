@@ -6,6 +6,7 @@
 //! | `connect SOCKET USER` | gets a region from a listener of this user, and echoes in it until its peer leaves |
 //! | `listen SOCKET USER` | hands a region to one process of this user, and echoes in it |
 //! | `scribble SEED VICTIM…` | writes into these regions until its input ends, and says how much |
+//! | `hold NAME` | claims a buffer and keeps it until its input ends |
 //! | `sigbus NAME HANDLER CAUSE` | guards a link, and gets a SIGBUS that has nothing to do with it |
 #![allow(
     clippy::print_stdout,
@@ -56,6 +57,7 @@ fn run(arguments: &[&str]) -> Result {
             echo(guest.make_region(&LinkOptions::new().count(4).size(64), PATIENCE)?)
         }
         ["scribble", seed, ref victims @ ..] => scribble(seed.parse()?, victims),
+        ["hold", name] => hold(name),
         ["sigbus", name, handler, cause] => sigbus(name, handler, cause),
         _ => Err(format!("no such task: {arguments:?}").into()),
     }
@@ -100,6 +102,16 @@ fn scribble(seed: u64, victims: &[&str]) -> Result {
         ended?;
         Ok(())
     })
+}
+
+fn hold(name: &str) -> Result {
+    let link = LinkOptions::new().shared().open(name)?;
+    let mut sender = link.sender();
+    let grant = sender.reserve()?;
+    println!("holds");
+    std::io::stdin().lock().read_to_end(&mut Vec::new())?;
+    drop(grant);
+    Ok(())
 }
 
 /// What a handler of a SIGBUS ends the process with.

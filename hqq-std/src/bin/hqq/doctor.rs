@@ -1,5 +1,6 @@
 //! `hqq doctor`: who is attached, who has died, what is stuck, and repairing it.
 
+use std::fmt;
 use std::time::Duration;
 
 use hqq_std::inspect::{SlotState, Snapshot};
@@ -13,7 +14,8 @@ use crate::stats::{pause, seconds};
 
 /// Say who is attached to a region, who has died, what is stuck and what will be done about it
 ///
-/// Looks twice, a moment apart: what stands still meanwhile is stuck. Ends with code 1 where something
+/// Looks twice, a moment apart: what stands still meanwhile is stuck. Since when something is wrong, a region
+/// does not say: for so long at least what was seen both times, for so long at most what was not. Ends with code 1 where something
 /// is wrong. What dead members leave is also repaired by whoever uses the region: a call that waits,
 /// or opening it.
 #[derive(clap::Args)]
@@ -36,7 +38,38 @@ pub struct Args {
 struct Finding {
     kind: &'static str,
     what: String,
+    #[serde(flatten)]
+    since: Since,
     remedy: &'static str,
+}
+
+/// For how long something has been wrong. A region does not say when: what is known is whether it was so
+/// when it was looked for the first time.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Since {
+    at_least_seconds: Option<f64>,
+    at_most_seconds: Option<f64>,
+}
+
+impl Since {
+    /// Of what is so now, and was or was not so before it was `watched`.
+    fn watched(was: bool, watched: Duration) -> Self {
+        let watched = (!watched.is_zero()).then_some(watched.as_secs_f64());
+        Self {
+            at_least_seconds: watched.filter(|_| was),
+            at_most_seconds: watched.filter(|_| !was),
+        }
+    }
+}
+
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.at_least_seconds, self.at_most_seconds) {
+            (Some(seconds), _) => write!(f, ", for {seconds} s at least"),
+            (None, Some(seconds)) => write!(f, ", for {seconds} s at most"),
+            (None, None) => Ok(()),
+        }
+    }
 }
 
 /// Everything there is to say.
@@ -62,7 +95,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     pause(args.watch)?;
     let now = caretaker.as_ref().map(hqq_std::repair::Caretaker::examine);
     let after = Snapshot::of_name(&args.name)?;
-    let mut findings = damaged(&before, &after);
+    let mut findings = damaged(&before, &after, args.watch);
     let mut attached = Vec::new();
     if let (Some(earlier), Some(now)) = (&earlier, &now) {
         attached.extend(now.members.iter().filter(|member| member.alive).map(member));
@@ -74,7 +107,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         fixed = Some(describe(&repaired));
         // What is left is wrong still.
         let left = caretaker.examine();
-        findings = damaged(&after, &Snapshot::of_name(&args.name)?);
+        findings = damaged(&after, &Snapshot::of_name(&args.name)?, Duration::ZERO);
         findings.extend(examine(&left, &left, Duration::ZERO));
         if let Some(now) = &now {
             findings.extend(stuck(earlier.as_ref().unwrap_or(now), now, args.watch));
@@ -119,7 +152,7 @@ fn member(member: &MemberReport) -> String {
 }
 
 /// Slots that hold what no rule leads to, and held that before.
-fn damaged(before: &Snapshot, now: &Snapshot) -> Vec<Finding> {
+fn damaged(before: &Snapshot, now: &Snapshot, watched: Duration) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (earlier, ring) in before.rings.iter().zip(&now.rings) {
         let unknown = |slot: &&hqq_std::inspect::Slot| slot.state == SlotState::Unknown;
@@ -134,6 +167,7 @@ fn damaged(before: &Snapshot, now: &Snapshot) -> Vec<Finding> {
                         "slot {} {} holds {:#018x}, which no rule leads to",
                         slot.index, ring.direction, slot.stamp
                     ),
+                    since: Since::watched(true, watched),
                     remedy: "remove the region, and have it made anew",
                 });
             }
@@ -149,6 +183,13 @@ fn examine(earlier: &Report, now: &Report, watched: Duration) -> Vec<Finding> {
         findings.push(Finding {
             kind: "dead-member",
             what: format!("{} has died", member(dead)),
+            since: Since::watched(
+                earlier
+                    .members
+                    .iter()
+                    .any(|was| was.is_dead() && was == dead),
+                watched,
+            ),
             remedy: "its record is closed by the next repair",
         });
     }
@@ -162,6 +203,10 @@ fn examine(earlier: &Report, now: &Report, watched: Duration) -> Vec<Finding> {
                 "nobody who lives {} as {}, and it was not closed",
                 if side.consumer { "receives" } else { "sends" },
                 side.role
+            ),
+            since: Since::watched(
+                earlier.sides.iter().any(|was| recorded(was) && was == side),
+                watched,
             ),
             remedy: "it is recorded as dead by the next repair, so that the peer is told",
         });
@@ -178,6 +223,7 @@ fn examine(earlier: &Report, now: &Report, watched: Duration) -> Vec<Finding> {
         findings.push(Finding {
             kind: "dead-claim",
             what: format!("{}, who has died", claimed(claim)),
+            since: Since::watched(earlier.claims.contains(claim), watched),
             remedy,
         });
     }
@@ -200,23 +246,35 @@ fn stuck(earlier: &Report, now: &Report, watched: Duration) -> Vec<Finding> {
             .iter()
             .find(|member| (member.role, member.member) == (claim.claim.role, claim.claim.member));
         let pid = owner.map_or(0, |owner| owner.pid);
+        let state = if is_stopped(pid) { ", stopped" } else { "" };
         findings.push(Finding {
             kind: "stuck-claim",
-            what: format!(
-                "{} (process {pid}), who lives, for {watched:?} at least",
-                claimed(claim)
-            ),
+            what: format!("{} (process {pid}{state}), who lives", claimed(claim)),
+            since: Since::watched(true, watched),
             remedy: "nobody takes it away: continue that process, or end it",
         });
     }
     if earlier.busy && now.busy {
         findings.push(Finding {
             kind: "busy",
-            what: format!("somebody has been attaching, leaving or repairing for {watched:?}"),
+            what: "somebody is attaching, leaving or repairing".to_owned(),
+            since: Since::watched(true, watched),
             remedy: "that process has stopped or is very slow: continue it, or end it",
         });
     }
     findings
+}
+
+/// Whether the process is stopped, by a signal or a debugger; `false` where that cannot be told.
+fn is_stopped(pid: u32) -> bool {
+    // Behind the command's name in brackets, which may hold any character.
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|stat| {
+            stat.rsplit_once(')')
+                .map(|(_, rest)| rest.trim_start().starts_with(['T', 't']))
+        })
+        .unwrap_or(false)
 }
 
 fn claimed(report: &ClaimReport) -> String {
@@ -252,7 +310,7 @@ fn to_text(diagnosis: &Diagnosis<'_>) -> String {
         lines.push(format!("repaired: {fixed}"));
     }
     for finding in &diagnosis.findings {
-        lines.push(format!("wrong: {}", finding.what));
+        lines.push(format!("wrong: {}{}", finding.what, finding.since));
         lines.push(format!("       {}", finding.remedy));
     }
     if diagnosis.ok {
