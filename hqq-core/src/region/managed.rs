@@ -1,7 +1,7 @@
 //! The parts of a region as a [`Platform`] cleans and invalidates them: whole cache lines.
 
 use super::memory::{Buffer, RingMemory, Slot, SuperblockMemory};
-use super::raw::Region;
+use super::{Part, Region};
 use crate::layout::{Geometry, LINE, MEMBER_LEN, MEMBERS, SIDES, ring};
 use crate::platform::Platform;
 
@@ -9,16 +9,18 @@ impl Region {
     /// Writes all of the region back to memory, and waits for it: after
     /// [`initialise`](crate::initialise), before another core looks.
     pub fn clean(&self, platform: &impl Platform) {
-        self.clean_range(0, self.len() / LINE * LINE, platform);
+        Part::whole(self).clean_range(0, self.len() / LINE * LINE, platform);
         platform.barrier();
     }
 
     /// Forgets all of the region, so that it is read from memory again.
     pub(crate) fn invalidate(&self, platform: &impl Platform) {
         platform.barrier();
-        self.invalidate_range(0, self.len() / LINE * LINE, platform);
+        Part::whole(self).invalidate_range(0, self.len() / LINE * LINE, platform);
     }
+}
 
+impl Part {
     /// Cleans the lines that `len` bytes from `offset` on lie on; they lie inside the region, in
     /// one part of it.
     fn clean_range(&self, offset: usize, len: usize, platform: &impl Platform) {
@@ -49,15 +51,14 @@ impl SuperblockMemory {
 
     /// What this side has recorded of itself.
     pub(crate) fn clean_records(&self, platform: &impl Platform) {
-        self.region.clean_range(SIDES, self.records(), platform);
+        self.part.clean_range(SIDES, self.records(), platform);
         platform.barrier();
     }
 
     /// What others have recorded.
     pub(crate) fn invalidate_records(&self, platform: &impl Platform) {
         platform.barrier();
-        self.region
-            .invalidate_range(SIDES, self.records(), platform);
+        self.part.invalidate_range(SIDES, self.records(), platform);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::sync::{Counter, SharedU32, Stamp};
 /// `members` entries a role fit the region.
 #[derive(Clone)]
 pub(crate) struct SuperblockMemory {
-    pub(super) region: Region,
+    pub(super) part: Part,
     pub(super) members: usize,
 }
 
@@ -26,7 +26,7 @@ impl SuperblockMemory {
     /// The identity and the sides only, before the number of members is known.
     pub(crate) fn new(region: &Region) -> Self {
         Self {
-            region: region.clone(),
+            part: Part::whole(region),
             members: 0,
         }
     }
@@ -34,7 +34,7 @@ impl SuperblockMemory {
     /// With the member table of `layout`; `None` where that is larger than the region.
     pub(crate) fn with_layout(region: &Region, layout: &Layout) -> Option<Self> {
         (layout.len() <= region.len()).then(|| Self {
-            region: region.clone(),
+            part: Part::whole(region),
             members: layout.members(),
         })
     }
@@ -48,7 +48,7 @@ impl SuperblockMemory {
     pub(crate) fn identity(&self, index: usize) -> &SharedU32 {
         let index = index % (IDENTITY_LEN / 4);
         // SAFETY: the identity lies inside the smallest region, and is made of 32-bit words.
-        unsafe { self.region.word32(IDENTITY + index * 4) }
+        unsafe { self.part.word32(IDENTITY + index * 4) }
     }
 
     /// Zeroes the records of sides and members, and what is reserved beside them.
@@ -56,7 +56,7 @@ impl SuperblockMemory {
         for offset in (SIDES..MEMBERS + 2 * self.members * MEMBER_LEN).step_by(4) {
             // SAFETY: sides and members fit the region by the invariant, and are made of 32-bit
             // words.
-            let word = unsafe { self.region.word32(offset) };
+            let word = unsafe { self.part.word32(offset) };
             // Relaxed: published by the region's state.
             word.store(0, Ordering::Relaxed);
         }
@@ -66,16 +66,14 @@ impl SuperblockMemory {
     pub(crate) fn side(&self, direction: Direction, consumer: bool, index: usize) -> &SharedU32 {
         let record = 2 * direction as usize + usize::from(consumer);
         // SAFETY: the four records lie inside the smallest region; 32-bit words only are used.
-        unsafe { self.region.word32(SIDES + record * LINE + index % 16 * 4) }
+        unsafe { self.part.word32(SIDES + record * LINE + index % 16 * 4) }
     }
 
     /// The status word of one side of one direction, for who looks at it often.
     pub(crate) fn status_word(&self, direction: Direction, consumer: bool) -> StatusWord {
         let record = 2 * direction as usize + usize::from(consumer);
         // SAFETY: the four records lie inside the smallest region.
-        StatusWord(Part(unsafe {
-            self.region.part_from(SIDES + record * LINE)
-        }))
+        StatusWord(unsafe { self.part.part_from(SIDES + record * LINE) })
     }
 
     /// Word `index` of one half of a member's record, 16 words; `None` for a member the table has
@@ -94,7 +92,7 @@ impl SuperblockMemory {
         let record = usize::from(secondary) * self.members + at;
         let offset = MEMBERS + record * MEMBER_LEN + usize::from(consumer) * LINE + index % 16 * 4;
         // SAFETY: `at` is below `members`, which fit the region by the invariant.
-        Some(unsafe { self.region.word32(offset) })
+        Some(unsafe { self.part.word32(offset) })
     }
 }
 
@@ -127,6 +125,8 @@ pub(crate) struct Buffers<G> {
 impl<G: Geometry> Buffers<G> {
     /// The buffers of `direction`; `None` where `layout` is larger than the region or not of this
     /// geometry.
+    // Always: nothing of it is left where the compiler knows the layout.
+    #[inline(always)]
     pub(super) fn new(region: &Region, layout: &Layout, direction: Direction) -> Option<Self> {
         let geometry = G::matching(layout.count(), layout.size())?;
         if layout.len() > region.len() {
@@ -188,6 +188,8 @@ pub(crate) struct RingMemory<G> {
 impl<G: Geometry> RingMemory<G> {
     /// The ring of `direction`; `None` where `layout` is larger than the region, or not of this
     /// geometry or of format 2.
+    // Always: nothing of it is left where the compiler knows the layout.
+    #[inline(always)]
     pub(crate) fn new(region: &Region, layout: &Layout, direction: Direction) -> Option<Self> {
         if layout.format() != Format::V2 {
             return None;
@@ -303,11 +305,10 @@ impl<G: Geometry> RingMemory<G> {
 /// The wait words of one side of a ring.
 ///
 /// # Invariants
-/// `offset` is that of a side's wait words inside `region`.
+/// The part starts at a side's wait words.
 #[derive(Clone, Debug)]
 pub(crate) struct WaitMemory {
-    region: Region,
-    offset: usize,
+    part: Part,
 }
 
 impl WaitMemory {
@@ -320,8 +321,8 @@ impl WaitMemory {
     ) -> Option<Self> {
         let offset = layout.wait_words(direction, consumer)?;
         (layout.len() <= region.len()).then(|| Self {
-            region: region.clone(),
-            offset,
+            // SAFETY: a side's wait words lie inside the region, which `layout` fits.
+            part: unsafe { region.part_from(offset) },
         })
     }
 
@@ -329,7 +330,7 @@ impl WaitMemory {
     #[inline]
     pub(crate) fn word(&self, index: usize) -> &SharedU32 {
         // SAFETY: a side's 16 wait words lie inside the region by the invariant.
-        unsafe { self.region.word32(self.offset + index % 16 * 4) }
+        unsafe { self.part.word32(index % 16 * 4) }
     }
 }
 
@@ -345,6 +346,17 @@ pub(crate) struct Slot<'a> {
 }
 
 impl<'a> Slot<'a> {
+    /// Its operands from number `FROM` on, as bytes like those of a buffer.
+    #[inline]
+    pub(crate) fn bytes<const FROM: usize>(self) -> Buffer<'a> {
+        const { assert!(FROM <= 7, "a slot has seven operands") };
+        Buffer {
+            part: self.part,
+            offset: self.offset + 8 + FROM * 8,
+            len: (7 - FROM) * 8,
+        }
+    }
+
     /// Word 0.
     #[inline]
     pub(crate) fn stamp(self) -> &'a Stamp {
@@ -363,6 +375,15 @@ impl<'a> Slot<'a> {
             // In the same terms as the accesses to this slot, so that no address is made for it.
             let index = self.offset.wrapping_sub(ring::SLOTS);
             bytes::prefetch_to_write::<{ ring::SLOTS + LINE }>(base, index);
+        }
+    }
+
+    /// Makes all operands zero.
+    pub(crate) fn clear_operands(self) {
+        for index in 0..7 {
+            // SAFETY: words 1 to 7 of a slot inside the region.
+            let word = unsafe { self.part.data(self.offset + 8 + index * 8) };
+            word.store(0);
         }
     }
 

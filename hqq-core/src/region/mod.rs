@@ -30,32 +30,37 @@ pub(crate) use memory::{
 #[cfg(loom)]
 pub use model::Region;
 #[cfg(not(loom))]
+use raw::Part;
+#[cfg(not(loom))]
 pub use raw::Region;
 pub use storage::StaticRegion;
 
-/// The bytes of a region from the start of one of its parts on, so that what is used often needs no
-/// offset added.
-///
-/// # Invariants
-/// Those of the region but its length and alignment; the unsafe calls of a [`Region`] count from
-/// the part's start.
-#[derive(Clone)]
+/// As `raw::Part`.
+#[cfg(loom)]
+#[derive(Clone, Debug)]
 struct Part(Region);
 
-impl Part {
-    /// The part at `offset`; `None` where the region ends before.
-    fn new(region: &Region, offset: usize) -> Option<Self> {
-        // SAFETY: at most the region's length.
-        (offset <= region.len()).then(|| Self(unsafe { region.part_from(offset) }))
-    }
-}
-
+#[cfg(loom)]
 impl core::ops::Deref for Part {
     type Target = Region;
 
     #[inline]
     fn deref(&self) -> &Region {
         &self.0
+    }
+}
+
+impl Part {
+    /// What starts `offset` bytes into `region`; `None` past its end.
+    fn new(region: &Region, offset: usize) -> Option<Self> {
+        // SAFETY: at most the region's length.
+        (offset <= region.len()).then(|| unsafe { region.part_from(offset) })
+    }
+
+    /// All of `region`.
+    fn whole(region: &Region) -> Self {
+        // SAFETY: the start of the region.
+        unsafe { region.part_from(0) }
     }
 }
 

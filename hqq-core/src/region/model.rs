@@ -3,6 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+use super::Part;
 use crate::layout::{
     Direction, Format, IDENTITY, IDENTITY_LEN, LINE, Layout, SIDES, format1, ring,
 };
@@ -69,11 +70,11 @@ impl Region {
     ///
     /// # Safety
     /// As in other builds; here a wrong offset panics.
-    pub(super) unsafe fn part_from(&self, offset: usize) -> Self {
-        Self {
+    pub(super) unsafe fn part_from(&self, offset: usize) -> Part {
+        Part(Self {
             words: Arc::clone(&self.words),
             start: self.start + offset,
-        }
+        })
     }
 
     fn word(&self, offset: usize) -> &Word {

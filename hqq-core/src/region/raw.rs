@@ -28,6 +28,24 @@ unsafe impl Send for Region {}
 // SAFETY: as for Send; all methods take &self and are atomic in effect.
 unsafe impl Sync for Region {}
 
+/// The bytes of a region from the start of one of its parts on, so that what is used often needs no
+/// offset added.
+///
+/// # Invariants
+/// Those of the region but its length and alignment; offsets count from here.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    base: NonNull<u8>,
+    /// Bytes up to the region's end, which whoever made an offset has checked before.
+    #[cfg(debug_assertions)]
+    len: usize,
+}
+
+// SAFETY: as for a region.
+unsafe impl Send for Part {}
+// SAFETY: as for a region.
+unsafe impl Sync for Part {}
+
 const SMALLEST: usize = match size_of_link(MIN_COUNT, SIZE_STEP) {
     Ok(len) => len,
     Err(_) => unreachable!(),
@@ -105,27 +123,45 @@ impl Region {
         self.len
     }
 
-    /// A pointer to `offset` bytes from the start.
+    /// What lies from `offset` on.
     ///
     /// # Safety
     /// `offset` is at most `len`.
-    #[inline]
-    pub(super) unsafe fn at(&self, offset: usize) -> NonNull<u8> {
+    pub(super) unsafe fn part_from(&self, offset: usize) -> Part {
         debug_assert!(offset <= self.len);
-        // SAFETY: within the same allocation, by the caller's promise.
-        unsafe { self.base.add(offset) }
+        Part {
+            // SAFETY: within the same allocation, by the caller's promise.
+            base: unsafe { self.base.add(offset) },
+            #[cfg(debug_assertions)]
+            len: self.len - offset,
+        }
     }
+}
 
-    /// What lies from `offset` on, for a [`Part`](super::Part).
+impl Part {
+    /// What lies from `offset` on.
     ///
     /// # Safety
-    /// `offset` is at most `len`.
+    /// As for [`Part::at`].
     pub(super) unsafe fn part_from(&self, offset: usize) -> Self {
         Self {
             // SAFETY: the caller's promise.
             base: unsafe { self.at(offset) },
+            #[cfg(debug_assertions)]
             len: self.len - offset,
         }
+    }
+
+    /// A pointer to `offset` bytes from the start.
+    ///
+    /// # Safety
+    /// `offset` is inside the region, or where it ends.
+    #[inline]
+    pub(super) unsafe fn at(&self, offset: usize) -> NonNull<u8> {
+        #[cfg(debug_assertions)]
+        debug_assert!(offset <= self.len);
+        // SAFETY: within the same allocation, by the caller's promise.
+        unsafe { self.base.add(offset) }
     }
 
     /// The 32-bit word at `offset`.

@@ -121,7 +121,9 @@ impl<const COUNT: usize, const SIZE: usize> StaticRegion<COUNT, SIZE> {
         self.region()
     }
 
+    // Always: its length is one that the compiler knows.
     #[cfg(not(loom))]
+    #[inline(always)]
     fn region(&'static self) -> Option<Region> {
         let base = NonNull::new(self.bytes.get())?.cast();
         // SAFETY: the static's own bytes, valid for ever, which only the callers above give out.

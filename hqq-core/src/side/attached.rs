@@ -1,5 +1,7 @@
 //! A side that is taken, until it is left.
 
+#[cfg(not(loom))]
+use super::taking::MEMBER_STATUS;
 use super::taking::STATUS;
 use super::{CLOSED, DEAD, ENDED, End, STATE, Side, SideState, SideStatus};
 use crate::counters::Counters;
@@ -31,11 +33,16 @@ impl Attached {
     pub(crate) fn first(memory: &SuperblockMemory, side: Side) -> Self {
         let (mode, member) = (Mode::Exclusive, Member::FIRST);
         let status = SideStatus::new(SideState::Open, mode, 1);
-        side.set_member(memory, member, status, 0);
-        // Pairs with the Acquire in `Side::status`.
-        memory
-            .side(side.direction(), side.consumer, STATUS)
-            .store(status.0, ordering::store_status());
+        let secondary = side.role.is_secondary();
+        let words = [
+            memory.member(secondary, member, side.consumer, MEMBER_STATUS),
+            Some(memory.side(side.direction(), side.consumer, STATUS)),
+        ];
+        // The process is 0 from the start.
+        for word in words.into_iter().flatten() {
+            // Pairs with the Acquire in `Side::status` and `Side::member_status`.
+            word.store(status.0, ordering::store_status());
+        }
         Self {
             memory: memory.clone(),
             side,

@@ -13,7 +13,7 @@ use crate::sync::ordering;
 use crate::sync::ordering::Ordering;
 
 pub(super) const STATUS: usize = 0;
-const MEMBER_STATUS: usize = 0;
+pub(super) const MEMBER_STATUS: usize = 0;
 const MEMBER_PID: usize = 1;
 /// Words of a member's half that hold its totals, from here to the end.
 #[cfg(all(target_has_atomic = "64", not(loom)))]

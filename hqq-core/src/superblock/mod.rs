@@ -34,6 +34,8 @@ pub const STATE_READY: u32 = 0x0202;
 
 const STATE_WORD: usize = 2;
 const CHECKSUM_WORD: usize = 11;
+/// Words up to what is reserved, and zero.
+const IDENTITY_WORDS: usize = core::mem::offset_of!(Wire, reserved) / 4;
 
 /// The identity as it lies in the region.
 #[derive(Clone, Copy, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
@@ -365,13 +367,12 @@ pub(crate) fn initialise_as<G: Geometry>(
         clear_ring(ring, start);
     }
     // Backwards, so that the magic comes last but one.
-    for (index, word) in words.iter().enumerate().rev() {
+    for index in (0..IDENTITY_LEN / 4).rev() {
         if index != STATE_WORD {
+            let word = words.get(index).copied().unwrap_or(0);
             // Pairs with the Acquire in `Identity::read`: whoever sees this sees that the state
             // has changed.
-            memory
-                .identity(index)
-                .store(*word, ordering::store_status());
+            memory.identity(index).store(word, ordering::store_status());
         }
     }
     // Pairs with the Acquire in `Identity::read`.
@@ -382,7 +383,7 @@ pub(crate) fn initialise_as<G: Geometry>(
 }
 
 /// The identity of a region, as 32-bit words.
-pub(crate) type IdentityWords = [u32; IDENTITY_LEN / 4];
+pub(crate) type IdentityWords = [u32; IDENTITY_WORDS];
 
 /// The identity of a region that is being initialised; `const`, so that firmware whose geometry the
 /// compiler knows carries the words and not what computes them.
@@ -396,7 +397,7 @@ pub(crate) const fn identity_words(
     delivery: Delivery,
 ) -> IdentityWords {
     let len = layout.len() as u64;
-    let mut words = [0; IDENTITY_LEN / 4];
+    let mut words = [0; IDENTITY_WORDS];
     // In the order of `Wire`. State and checksum are zero in the checksum.
     words[0] = MAGIC as u32;
     words[1] = (MAGIC >> 32) as u32;
@@ -413,8 +414,9 @@ pub(crate) const fn identity_words(
     words[17] = delivery.code();
     let mut crc = u32::MAX;
     let mut index = 0;
-    while index < words.len() {
-        crc = crc_of_word(crc, words[index]);
+    while index < IDENTITY_LEN / 4 {
+        let word = if index < words.len() { words[index] } else { 0 };
+        crc = crc_of_word(crc, word);
         index += 1;
     }
     words[CHECKSUM_WORD] = !crc;
@@ -448,7 +450,7 @@ fn clear_ring<G: Geometry>(memory: &RingMemory<G>, start: Position) {
     for ahead in 0..memory.count() {
         let position = start.plus(ahead);
         let slot = memory.slot(position);
-        slot.store_operands(&[0; 7]);
+        slot.clear_operands();
         slot.stamp().store(stamp::free(position), relaxed);
     }
 }

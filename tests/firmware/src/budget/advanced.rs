@@ -41,7 +41,7 @@ fn run() -> Option<()> {
         let mut request = None;
         let mut got = [0_u8; 100];
         let mut sound = false;
-        let used = common::stack_of(|| match far.poll(now) {
+        let used = common::stack_of(&mut || match far.poll(now) {
             Ok(Some(Event::Message { key, body, .. })) => {
                 request = Some((key, body.copy_to(0, &mut got)));
                 sound = true;
@@ -59,7 +59,7 @@ fn run() -> Option<()> {
         }
         if call.is_none() && near.session().agreement().is_some() {
             let mut request = near.begin_request(0, 1, 100).ok()?;
-            let used = common::stack_of(|| {
+            let used = common::stack_of(&mut || {
                 let _ = near.advance(&mut request, black_box(&body), 8);
             });
             common::tell("send.bin\0", used);

@@ -13,10 +13,10 @@ fn main() -> ! {
     for (at, byte) in message.iter_mut().enumerate() {
         *byte = at as u8;
     }
-    let used = common::stack_of(|| *black_box(&mut buffer) = *black_box(&message));
+    let used = common::stack_of(&mut || *black_box(&mut buffer) = *black_box(&message));
     common::tell("send.bin\0", used);
     let mut received = [0_u8; 64];
-    let used = common::stack_of(|| *black_box(&mut received) = *black_box(&buffer));
+    let used = common::stack_of(&mut || *black_box(&mut received) = *black_box(&buffer));
     common::tell("receive.bin\0", used);
     common::exit(received == message)
 }

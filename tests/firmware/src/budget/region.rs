@@ -19,12 +19,12 @@ fn main() -> ! {
     for (at, byte) in message.iter_mut().enumerate() {
         *byte = at as u8;
     }
-    let used = common::stack_of(|| {
+    let used = common::stack_of(&mut || {
         black_box(&mut near);
     });
     common::tell("send.bin\0", used);
     let received = black_box([0_u8; 64]);
-    let used = common::stack_of(|| {
+    let used = common::stack_of(&mut || {
         black_box(&mut far);
     });
     common::tell("receive.bin\0", used);

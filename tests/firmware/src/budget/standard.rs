@@ -20,11 +20,11 @@ fn main() -> ! {
         *byte = at as u8;
     }
     let mut sent = false;
-    let used = common::stack_of(|| sent = near.try_send(black_box(&message)).is_ok());
+    let used = common::stack_of(&mut || sent = near.try_send(black_box(&message)).is_ok());
     common::tell("send.bin\0", used);
     let mut received = [0_u8; 64];
     let mut len = 0;
-    let used = common::stack_of(|| len = far.try_recv(black_box(&mut received)).unwrap_or(0));
+    let used = common::stack_of(&mut || len = far.try_recv(black_box(&mut received)).unwrap_or(0));
     common::tell("receive.bin\0", used);
     common::exit(sent && len == 64 && received == message)
 }
