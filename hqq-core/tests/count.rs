@@ -9,6 +9,7 @@
 mod common;
 
 use common::{Memory, in_every_pairing};
+use hqq_core::packet::INLINE_MAX;
 use hqq_core::ring::{Consumer, Producer};
 use hqq_core::sync::count::take_reads;
 use hqq_core::{Direction, Receiver, Role, Sender, TryRecvError};
@@ -101,7 +102,11 @@ fn check<P: Producer, C: Consumer>(
                 if word == stamp {
                     assert!((1..=LOOKS).contains(reads), "{name}: stamp, {reads} times");
                 } else {
-                    assert!(*reads <= 1, "{name}: word {word}, {reads} times");
+                    // The bytes of a message in its packet are handed out, like those of a buffer, after they
+                    // were looked at for what lies past them: nothing is decided by the second read.
+                    let inline = stamp == 0 && len <= INLINE_MAX;
+                    let most = if inline && word >= 3 { 2 } else { 1 };
+                    assert!(*reads <= most, "{name}: word {word}, {reads} times");
                 }
             }
             // What it says was read from it.

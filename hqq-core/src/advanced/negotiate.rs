@@ -4,8 +4,7 @@
 use core::fmt;
 
 use crate::packet::{
-    Capabilities, ErrorCode, ErrorPacket, Features, Negotiate, NegotiateAck, Packet,
-    ProtocolVersion,
+    Capabilities, ErrorCode, Features, Negotiate, NegotiateAck, Opcode, ProtocolVersion, Sound,
 };
 
 /// What both sides agreed on.
@@ -117,13 +116,16 @@ pub(super) struct Negotiation {
     /// When asking ends, in the caller's ticks.
     deadline: u64,
     /// What is to be sent next.
-    pub(super) reply: Option<Packet>,
+    pub(super) reply: Option<Reply>,
 }
 
-const REFUSAL: Packet = Packet::Error(ErrorPacket {
-    context_id: 0,
-    code: ErrorCode::InvalidOperation,
-});
+/// What this side has to tell the peer; what it says follows from the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    Offer,
+    Answer,
+    Refusal,
+}
 
 impl Negotiation {
     pub(super) const fn new(features: Features, capabilities: Capabilities) -> Self {
@@ -143,15 +145,37 @@ impl Negotiation {
         }
         self.state = NegotiationState::Asked;
         self.deadline = deadline;
-        self.reply = Some(
-            Negotiate {
-                version: ProtocolVersion::CURRENT,
-                features: self.features,
-                capabilities: self.capabilities,
-            }
-            .into(),
-        );
+        self.reply = Some(Reply::Offer);
         Ok(())
+    }
+
+    /// Puts what there is to tell into `packet`; `false` where there is nothing.
+    pub(super) fn tell(&self, packet: &mut Sound) -> bool {
+        let Some(reply) = self.reply else {
+            return false;
+        };
+        let opcode = match reply {
+            Reply::Offer => Opcode::Negotiate,
+            Reply::Answer => Opcode::NegotiateAck,
+            Reply::Refusal => {
+                let code = ErrorCode::InvalidOperation;
+                packet.set(Opcode::Error, [0, code.as_code(), 0]);
+                return true;
+            }
+        };
+        // An answer is only given together with the agreement, and an offer before there is one.
+        let Agreement {
+            version,
+            features,
+            capabilities,
+        } = self.agreement().unwrap_or(Agreement {
+            version: ProtocolVersion::CURRENT,
+            features: self.features,
+            capabilities: self.capabilities,
+        });
+        let operands = [version.as_word(), features.bits(), capabilities.bits()];
+        packet.set(opcode, operands);
+        true
     }
 
     pub(super) const fn agreement(&self) -> Option<Agreement> {
@@ -169,12 +193,12 @@ impl Negotiation {
     pub(super) fn asked(&mut self, offer: &Negotiate) -> bool {
         if !self.is_open() {
             // The answer to the first offer stands.
-            self.reply = self.reply.or(Some(REFUSAL));
+            self.reply = self.reply.or(Some(Reply::Refusal));
             return false;
         }
         let ours = ProtocolVersion::CURRENT;
         if offer.version.major != ours.major {
-            self.reply = Some(REFUSAL);
+            self.reply = Some(Reply::Refusal);
             self.state = NegotiationState::Failed(NegotiateError::Version {
                 found: offer.version,
             });
@@ -186,14 +210,7 @@ impl Negotiation {
             capabilities: offer.capabilities & self.capabilities,
         };
         // Where both ask at once, both answer, and both find the same.
-        self.reply = Some(
-            NegotiateAck {
-                version: agreement.version,
-                features: agreement.features,
-                capabilities: agreement.capabilities,
-            }
-            .into(),
-        );
+        self.reply = Some(Reply::Answer);
         self.state = NegotiationState::Agreed(agreement);
         true
     }

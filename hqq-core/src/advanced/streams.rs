@@ -2,10 +2,7 @@
 //! protocol: streams").
 
 use super::table::Table;
-use crate::packet::{
-    ConnectionAccept, ConnectionClose, ConnectionCreate, ConnectionCredit, ErrorCode, ErrorPacket,
-    Packet, Reason,
-};
+use crate::packet::{ErrorCode, Opcode, Reason, Sound};
 
 /// A stream.
 ///
@@ -353,44 +350,36 @@ impl<const N: usize> Streams<N> {
         self.flow(id).is_some_and(|flow| flow.paused)
     }
 
-    /// What there is to tell the peer next.
-    pub(super) fn telling(&self) -> Option<(Telling, Packet)> {
+    /// Puts what there is to tell into `packet`; says what it is, if there is something.
+    #[inline(never)]
+    pub(super) fn tell(&self, packet: &mut Sound) -> Option<Telling> {
+        let mut streams = self.streams.iter();
         if self.untold > 0
-            && let Some((id, stream)) = self.streams.iter().find(|(_, stream)| stream.untold)
+            && let Some((id, stream)) = streams.find(|(_, stream)| stream.untold)
         {
-            let connection_id = id;
-            let packet = match stream.state {
-                StreamState::Dialling => ConnectionCreate { connection_id }.into(),
-                StreamState::Offered | StreamState::Open => {
-                    ConnectionAccept { connection_id }.into()
+            let (opcode, operand) = match stream.state {
+                StreamState::Dialling => (Opcode::ConnectionCreate, 0),
+                StreamState::Offered | StreamState::Open => (Opcode::ConnectionAccept, 0),
+                StreamState::Closing if stream.refused => {
+                    (Opcode::Error, ErrorCode::ConnectionNotFound.as_code())
                 }
-                StreamState::Closing if stream.refused => ErrorPacket {
-                    context_id: connection_id,
-                    code: ErrorCode::ConnectionNotFound,
-                }
-                .into(),
-                StreamState::Closing => ConnectionClose {
-                    connection_id,
-                    reason: stream.reason,
-                }
-                .into(),
+                StreamState::Closing => (Opcode::ConnectionClose, stream.reason.get()),
             };
-            return Some((Telling::State(connection_id, stream.state), packet));
+            packet.set(opcode, [id, operand, 0]);
+            return Some(Telling::State(id, stream.state));
         }
         if !self.owing {
             return None;
         }
-        let streams = self.streams.iter().map(|(id, stream)| (id, &stream.flow));
-        core::iter::once((0, &self.link))
-            .chain(streams)
-            .find_map(|(connection_id, flow)| {
-                let bytes = flow.credit(self.window)?;
-                let packet = ConnectionCredit {
-                    connection_id,
-                    bytes,
-                };
-                Some((Telling::Credit(connection_id, bytes), packet.into()))
-            })
+        let mut owing = self.link.credit(self.window).map(|bytes| (0, bytes));
+        for (id, stream) in self.streams.iter() {
+            if owing.is_none() {
+                owing = stream.flow.credit(self.window).map(|bytes| (id, bytes));
+            }
+        }
+        let (id, bytes) = owing?;
+        packet.set(Opcode::ConnectionCredit, [id, bytes, 0]);
+        Some(Telling::Credit(id, bytes))
     }
 
     /// Notes that the peer was told.

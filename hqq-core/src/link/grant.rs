@@ -9,7 +9,6 @@ use core::ops::{Deref, DerefMut};
 
 use super::error::{GrantError, RecvError, Retry, SendError, TryRecvError, TrySendError};
 use super::packets::Claim;
-use super::received::Place;
 use super::{ReadGrant, Receiver, Sender, WriteGrant};
 use crate::packet::INLINE_MAX;
 use crate::ring::{Consumer, Producer};
@@ -218,16 +217,13 @@ impl<C: Consumer> Deref for TrustedReadGrant<'_, C> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        match self.0.place() {
-            Place::Private(bytes) => bytes,
-            Place::Buffer { buffer, start, len } => {
-                // SAFETY: the message lies inside the buffer, by the promise of `Place`.
-                let first = unsafe { buffer.as_ptr().add(start) };
-                // SAFETY: the buffer lies inside the region, which outlives the grant, and the
-                // `len` bytes in the buffer; it is claimed, so by the invariant of `Trusted` nobody
-                // writes it.
-                unsafe { core::slice::from_raw_parts(first.as_ptr(), len) }
-            }
-        }
+        let Some((buffer, start, len)) = self.0.place() else {
+            return &[];
+        };
+        // SAFETY: the message lies inside the buffer, by the promise of `place`.
+        let first = unsafe { buffer.as_ptr().add(start) };
+        // SAFETY: the buffer lies inside the region, which outlives the grant, and the `len` bytes in
+        // the buffer; it is claimed, so by the invariant of `Trusted` nobody writes it.
+        unsafe { core::slice::from_raw_parts(first.as_ptr(), len) }
     }
 }

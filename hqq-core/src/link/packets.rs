@@ -5,7 +5,8 @@ use super::receive_path::{Bytes, Current, SHORT_WAYS};
 use super::receiver::Receiver;
 use super::sender::{Sender, WriteGrant};
 use crate::counters::Event;
-use crate::packet::{ConnectionCopy, Opcode, Packet, PacketError};
+use crate::packet::standard::check_size;
+use crate::packet::{self, ConnectionCopy, Opcode, Packet, PacketError, Sound, StandardRun};
 use crate::position::Position;
 use crate::region::Buffer;
 use crate::ring::{Consumer, Producer};
@@ -16,6 +17,11 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As [`Sender::try_send`].
     pub fn try_send_packet(&mut self, packet: &Packet) -> Result<(), TrySendError> {
+        self.try_send_sound(&packet.into())
+    }
+
+    /// As [`Sender::try_send_packet`].
+    pub(crate) fn try_send_sound(&mut self, packet: &Sound) -> Result<(), TrySendError> {
         let position = self.claim(true)?;
         self.publish_packet(position, packet);
         Ok(())
@@ -86,9 +92,9 @@ impl<P: Producer> Sender<P> {
         Ok(())
     }
 
-    fn publish_packet(&mut self, position: Position, packet: &Packet) {
-        let opcode = packet.opcode().as_byte();
-        self.side.publish(position, opcode, &packet.operands());
+    fn publish_packet(&mut self, position: Position, packet: &Sound) {
+        let opcode = packet.opcode.as_byte();
+        self.side.publish(position, opcode, &packet.operands);
     }
 }
 
@@ -130,12 +136,11 @@ impl Claim {
 }
 
 /// A claimed packet, decoded.
-#[derive(Clone, Copy, Debug)]
 pub(crate) enum Decoded {
     /// A chunk of a message.
     Chunk(ConnectionCopy),
     /// Any one but a tombstone.
-    Other(Packet),
+    Other(Sound),
 }
 
 impl<C: Consumer> Receiver<C> {
@@ -150,7 +155,7 @@ impl<C: Consumer> Receiver<C> {
             receiver: self,
             packet: match packet {
                 Decoded::Chunk(copy) => copy.into(),
-                Decoded::Other(packet) => packet,
+                Decoded::Other(packet) => packet.packet(),
             },
             claim,
         })
@@ -173,37 +178,41 @@ impl<C: Consumer> Receiver<C> {
                 let len = copy.check_bounds(buffer.len()).map_err(malformed)?;
                 return Ok(Some((Decoded::Chunk(copy), Claim { position, len })));
             }
-            let other = Self::decode_other(side, claimed.header, &operands)?;
-            Ok(other.map(|(packet, len)| (Decoded::Other(packet), Claim { position, len })))
+            let other = Self::check_other(side, claimed.header, &operands)?;
+            Ok(other.map(|(opcode, len)| {
+                let sound = Sound { opcode, operands };
+                (Decoded::Other(sound), Claim { position, len })
+            }))
         })
     }
 
     /// Any packet, and the bytes in its buffer; `None` for a tombstone.
     // Kept out of the way of chunks.
     #[inline(never)]
-    fn decode_other(
+    fn check_other(
         side: &C,
         header: u64,
         operands: &[u64; 7],
-    ) -> Result<Option<(Packet, usize)>, TryRecvError> {
+    ) -> Result<Option<(Opcode, usize)>, TryRecvError> {
         let malformed = TryRecvError::Malformed;
         let opcode = Opcode::from_word(header).map_err(malformed)?;
         let of_format_2 = matches!(opcode, Opcode::StandardInline | Opcode::StandardRun);
         if of_format_2 && !side.carries_inline() {
             return Err(malformed(PacketError::UnknownOpcode(opcode.as_byte())));
         }
-        let packet = Packet::decode_parts(opcode, operands).map_err(malformed)?;
-        let size = side.buffers().size();
-        let len = match &packet {
-            Packet::StandardTombstone(_) => return Ok(None),
-            Packet::StandardCopy(copy) => copy.check_bounds(size).map_err(malformed)?,
-            Packet::ConnectionCopy(copy) => copy.check_bounds(size).map_err(malformed)?,
-            Packet::StandardRun(run) => {
-                run.check_bounds(size).map_err(malformed)? * run.count() as usize
-            }
-            _ => 0,
+        if let Some(fault) = packet::fault(opcode, operands) {
+            return Err(malformed(fault));
+        }
+        let [_, _, copied, _, chunk, ..] = *operands;
+        let (size, minimum) = match opcode {
+            Opcode::StandardTombstone => return Ok(None),
+            Opcode::StandardCopy => (copied, 1),
+            Opcode::ConnectionCopy => (chunk, 0),
+            Opcode::StandardRun => (StandardRun::sound(operands).total(), 1),
+            _ => (0, 0),
         };
-        Ok(Some((packet, len)))
+        let len = check_size(size, minimum, side.buffers().size()).map_err(malformed)?;
+        Ok(Some((opcode, len)))
     }
 
     #[inline]

@@ -3,9 +3,9 @@
 use super::error::TryRecvError;
 use super::send_path::is_about_a_line;
 use crate::counters::Event;
-use crate::packet::standard::{Standard, decode};
-use crate::packet::{Opcode, PacketError, StandardInline, inline, run, standard};
+use crate::packet::{ErrorPacket, Opcode, PacketError, StandardRun, inline, run, standard};
 use crate::position::Position;
+use crate::region::Buffer;
 use crate::ring::{Claimed, Consumer, ConsumerTask, Missed, Refused};
 use crate::side::End;
 
@@ -17,10 +17,13 @@ pub(super) const SKIPPED: usize = 32;
 pub(super) const SHORT_WAYS: bool = cfg!(all(target_has_atomic = "64", not(hqq_narrow)));
 
 /// Where the bytes of a message lie.
+// A whole word, as the compiler puts what has the most values left first: so whether a message is at hand
+// is found at the start of a receiver, and that at the start of what it is part of.
 #[derive(Clone, Copy)]
+#[repr(usize)]
 pub(super) enum Bytes {
-    /// In the packet; this is a private copy.
-    Inline(StandardInline),
+    /// In the packet.
+    Inline,
     /// In the buffer of the position.
     Buffer,
 }
@@ -147,7 +150,7 @@ impl ConsumerTask for Take<'_> {
             },
             Begin::First | Begin::Again => match side.try_claim() {
                 Ok(claimed) => claimed,
-                Err(refused) => return blocked(side, refused, self.is_first()),
+                Err(refused) => return Err(blocked(side, refused, self.is_first())),
             },
         };
         let position = claimed.position;
@@ -206,9 +209,14 @@ impl Take<'_> {
         claimed: Claimed,
         operands: [u64; 7],
     ) -> Result<usize, TryRecvError> {
-        let opened = open(side, claimed, &operands);
-        let begun = Some((claimed.position, opened));
-        *self.at_hand = Some(claim_from(side, begun, self.is_first(), open_next)?);
+        let first = self.is_first();
+        let begun = Some((
+            claimed.position,
+            open(side, claimed, &operands, self.at_hand),
+        ));
+        claim_from(side, begun, first, |side, claimed| {
+            open_next(side, claimed, self.at_hand)
+        })?;
         hand_over(side, self.at_hand, self.buffer)
     }
 }
@@ -228,16 +236,16 @@ fn take_copy<C: Consumer>(
 
 /// Nothing could be claimed.
 #[inline(never)]
-fn blocked<C: Consumer, T>(side: &mut C, refused: Refused, first: bool) -> Result<T, TryRecvError> {
+fn blocked<C: Consumer>(side: &mut C, refused: Refused, first: bool) -> TryRecvError {
     match side.end() {
         None => {}
-        Some(End::Closed) => return Err(TryRecvError::Disconnected),
-        Some(End::Dead) => return Err(TryRecvError::PeerDead),
+        Some(End::Closed) => return TryRecvError::Disconnected,
+        Some(End::Dead) => return TryRecvError::PeerDead,
     }
     if first {
         side.count(Event::Blocked);
     }
-    Err(refused.into())
+    refused.into()
 }
 
 /// The next packet in the ring that `open` makes something of.
@@ -245,7 +253,7 @@ fn blocked<C: Consumer, T>(side: &mut C, refused: Refused, first: bool) -> Resul
 pub(super) fn claim_as<C: Consumer, T>(
     side: &mut C,
     first: bool,
-    open: impl Fn(&C, Claimed) -> Result<Option<T>, TryRecvError>,
+    open: impl FnMut(&C, Claimed) -> Result<Option<T>, TryRecvError>,
 ) -> Result<T, TryRecvError> {
     claim_from(side, None, first, open)
 }
@@ -259,21 +267,21 @@ fn claim_from<C: Consumer, T>(
     side: &mut C,
     mut begun: Option<Opened<T>>,
     first: bool,
-    open: impl Fn(&C, Claimed) -> Result<Option<T>, TryRecvError>,
+    mut open: impl FnMut(&C, Claimed) -> Result<Option<T>, TryRecvError>,
 ) -> Result<T, TryRecvError> {
     for _ in 0..SKIPPED {
         let (position, opened) = match begun.take() {
             Some(begun) => begun,
             None => match side.try_claim() {
                 Ok(claimed) => (claimed.position, open(side, claimed)),
-                Err(refused) => return blocked(side, refused, first),
+                Err(refused) => return Err(blocked(side, refused, first)),
             },
         };
         match opened {
             Ok(Some(value)) => return Ok(value),
-            Ok(None) => discard(side, position, Event::Tombstone),
+            Ok(None) => discard(side, position, false),
             Err(error) => {
-                discard(side, position, Event::Error);
+                discard(side, position, true);
                 return Err(error);
             }
         }
@@ -281,68 +289,98 @@ fn claim_from<C: Consumer, T>(
     Err(TryRecvError::Busy)
 }
 
-/// Gives back a packet that is no message.
+/// Gives back a packet that is no message: a tombstone, or one with an error.
 // Kept out of the way of messages.
 #[cold]
 #[inline(never)]
-pub(super) fn discard<C: Consumer>(side: &mut C, position: Position, event: Event) {
+pub(super) fn discard<C: Consumer>(side: &mut C, position: Position, is_error: bool) {
     side.release(position);
-    side.count(event);
+    if is_error {
+        side.count(Event::Error);
+    } else {
+        side.count(Event::Tombstone);
+    }
 }
 
-/// Reads and checks a claimed packet, each word once; `None` for a tombstone.
-#[inline]
+/// Reads and checks a claimed packet, each word once, and makes what is in it the message at hand; `None`
+/// for a tombstone.
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(super) fn open_next<C: Consumer>(
     side: &C,
     claimed: Claimed,
-) -> Result<Option<Current>, TryRecvError> {
-    open(side, claimed, &side.operands::<0>(claimed.position))
+    at_hand: &mut Option<Current>,
+) -> Result<Option<()>, TryRecvError> {
+    let operands = side.operands::<0>(claimed.position);
+    open(side, claimed, &operands, at_hand)
 }
 
-/// Checks a claimed packet; `None` for a tombstone.
+/// As [`open_next`], of a packet that was read.
 #[inline]
 fn open<C: Consumer>(
     side: &C,
     claimed: Claimed,
     operands: &[u64; 7],
-) -> Result<Option<Current>, TryRecvError> {
-    let max = side.buffers().size();
-    let malformed = TryRecvError::Malformed;
-    let standard = decode(claimed.header, operands).map_err(malformed)?;
-    if let Standard::Inline(_) | Standard::Run(_) = standard
-        && !side.carries_inline()
-    {
-        let [opcode, ..] = claimed.header.to_le_bytes();
-        return Err(malformed(PacketError::UnknownOpcode(opcode)));
+    at_hand: &mut Option<Current>,
+) -> Result<Option<()>, TryRecvError> {
+    if let Some(fault) = fault(side, claimed.header, operands) {
+        return Err(TryRecvError::Malformed(fault));
     }
-    let message = |bytes, len| Current::alone(&claimed, bytes, len);
-    Ok(Some(match standard {
-        Standard::Copy(packet) => {
-            let len = packet.check_bounds(max).map_err(malformed)?;
-            message(Bytes::Buffer, len)
-        }
-        Standard::Run(packet) => {
-            let len = packet.check_bounds(max).map_err(malformed)?;
+    let [opcode, ..] = claimed.header.to_le_bytes();
+    let [_, size, data_size, ..] = *operands;
+    let message = |bytes, len: u64| Current {
+        // Found to be no more than a buffer's.
+        len: usize::try_from(len).unwrap_or(0),
+        ..Current::alone(&claimed, bytes, 0)
+    };
+    *at_hand = Some(match Opcode::from_byte(opcode) {
+        Ok(Opcode::StandardRun) => {
+            let run = StandardRun::sound(operands);
             // Only a peer that breaks the rules can have taken them all.
-            let taken = if claimed.taken > packet.more() {
+            let taken = if claimed.taken > run.more() {
                 0
             } else {
                 claimed.taken
             };
             Current {
                 taken,
-                more: packet.more() - taken,
-                ..message(Bytes::Buffer, len)
+                more: run.more() - taken,
+                ..message(Bytes::Buffer, u64::from(run.size()))
             }
         }
-        Standard::Inline(packet) => {
-            let len = packet.payload().len() as u64;
-            let len = standard::check_size(len, 0, max).map_err(malformed)?;
-            message(Bytes::Inline(packet), len)
-        }
-        Standard::Tombstone(_) => return Ok(None),
-        Standard::Error(packet) => return Err(TryRecvError::Peer(packet.code)),
-    }))
+        Ok(Opcode::StandardInline) => message(Bytes::Inline, size),
+        Ok(Opcode::StandardTombstone) => return Ok(None),
+        Ok(Opcode::Error) => return Err(TryRecvError::Peer(ErrorPacket::sound(operands).code)),
+        _ => message(Bytes::Buffer, data_size),
+    });
+    Ok(Some(()))
+}
+
+/// The rule that a packet breaks, those about the size of a buffer included.
+// Where programs have to be small, in one function, so that what it finds is moved once.
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+fn fault<C: Consumer>(side: &C, header: u64, operands: &[u64; 7]) -> Option<PacketError> {
+    let opcode = match Opcode::from_word(header) {
+        Ok(opcode) => opcode,
+        Err(fault) => return Some(fault),
+    };
+    let is_new = matches!(opcode, Opcode::StandardInline | Opcode::StandardRun);
+    if is_new && !side.carries_inline() {
+        return Some(PacketError::UnknownOpcode(opcode.as_byte()));
+    }
+    let fault = standard::fault(opcode, operands);
+    if fault.is_some() {
+        return fault;
+    }
+    let [_, size, data_size, ..] = *operands;
+    let (size, minimum) = match opcode {
+        Opcode::StandardRun => (StandardRun::sound(operands).total(), 1),
+        Opcode::StandardInline => (size, 0),
+        Opcode::StandardCopy => (data_size, 1),
+        _ => return None,
+    };
+    standard::size_fault(size, minimum, side.buffers().size() as u64)
 }
 
 /// Copies the message at hand into `buffer` and finishes with it; one that does not fit stays.
@@ -364,24 +402,19 @@ pub(super) fn hand_over<C: Consumer>(
     Ok(needed)
 }
 
+/// Where a message lies: in the slot of its packet, or in the buffer.
+#[inline]
+pub(super) fn place<'a, C: Consumer>(side: &'a C, message: &Current) -> Buffer<'a> {
+    match message.bytes {
+        Bytes::Inline => side.bytes::<{ inline::PAYLOAD }>(message.position),
+        Bytes::Buffer => side.buffers().at(message.position),
+    }
+}
+
 /// Copies from the message's offset on; `to` is at most as long as what is left.
 #[inline]
 pub(super) fn copy<C: Consumer>(side: &C, message: &Current, to: &mut [u8]) {
-    match &message.bytes {
-        Bytes::Inline(packet) if message.offset == 0 && SHORT_WAYS => {
-            packet.copy_to(to);
-        }
-        Bytes::Inline(packet) => {
-            let from = packet.payload().get(message.offset..).unwrap_or_default();
-            for (to, from) in to.iter_mut().zip(from) {
-                *to = *from;
-            }
-        }
-        Bytes::Buffer => {
-            let buffer = side.buffers().at(message.position);
-            buffer.copy_out(message.start(), to);
-        }
-    }
+    place(side, message).copy_out(message.start(), to);
 }
 
 /// Ends the message at hand: the next one of its run becomes that, and where it was the last its

@@ -2,7 +2,7 @@
 
 use super::error::TryRecvError;
 #[cfg(not(loom))]
-use super::receive_path::Bytes;
+use super::receive_path;
 use super::receiver::Receiver;
 #[cfg(not(loom))]
 use crate::region::Buffer;
@@ -55,36 +55,14 @@ impl<'a, C: Consumer> ReadGrant<'a, C> {
         len
     }
 
-    /// Where the bytes lie that were not read yet.
+    /// The slot or buffer in which the bytes lie that were not read yet, where they begin there, and how
+    /// many there are; they lie inside it.
     #[cfg(not(loom))]
-    pub(super) fn place(&self) -> Place<'_> {
-        let Some(current) = &self.receiver.current else {
-            return Place::Private(&[]);
-        };
-        match &current.bytes {
-            Bytes::Inline(packet) => {
-                Place::Private(packet.payload().get(current.offset..).unwrap_or_default())
-            }
-            Bytes::Buffer => Place::Buffer {
-                buffer: self.receiver.side.buffers().at(current.position),
-                start: current.start(),
-                len: current.len - current.offset,
-            },
-        }
+    pub(super) fn place(&self) -> Option<(Buffer<'_>, usize, usize)> {
+        let current = self.receiver.current.as_ref()?;
+        let place = receive_path::place(&self.receiver.side, current);
+        Some((place, current.start(), current.len - current.offset))
     }
-}
-
-/// Where the bytes of a message lie.
-#[cfg(not(loom))]
-pub(super) enum Place<'a> {
-    /// In private memory.
-    Private(&'a [u8]),
-    /// In a buffer, `len` bytes from `start` on, which lie inside it.
-    Buffer {
-        buffer: Buffer<'a>,
-        start: usize,
-        len: usize,
-    },
 }
 
 impl<C: Consumer> Drop for ReadGrant<'_, C> {

@@ -8,8 +8,6 @@ use super::waiting::wait_until;
 use super::{ReadGrant, TryIter};
 use crate::counters::Counters;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
-use crate::counters::Event;
-#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 use crate::member::Member;
 use crate::packet::PacketError;
 use crate::ring::{Claimed, Consumer, Missed, Obstacle};
@@ -197,13 +195,10 @@ impl<C: Consumer> Receiver<C> {
                 return false;
             };
             let side = &mut self.side;
-            match receive_path::open_next(side, claimed) {
-                Ok(Some(current)) => {
-                    self.current = Some(current);
-                    return true;
-                }
-                Ok(None) => receive_path::discard(side, claimed.position, Event::Tombstone),
-                Err(_) => receive_path::discard(side, claimed.position, Event::Error),
+            match receive_path::open_next(side, claimed, &mut self.current) {
+                Ok(Some(())) => return true,
+                Ok(None) => receive_path::discard(side, claimed.position, false),
+                Err(_) => receive_path::discard(side, claimed.position, true),
             }
         }
         false
@@ -275,16 +270,12 @@ impl<C: Consumer> Receiver<C> {
     /// The message at hand, or the next one in the ring.
     #[inline]
     fn load(&mut self, first: bool) -> Result<(), TryRecvError> {
-        if self.current.is_none() {
-            self.current = Some(self.claim(first)?);
+        if self.current.is_some() {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// The next message in the ring.
-    #[inline]
-    fn claim(&mut self, first: bool) -> Result<Current, TryRecvError> {
-        receive_path::claim_as(&mut self.side, first, receive_path::open_next)
+        receive_path::claim_as(&mut self.side, first, |side, claimed| {
+            receive_path::open_next(side, claimed, &mut self.current)
+        })
     }
 
     /// The next packet in the ring that `open` makes something of.
@@ -292,7 +283,7 @@ impl<C: Consumer> Receiver<C> {
     pub(super) fn claim_as<T>(
         &mut self,
         first: bool,
-        open: impl Fn(&C, Claimed) -> Result<Option<T>, TryRecvError>,
+        open: impl FnMut(&C, Claimed) -> Result<Option<T>, TryRecvError>,
     ) -> Result<T, TryRecvError> {
         receive_path::claim_as(&mut self.side, first, open)
     }

@@ -3,7 +3,7 @@
 use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::wire::{packet_layout, require_zero};
+use super::wire::{non_zero, packet_layout};
 use super::{OPERANDS, Opcode, PacketError, Reason};
 
 /// The 64 bytes of a [`ConnectionCreate`].
@@ -64,12 +64,14 @@ impl ConnectionCreate {
     }
 
     #[inline]
-    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
-        let [connection_id, unused @ ..] = operands;
-        require_zero(2, unused)?;
-        Ok(Self {
-            connection_id: *connection_id,
-        })
+    pub(super) fn fault(operands: &[u64; OPERANDS]) -> Option<PacketError> {
+        non_zero::<1>(operands)
+    }
+
+    #[inline]
+    pub(crate) fn sound(operands: &[u64; OPERANDS]) -> Self {
+        let [connection_id, ..] = *operands;
+        Self { connection_id }
     }
 }
 
@@ -123,12 +125,14 @@ impl ConnectionAccept {
     }
 
     #[inline]
-    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
-        let [connection_id, unused @ ..] = operands;
-        require_zero(2, unused)?;
-        Ok(Self {
-            connection_id: *connection_id,
-        })
+    pub(super) fn fault(operands: &[u64; OPERANDS]) -> Option<PacketError> {
+        non_zero::<1>(operands)
+    }
+
+    #[inline]
+    pub(crate) fn sound(operands: &[u64; OPERANDS]) -> Self {
+        let [connection_id, ..] = *operands;
+        Self { connection_id }
     }
 }
 
@@ -194,12 +198,16 @@ impl ConnectionClose {
     }
 
     #[inline]
-    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
-        let [connection_id, reason, unused @ ..] = operands;
-        require_zero(3, unused)?;
-        Ok(Self {
-            connection_id: *connection_id,
-            reason: Reason::new(*reason),
-        })
+    pub(super) fn fault(operands: &[u64; OPERANDS]) -> Option<PacketError> {
+        non_zero::<2>(operands)
+    }
+
+    #[inline]
+    pub(crate) fn sound(operands: &[u64; OPERANDS]) -> Self {
+        let [connection_id, reason, ..] = *operands;
+        Self {
+            connection_id,
+            reason: Reason::new(reason),
+        }
     }
 }

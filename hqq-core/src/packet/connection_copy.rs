@@ -189,28 +189,10 @@ impl ConnectionCopy {
     /// or [`PacketError::Aux`], in this order: the first rule above that is broken.
     #[inline]
     pub fn new(chunk: Chunk) -> Result<Self, PacketError> {
-        // Most messages have one chunk, which takes few looks. Where programs have to be small, all take the
-        // same ones.
-        if WIDE && is_whole(&chunk) {
-            return Ok(Self(chunk));
+        match chunk_fault(&chunk) {
+            Some(fault) => Err(fault),
+            None => Ok(Self(chunk)),
         }
-        Self::checked(chunk)
-    }
-
-    /// As [`Self::new`], for any chunk.
-    fn checked(chunk: Chunk) -> Result<Self, PacketError> {
-        check_flags(chunk.flags)?;
-        check_range(&chunk)?;
-        let takes_aux = chunk.flags.contains(CopyFlags::BEGIN)
-            && (chunk.flags.contains(CopyFlags::REQUEST)
-                || chunk.flags.contains(CopyFlags::RESPONSE));
-        if chunk.aux != 0 && !takes_aux {
-            return Err(PacketError::Aux {
-                aux: chunk.aux,
-                flags: chunk.flags,
-            });
-        }
-        Ok(Self(chunk))
     }
 
     /// The packet of a request or response that is one chunk of `len` bytes; `error` where it is a
@@ -309,64 +291,70 @@ fn is_whole(chunk: &Chunk) -> bool {
         && chunk.total_size != UNKNOWN_SIZE
 }
 
-/// Flags that may stand together.
+/// The rule that `chunk` breaks.
 #[inline]
-fn check_flags(flags: CopyFlags) -> Result<(), PacketError> {
-    let has = |other| flags.contains(other);
-    let conflict = (has(CopyFlags::ERROR) && !has(CopyFlags::RESPONSE))
-        || has(CopyFlags::REQUEST | CopyFlags::RESPONSE)
-        || (has(CopyFlags::ABORT) && (has(CopyFlags::BEGIN) || has(CopyFlags::END)));
-    if conflict {
-        return Err(PacketError::FlagConflict(flags));
+fn chunk_fault(chunk: &Chunk) -> Option<PacketError> {
+    // Most messages have one chunk, which takes few looks. Where programs have to be small, all take the
+    // same ones.
+    if WIDE && is_whole(chunk) {
+        return None;
     }
-    Ok(())
+    other_chunk_fault(chunk)
 }
 
-/// A chunk that lies in its message, at the edges that its flags say; for an abort, none.
-#[inline]
-fn check_range(chunk: &Chunk) -> Result<(), PacketError> {
+#[inline(never)]
+fn other_chunk_fault(chunk: &Chunk) -> Option<PacketError> {
     let Chunk {
         total_size,
         chunk_offset,
         chunk_size,
         flags,
+        aux,
         ..
     } = *chunk;
+    let has = |other| flags.contains(other);
+    let aborts = has(CopyFlags::ABORT);
+    let conflict = (has(CopyFlags::ERROR) && !has(CopyFlags::RESPONSE))
+        || has(CopyFlags::REQUEST | CopyFlags::RESPONSE)
+        || (aborts && (has(CopyFlags::BEGIN) || has(CopyFlags::END)));
+    if conflict {
+        return Some(PacketError::FlagConflict(flags));
+    }
+    let is_unknown = total_size == UNKNOWN_SIZE;
     let inside = match chunk_offset.checked_add(chunk_size) {
-        _ if flags.contains(CopyFlags::ABORT) => total_size | chunk_offset | chunk_size == 0,
+        _ if aborts => total_size | chunk_offset | chunk_size == 0,
         // The end of such a message never reaches its size.
-        Some(end) if total_size == UNKNOWN_SIZE => {
-            end < UNKNOWN_SIZE && (chunk_size != 0 || flags.contains(CopyFlags::END))
-        }
+        Some(end) if is_unknown => end < UNKNOWN_SIZE && (chunk_size != 0 || has(CopyFlags::END)),
         Some(end) => end <= total_size && (chunk_size != 0 || total_size == 0),
         None => false,
     };
     if !inside {
-        return Err(PacketError::ChunkRange {
+        return Some(PacketError::ChunkRange {
             total_size,
             chunk_offset,
             chunk_size,
         });
     }
-    if flags.contains(CopyFlags::ABORT) {
-        return Ok(());
-    }
     // No overflow: the chunk is inside, so the difference is what follows it.
     let begins = chunk_offset == 0;
-    let ends = if total_size == UNKNOWN_SIZE {
-        flags.contains(CopyFlags::END)
+    let ends = if is_unknown {
+        has(CopyFlags::END)
     } else {
         total_size - chunk_offset == chunk_size
     };
-    if begins != flags.contains(CopyFlags::BEGIN) || ends != flags.contains(CopyFlags::END) {
-        return Err(PacketError::ChunkEdges {
+    if !aborts && (begins != has(CopyFlags::BEGIN) || ends != has(CopyFlags::END)) {
+        return Some(PacketError::ChunkEdges {
             flags,
             total_size,
             chunk_offset,
             chunk_size,
         });
     }
-    Ok(())
+    let takes_aux = has(CopyFlags::BEGIN) && (has(CopyFlags::REQUEST) || has(CopyFlags::RESPONSE));
+    if aux != 0 && !takes_aux {
+        return Some(PacketError::Aux { aux, flags });
+    }
+    None
 }
 
 impl ConnectionCopy {
@@ -385,7 +373,16 @@ impl ConnectionCopy {
     }
 
     #[inline]
-    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+    pub(super) fn fault(operands: &[u64; OPERANDS]) -> Option<PacketError> {
+        let [.., flags, _] = *operands;
+        match CopyFlags::from_bits(flags) {
+            Ok(_) => chunk_fault(&Self::sound(operands).0),
+            Err(fault) => Some(fault),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn sound(operands: &[u64; OPERANDS]) -> Self {
         let [
             connection_id,
             message_id,
@@ -395,13 +392,13 @@ impl ConnectionCopy {
             flags,
             aux,
         ] = *operands;
-        Self::new(Chunk {
+        Self(Chunk {
             connection_id,
             message_id,
             total_size,
             chunk_offset,
             chunk_size,
-            flags: CopyFlags::from_bits(flags)?,
+            flags: CopyFlags(flags),
             aux,
         })
     }

@@ -3,7 +3,7 @@
 use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::wire::{packet_layout, require_zero};
+use super::wire::{non_zero, packet_layout};
 use super::{OPERANDS, Opcode, PacketError};
 
 /// The 64 bytes of a [`ConnectionCredit`].
@@ -69,12 +69,16 @@ impl ConnectionCredit {
     }
 
     #[inline]
-    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
-        let [connection_id, bytes, unused @ ..] = operands;
-        require_zero(3, unused)?;
-        Ok(Self {
-            connection_id: *connection_id,
-            bytes: *bytes,
-        })
+    pub(super) fn fault(operands: &[u64; OPERANDS]) -> Option<PacketError> {
+        non_zero::<2>(operands)
+    }
+
+    #[inline]
+    pub(crate) fn sound(operands: &[u64; OPERANDS]) -> Self {
+        let [connection_id, bytes, ..] = *operands;
+        Self {
+            connection_id,
+            bytes,
+        }
     }
 }

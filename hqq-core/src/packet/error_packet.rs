@@ -3,7 +3,7 @@
 use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::wire::{packet_layout, require_zero};
+use super::wire::{non_zero, packet_layout};
 use super::{ErrorCode, OPERANDS, Opcode, PacketError};
 
 /// The 64 bytes of an [`ErrorPacket`].
@@ -68,12 +68,18 @@ impl ErrorPacket {
     }
 
     #[inline]
-    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
-        let [context_id, code, unused @ ..] = operands;
-        require_zero(3, unused)?;
-        Ok(Self {
-            context_id: *context_id,
-            code: ErrorCode::from_code(*code)?,
-        })
+    pub(super) fn fault(operands: &[u64; OPERANDS]) -> Option<PacketError> {
+        let [_, code, ..] = *operands;
+        non_zero::<2>(operands).or_else(|| ErrorCode::from_code(code).err())
+    }
+
+    #[inline]
+    pub(crate) fn sound(operands: &[u64; OPERANDS]) -> Self {
+        let [context_id, code, ..] = *operands;
+        Self {
+            context_id,
+            // Checked before, so that there is one.
+            code: ErrorCode::from_code(code).unwrap_or(ErrorCode::InvalidOperation),
+        }
     }
 }

@@ -5,12 +5,15 @@ use core::fmt;
 use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::standard::check_size;
-use super::wire::{WIDE, packet_layout, require_zero};
+use super::standard::{check_size, size_fault};
+use super::wire::{WIDE, first_non_zero, packet_layout};
 use super::{INLINE_MAX, OPERANDS, Opcode, PacketError};
 
 /// Words that the payload of an inline datagram takes.
 const PAYLOAD_WORDS: usize = INLINE_MAX / size_of::<u64>();
+
+/// The operand that the payload begins with.
+pub(crate) const PAYLOAD: usize = 2;
 
 /// The 64 bytes of a [`StandardInline`].
 ///
@@ -85,7 +88,8 @@ impl StandardInline {
     pub fn new(copy_id: u64, payload: &[u8]) -> Result<Self, PacketError> {
         Ok(Self {
             copy_id,
-            size: check_inline_size(payload.len() as u64)?,
+            // The mask changes nothing: a checked size is at most 40.
+            size: (check_size(payload.len() as u64, 0, INLINE_MAX)? & 0xFF) as u8,
             payload: payload_words(payload).map(U64::new),
         })
     }
@@ -249,46 +253,48 @@ impl StandardInline {
     }
 
     #[inline]
-    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
-        let [copy_id, size, payload @ ..] = operands;
-        let size = check_inline_size(*size)?;
-        // Where programs have to be small, only the second of these.
-        if !WIDE || past(u64::from(size), payload) != 0 {
-            check_past(size, payload)?;
+    pub(super) fn fault(operands: &[u64; OPERANDS]) -> Option<PacketError> {
+        let [_, size, payload @ ..] = operands;
+        if let Some(fault) = size_fault(*size, 0, INLINE_MAX as u64) {
+            return Some(fault);
         }
-        Ok(Self {
+        // Where programs have to be small, only the second of these.
+        if WIDE && past(*size, payload) == 0 {
+            return None;
+        }
+        past_fault(operands)
+    }
+
+    #[inline]
+    pub(super) fn sound(operands: &[u64; OPERANDS]) -> Self {
+        let [copy_id, size, payload @ ..] = operands;
+        Self {
             copy_id: *copy_id,
-            size,
+            // Changes nothing: a checked size is at most 40.
+            size: (size & 0xFF) as u8,
             payload: payload.map(U64::new),
-        })
+        }
     }
 }
 
-/// `size` as a byte, once it is known to be within `0..=INLINE_MAX`.
-#[inline]
-fn check_inline_size(size: u64) -> Result<u8, PacketError> {
-    // The mask changes nothing: a checked size is at most 40.
-    check_size(size, 0, INLINE_MAX).map(|size| (size & 0xFF) as u8)
-}
-
-/// Which word has bits past `size` bytes of payload.
+/// Which word has bits past the payload, whose size is legal.
 #[cold]
 #[inline(never)]
-fn check_past(size: u8, payload: &[u64; PAYLOAD_WORDS]) -> Result<(), PacketError> {
-    let mut past = *payload;
-    for (index, word) in past.iter_mut().enumerate() {
-        *word &= mask_past(size, index);
+fn past_fault(operands: &[u64; OPERANDS]) -> Option<PacketError> {
+    let mut past = *operands;
+    let [_, size, payload @ ..] = &mut past;
+    // As bytes, which takes no shifts of 64 bits.
+    for word in payload.iter_mut() {
+        *word = word.to_le();
     }
-    require_zero(3, &past)
-}
-
-/// The bits of payload word `index` that lie past `size` bytes of payload.
-fn mask_past(size: u8, index: usize) -> u64 {
-    let used_bytes = usize::from(size)
-        .saturating_sub(index * size_of::<u64>())
-        .min(size_of::<u64>());
-    // Twice half of the shift: a full word is a shift by 64, which one shift may not do.
-    (u64::MAX << (used_bytes * 4)) << (used_bytes * 4)
+    let size = usize::try_from(*size).unwrap_or(INLINE_MAX);
+    for byte in payload.as_mut_bytes().iter_mut().take(size) {
+        *byte = 0;
+    }
+    for word in payload.iter_mut() {
+        *word = u64::from_le(*word);
+    }
+    first_non_zero(PAYLOAD, &past)
 }
 
 /// The word whose first bytes in memory are `bytes`, fewer than 8, and whose others are zero.

@@ -124,20 +124,29 @@ impl Packet {
     /// a [`StandardCopy`] or [`ConnectionCopy`] has a `check_bounds` for that.
     #[inline]
     pub fn decode_parts(opcode: Opcode, operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
-        Ok(match opcode {
-            Opcode::ConnectionCreate => ConnectionCreate::from_operands(operands)?.into(),
-            Opcode::ConnectionAccept => ConnectionAccept::from_operands(operands)?.into(),
-            Opcode::ConnectionClose => ConnectionClose::from_operands(operands)?.into(),
-            Opcode::ConnectionCopy => ConnectionCopy::from_operands(operands)?.into(),
-            Opcode::Negotiate => Negotiate::from_operands(operands)?.into(),
-            Opcode::NegotiateAck => NegotiateAck::from_operands(operands)?.into(),
-            Opcode::ConnectionCredit => ConnectionCredit::from_operands(operands)?.into(),
-            Opcode::Error
-            | Opcode::StandardRun
-            | Opcode::StandardInline
-            | Opcode::StandardTombstone
-            | Opcode::StandardCopy => standard::decode(opcode.as_word(), operands)?.into(),
-        })
+        match fault(opcode, operands) {
+            Some(fault) => Err(fault),
+            None => Ok(Self::sound(opcode, operands)),
+        }
+    }
+
+    /// The packet of operands in which [`fault`] finds nothing wrong.
+    #[inline]
+    fn sound(opcode: Opcode, operands: &[u64; OPERANDS]) -> Self {
+        match opcode {
+            Opcode::Error => ErrorPacket::sound(operands).into(),
+            Opcode::ConnectionCreate => ConnectionCreate::sound(operands).into(),
+            Opcode::ConnectionAccept => ConnectionAccept::sound(operands).into(),
+            Opcode::ConnectionClose => ConnectionClose::sound(operands).into(),
+            Opcode::ConnectionCopy => ConnectionCopy::sound(operands).into(),
+            Opcode::Negotiate => Negotiate::sound(operands).into(),
+            Opcode::NegotiateAck => NegotiateAck::sound(operands).into(),
+            Opcode::ConnectionCredit => ConnectionCredit::sound(operands).into(),
+            Opcode::StandardRun => StandardRun::sound(operands).into(),
+            Opcode::StandardInline => StandardInline::sound(operands).into(),
+            Opcode::StandardTombstone => StandardTombstone::sound(operands).into(),
+            Opcode::StandardCopy => StandardCopy::sound(operands).into(),
+        }
     }
 
     /// The eight words, as host-order values.
@@ -207,6 +216,62 @@ impl Packet {
     }
 }
 
+/// The rule that the operands of a packet with this opcode break, see each packet. First whether there
+/// is one, then what it says: where programs have to be small, that is shorter than both at once.
+#[cfg_attr(target_pointer_width = "64", inline)]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+pub(crate) fn fault(opcode: Opcode, operands: &[u64; OPERANDS]) -> Option<PacketError> {
+    match opcode {
+        Opcode::ConnectionCreate => ConnectionCreate::fault(operands),
+        Opcode::ConnectionAccept => ConnectionAccept::fault(operands),
+        Opcode::ConnectionClose => ConnectionClose::fault(operands),
+        Opcode::ConnectionCopy => ConnectionCopy::fault(operands),
+        Opcode::Negotiate => Negotiate::fault(operands),
+        Opcode::NegotiateAck => NegotiateAck::fault(operands),
+        Opcode::ConnectionCredit => ConnectionCredit::fault(operands),
+        standard => standard::fault(standard, operands),
+    }
+}
+
+/// A packet as it lies in a ring, in which nothing is wrong: where it is handed on and not looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sound {
+    pub(crate) opcode: Opcode,
+    pub(crate) operands: [u64; OPERANDS],
+}
+
+impl Sound {
+    /// One that says nothing yet.
+    pub(crate) const EMPTY: Self = Self {
+        opcode: Opcode::Error,
+        operands: [0; OPERANDS],
+    };
+
+    /// Makes it one of at most three operands.
+    // In place, and one function for all of them where programs have to be small.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    pub(crate) const fn set(&mut self, opcode: Opcode, [a, b, c]: [u64; 3]) {
+        self.opcode = opcode;
+        self.operands = [a, b, c, 0, 0, 0, 0];
+    }
+
+    /// The typed packet.
+    pub(crate) fn packet(&self) -> Packet {
+        Packet::sound(self.opcode, &self.operands)
+    }
+}
+
+impl From<&Packet> for Sound {
+    #[inline]
+    fn from(packet: &Packet) -> Self {
+        Self {
+            opcode: packet.opcode(),
+            operands: packet.operands(),
+        }
+    }
+}
+
 /// Makes a packet of each of its variants' values.
 macro_rules! packet_from {
     ($($variant:ident($packet:ty)),+ $(,)?) => {
@@ -214,6 +279,16 @@ macro_rules! packet_from {
             #[inline]
             fn from(packet: $packet) -> Self {
                 Self::$variant(packet)
+            }
+        }
+
+        impl From<$packet> for Sound {
+            #[inline]
+            fn from(packet: $packet) -> Self {
+                Self {
+                    opcode: Opcode::$variant,
+                    operands: packet.operands(),
+                }
             }
         })+
     };

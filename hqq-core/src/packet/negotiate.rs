@@ -4,7 +4,7 @@ use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::bits::bit_set;
-use super::wire::{packet_layout, require_zero};
+use super::wire::{non_zero, packet_layout};
 use super::{OPERANDS, Opcode, PacketError};
 
 /// Version of the advanced protocol. Ordered by age.
@@ -43,8 +43,13 @@ impl ProtocolVersion {
                 value: reserved,
             });
         }
+        Ok(Self::of_low_bits(word))
+    }
+
+    #[inline]
+    const fn of_low_bits(word: u64) -> Self {
         let [minor, major, ..] = word.to_le_bytes();
-        Ok(Self { major, minor })
+        Self { major, minor }
     }
 }
 
@@ -175,14 +180,19 @@ impl Negotiate {
     }
 
     #[inline]
-    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
-        let [version, features, capabilities, unused @ ..] = operands;
-        require_zero(4, unused)?;
-        Ok(Self {
-            version: ProtocolVersion::from_word(*version)?,
-            features: Features::from_bits(*features),
-            capabilities: Capabilities::from_bits(*capabilities),
-        })
+    pub(super) fn fault(operands: &[u64; OPERANDS]) -> Option<PacketError> {
+        let [version, ..] = *operands;
+        non_zero::<3>(operands).or_else(|| ProtocolVersion::from_word(version).err())
+    }
+
+    #[inline]
+    pub(crate) fn sound(operands: &[u64; OPERANDS]) -> Self {
+        let [version, features, capabilities, ..] = *operands;
+        Self {
+            version: ProtocolVersion::of_low_bits(version),
+            features: Features::from_bits(features),
+            capabilities: Capabilities::from_bits(capabilities),
+        }
     }
 }
 
@@ -254,13 +264,18 @@ impl NegotiateAck {
     }
 
     #[inline]
-    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
-        let [version, features, capabilities, unused @ ..] = operands;
-        require_zero(4, unused)?;
-        Ok(Self {
-            version: ProtocolVersion::from_word(*version)?,
-            features: Features::from_bits(*features),
-            capabilities: Capabilities::from_bits(*capabilities),
-        })
+    pub(super) fn fault(operands: &[u64; OPERANDS]) -> Option<PacketError> {
+        let [version, ..] = *operands;
+        non_zero::<3>(operands).or_else(|| ProtocolVersion::from_word(version).err())
+    }
+
+    #[inline]
+    pub(crate) fn sound(operands: &[u64; OPERANDS]) -> Self {
+        let [version, features, capabilities, ..] = *operands;
+        Self {
+            version: ProtocolVersion::of_low_bits(version),
+            features: Features::from_bits(features),
+            capabilities: Capabilities::from_bits(capabilities),
+        }
     }
 }

@@ -117,8 +117,7 @@ impl StandardRun {
     /// [`PacketError::Size`], with the bytes of all of them, unless they do.
     #[inline]
     pub fn check_bounds(&self, buffer_size: usize) -> Result<usize, PacketError> {
-        let total = u64::from(self.size) * u64::from(self.count());
-        check_size(total, 1, buffer_size)?;
+        check_size(self.total(), 1, buffer_size)?;
         // A part of what was just found to be an index.
         Ok(self.size as usize)
     }
@@ -146,6 +145,12 @@ pub(crate) fn len_alone(run: u64) -> Option<usize> {
 }
 
 impl StandardRun {
+    /// Bytes of all its datagrams.
+    #[inline]
+    pub(crate) fn total(&self) -> u64 {
+        u64::from(self.size) * u64::from(self.count())
+    }
+
     #[inline]
     fn write(&self) -> [u64; OPERANDS] {
         [
@@ -160,15 +165,21 @@ impl StandardRun {
     }
 
     #[inline]
-    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
+    pub(super) fn fault(operands: &[u64; OPERANDS]) -> Option<PacketError> {
         let [run, ..] = *operands;
-        let reserved = run & !RUN;
-        if reserved != 0 {
-            return Err(PacketError::ReservedBits {
-                word: 1,
-                value: reserved,
-            });
+        let value = run & !RUN;
+        if value != 0 {
+            return Some(PacketError::ReservedBits { word: 1, value });
         }
-        Self::new((run & u64::from(u32::MAX)) as u32, (run >> 32) as u16)
+        Self::new((run & u64::from(u32::MAX)) as u32, 0).err()
+    }
+
+    #[inline]
+    pub(crate) fn sound(operands: &[u64; OPERANDS]) -> Self {
+        let [run, ..] = *operands;
+        Self {
+            size: (run & u64::from(u32::MAX)) as u32,
+            more: (run >> 32) as u16,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::wire::{packet_layout, require_zero};
+use super::wire::{non_zero, packet_layout};
 use super::{ErrorPacket, OPERANDS, Opcode, PacketError, Reason, StandardInline, StandardRun};
 
 /// The 64 bytes of a [`StandardCopy`].
@@ -89,14 +89,18 @@ impl StandardCopy {
     }
 
     #[inline]
-    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
-        let [copy_id, slot_index, data_size, unused @ ..] = operands;
-        require_zero(4, unused)?;
-        Ok(Self {
-            copy_id: *copy_id,
-            slot_index: *slot_index,
-            data_size: *data_size,
-        })
+    pub(super) fn fault(operands: &[u64; OPERANDS]) -> Option<PacketError> {
+        non_zero::<3>(operands)
+    }
+
+    #[inline]
+    pub(super) fn sound(operands: &[u64; OPERANDS]) -> Self {
+        let [copy_id, slot_index, data_size, ..] = *operands;
+        Self {
+            copy_id,
+            slot_index,
+            data_size,
+        }
     }
 }
 
@@ -171,14 +175,18 @@ impl StandardTombstone {
     }
 
     #[inline]
-    fn read(operands: &[u64; OPERANDS]) -> Result<Self, PacketError> {
-        let [copy_id, slot_index, reason, unused @ ..] = operands;
-        require_zero(4, unused)?;
-        Ok(Self {
-            copy_id: *copy_id,
-            slot_index: *slot_index,
-            reason: Reason::new(*reason),
-        })
+    pub(super) fn fault(operands: &[u64; OPERANDS]) -> Option<PacketError> {
+        non_zero::<3>(operands)
+    }
+
+    #[inline]
+    pub(super) fn sound(operands: &[u64; OPERANDS]) -> Self {
+        let [copy_id, slot_index, reason, ..] = *operands;
+        Self {
+            copy_id,
+            slot_index,
+            reason: Reason::new(reason),
+        }
     }
 }
 
@@ -214,18 +222,32 @@ pub enum Standard {
 ///     Ok(Standard::Copy(StandardCopy { copy_id: 1, slot_index: 0, data_size: 9 })),
 /// );
 /// ```
-// Always: called as a function, it would return each packet through memory.
-#[inline(always)]
+#[inline]
 pub fn decode(header: u64, operands: &[u64; OPERANDS]) -> Result<Standard, PacketError> {
-    match Opcode::from_word(header)? {
-        Opcode::StandardCopy => StandardCopy::from_operands(operands).map(Standard::Copy),
-        Opcode::StandardRun => StandardRun::from_operands(operands).map(Standard::Run),
-        Opcode::StandardInline => StandardInline::from_operands(operands).map(Standard::Inline),
-        Opcode::StandardTombstone => {
-            StandardTombstone::from_operands(operands).map(Standard::Tombstone)
-        }
-        Opcode::Error => ErrorPacket::from_operands(operands).map(Standard::Error),
-        other => Err(PacketError::NotStandard(other)),
+    let opcode = Opcode::from_word(header)?;
+    if let Some(fault) = fault(opcode, operands) {
+        return Err(fault);
+    }
+    Ok(match opcode {
+        Opcode::StandardRun => Standard::Run(StandardRun::sound(operands)),
+        Opcode::StandardInline => Standard::Inline(StandardInline::sound(operands)),
+        Opcode::StandardTombstone => Standard::Tombstone(StandardTombstone::sound(operands)),
+        Opcode::Error => Standard::Error(ErrorPacket::sound(operands)),
+        // No other one is without a fault.
+        _ => Standard::Copy(StandardCopy::sound(operands)),
+    })
+}
+
+/// As [`packet::fault`](super::fault), of the packets that the Standard link takes.
+#[inline]
+pub(crate) fn fault(opcode: Opcode, operands: &[u64; OPERANDS]) -> Option<PacketError> {
+    match opcode {
+        Opcode::StandardCopy => StandardCopy::fault(operands),
+        Opcode::StandardRun => StandardRun::fault(operands),
+        Opcode::StandardInline => StandardInline::fault(operands),
+        Opcode::StandardTombstone => StandardTombstone::fault(operands),
+        Opcode::Error => ErrorPacket::fault(operands),
+        other => Some(PacketError::NotStandard(other)),
     }
 }
 
@@ -246,17 +268,27 @@ pub(crate) fn copy_len(operands: &[u64; OPERANDS], buffer_size: usize) -> Option
     usize::try_from(size).ok()
 }
 
-/// `size` as an index, once it is known to be within `minimum..=maximum`.
+/// Checks a size in bytes against both bounds, and gives it back as an index.
+#[inline]
+pub(crate) fn check_size(size: u64, minimum: u64, maximum: usize) -> Result<usize, PacketError> {
+    if let Some(fault) = size_fault(size, minimum, maximum as u64) {
+        return Err(fault);
+    }
+    // No more than one.
+    Ok(usize::try_from(size).unwrap_or(maximum))
+}
+
+/// What is wrong with a size, if anything is.
 // Where programs have to be small, one function for all packets.
 #[cfg_attr(target_pointer_width = "64", inline)]
 #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
-pub(crate) fn check_size(size: u64, minimum: u64, maximum: usize) -> Result<usize, PacketError> {
-    match usize::try_from(size) {
-        Ok(index) if size >= minimum && index <= maximum => Ok(index),
-        _ => Err(PacketError::Size {
-            size,
-            minimum,
-            maximum: maximum as u64,
-        }),
+pub(crate) const fn size_fault(size: u64, minimum: u64, maximum: u64) -> Option<PacketError> {
+    if size >= minimum && size <= maximum {
+        return None;
     }
+    Some(PacketError::Size {
+        size,
+        minimum,
+        maximum,
+    })
 }

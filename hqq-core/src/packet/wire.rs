@@ -1,11 +1,12 @@
 //! What every packet's wire struct shares: its layout checks, its words, its unused operands.
 
-use super::PacketError;
+use super::{OPERANDS, PacketError};
 
 /// Checks a wire struct's layout to the byte and gives the packet its operands.
 ///
-/// Expects the file to have `$packet::write`, to operands, and `$packet::read`, from them: the two
-/// places that say which operand a field is. Everything else about words and bytes follows from here.
+/// Expects the file to have `$packet::write`, to operands, and `$packet::sound`, from operands in which
+/// `$packet::fault` finds nothing wrong: the places that say which operand a field is, and which rules
+/// it has. Everything else about words and bytes follows from here.
 macro_rules! packet_layout {
     ($packet:ident, $wire:ident { $($field:ident: $offset:literal),+ $(,)? }) => {
         ::static_assertions::const_assert_eq!(
@@ -35,7 +36,10 @@ macro_rules! packet_layout {
             pub fn from_operands(
                 operands: &[u64; $crate::packet::OPERANDS],
             ) -> Result<Self, $crate::packet::PacketError> {
-                Self::read(operands)
+                match Self::fault(operands) {
+                    Some(fault) => Err(fault),
+                    None => Ok(Self::sound(operands)),
+                }
             }
         }
 
@@ -57,7 +61,7 @@ macro_rules! packet_layout {
                 let words: [::zerocopy::little_endian::U64; $crate::packet::WORDS] =
                     ::zerocopy::transmute!(wire);
                 let [_, operands @ ..] = words;
-                Self::read(&operands.map(::zerocopy::little_endian::U64::get))
+                Self::from_operands(&operands.map(::zerocopy::little_endian::U64::get))
             }
         }
     };
@@ -67,29 +71,30 @@ pub(super) use packet_layout;
 /// Registers have 64 bits.
 pub(super) const WIDE: bool = cfg!(target_pointer_width = "64");
 
-/// Unused words, which must be zero; `first_word` is the number of the first in the packet.
+/// What is wrong with operands of which those from number `FROM` on are unused, and must be zero.
 #[inline]
-pub(super) fn require_zero<const N: usize>(
-    first_word: u8,
-    words: &[u64; N],
-) -> Result<(), PacketError> {
+pub(super) fn non_zero<const FROM: usize>(operands: &[u64; OPERANDS]) -> Option<PacketError> {
     // One branch for all of them: which one it was matters only when it fails. Where programs have to
     // be small, one function does it for all packets.
-    if WIDE && words.iter().fold(0, |bits, word| bits | word) == 0 {
-        return Ok(());
+    let unused = operands.iter().skip(FROM);
+    if WIDE && unused.fold(0, |bits, word| bits | word) == 0 {
+        return None;
     }
-    report_non_zero(first_word, words)
+    first_non_zero(FROM, operands)
 }
 
+/// The first operand from number `from` on that is not zero.
 #[cold]
-fn report_non_zero(first_word: u8, words: &[u64]) -> Result<(), PacketError> {
-    for (word, value) in (first_word..).zip(words) {
+#[inline(never)]
+pub(super) fn first_non_zero(from: usize, operands: &[u64; OPERANDS]) -> Option<PacketError> {
+    // Operand 0 is word 1.
+    for (word, value) in (1..).zip(operands).skip(from) {
         if *value != 0 {
-            return Err(PacketError::ReservedBits {
+            return Some(PacketError::ReservedBits {
                 word,
                 value: *value,
             });
         }
     }
-    Ok(())
+    None
 }

@@ -6,7 +6,7 @@ use super::{
 use crate::counters::{Counters, Event};
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::Buffers;
+use crate::region::{Buffer, Buffers};
 use crate::side::End;
 
 /// One of two sides of the same geometry.
@@ -162,6 +162,11 @@ where
     #[inline(always)]
     fn with<T: ConsumerTask>(&mut self, task: T) -> T::Output {
         either!(self, side => side.with(task))
+    }
+
+    #[inline]
+    fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_> {
+        either!(self, side => side.bytes::<FROM>(position))
     }
 
     #[inline]

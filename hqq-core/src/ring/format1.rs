@@ -18,7 +18,7 @@ use crate::counters::SharedCounters;
 use crate::layout::{Geometry, MAX_COUNT};
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::{Buffers, Format1Memory};
+use crate::region::{Buffer, Buffers, Format1Memory};
 use crate::side::End;
 use crate::sync::{Counter, ordering};
 
@@ -307,6 +307,11 @@ impl<G: Geometry> ConcurrentConsumer for Format1Consumer<G> {
     #[inline]
     fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7] {
         self.memory.slot(position).load_operands::<FROM>()
+    }
+
+    #[inline]
+    fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_> {
+        self.memory.slot(position).bytes::<FROM>()
     }
 
     #[inline]

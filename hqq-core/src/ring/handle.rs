@@ -7,7 +7,7 @@ use crate::counters::{Counters, Event, SharedCounters};
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::Buffers;
+use crate::region::{Buffer, Buffers};
 use crate::side::End;
 
 /// As [`Producer`], for a side that many threads use at once. Sealed.
@@ -47,6 +47,7 @@ pub trait ConcurrentConsumer: Sealed {
     fn buffers(&self) -> &Buffers<Self::Geometry>;
     fn try_claim(&self) -> Result<Claimed, Refused>;
     fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7];
+    fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_>;
     fn first_operand(&self, position: Position) -> u64;
     fn release(&self, position: Position);
     fn carries_inline(&self) -> bool;
@@ -233,6 +234,11 @@ where
     #[inline]
     fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7] {
         self.0.side().operands::<FROM>(position)
+    }
+
+    #[inline]
+    fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_> {
+        self.0.side().bytes::<FROM>(position)
     }
 
     #[inline]

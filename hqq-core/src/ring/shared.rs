@@ -14,7 +14,7 @@ use crate::counters::SharedCounters;
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::{Buffers, RingMemory};
+use crate::region::{Buffer, Buffers, RingMemory};
 use crate::side::{Attached, End};
 use crate::superblock::Delivery;
 use crate::sync::{Stamp, ordering};
@@ -389,6 +389,11 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     #[inline]
     fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7] {
         self.memory.slot(position).load_operands::<FROM>()
+    }
+
+    #[inline]
+    fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_> {
+        self.memory.slot(position).bytes::<FROM>()
     }
 
     #[inline]

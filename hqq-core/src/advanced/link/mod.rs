@@ -17,7 +17,7 @@ use super::{MessageKey, NegotiateError, Notice, Transfer};
 use crate::layout::Format;
 use crate::link::{Claim, Decoded, Receiver, Sender, TryRecvError};
 use crate::member::Role;
-use crate::packet::Reason;
+use crate::packet::{ConnectionCopy, Opcode, Reason, Sound};
 use crate::ring::{Consumer, Producer};
 
 /// Packets that one poll takes in without an event.
@@ -172,7 +172,11 @@ impl<
             };
             let step = match &packet {
                 Decoded::Chunk(copy) => self.session.accept_copy(copy, claimed.len()),
-                Decoded::Other(other) => self.session.accept(other, claimed.len()),
+                Decoded::Other(other) if other.opcode == Opcode::ConnectionCopy => {
+                    let copy = ConnectionCopy::sound(&other.operands);
+                    self.session.accept_copy(&copy, claimed.len())
+                }
+                Decoded::Other(other) => self.session.accept_other(other),
             };
             match step {
                 Step::Nothing => self.receiver.release_packet(&claimed),
@@ -252,8 +256,9 @@ impl<
 
     #[inline(never)]
     fn send_control(&mut self) -> Result<(), PollError> {
-        while let Some((control, packet)) = self.session.control() {
-            match self.sender.try_send_packet(&packet) {
+        let mut packet = Sound::EMPTY;
+        while let Some(control) = self.session.tell(&mut packet) {
+            match self.sender.try_send_sound(&packet) {
                 Ok(()) => self.session.control_sent(control),
                 Err(error) => return unsent(error),
             }

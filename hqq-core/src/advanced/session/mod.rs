@@ -30,7 +30,7 @@ use super::streams::{StreamState, Streams, Telling};
 use crate::layout::{Format, Layout};
 use crate::member::Role;
 use crate::packet::{
-    Capabilities, ConnectionCopy, ErrorCode, ErrorPacket, Features, Packet, Reason,
+    Capabilities, ConnectionCopy, ErrorCode, ErrorPacket, Features, Packet, Reason, Sound,
 };
 
 /// Packets that wait for room besides those that are derived from the state; what does not fit is
@@ -66,7 +66,7 @@ pub struct Session<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTI
     inbound: Inbound<ASSEMBLIES>,
     calls: Calls<PENDING>,
     streams: Streams<CONNECTIONS>,
-    outbox: Deque<Packet, OUTBOX>,
+    outbox: Deque<Sound, OUTBOX>,
     /// A message that had to make room, and was not reported yet: until it is, no other has to.
     displaced: Option<MessageKey>,
     attention: Attention,
@@ -210,16 +210,25 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     /// The packet to send next, if there is one; say so once it is sent.
     #[must_use]
     pub fn control(&self) -> Option<(Control, Packet)> {
-        if let Some(packet) = self.negotiation.reply {
-            return Some((Control(Source::Negotiation), packet));
+        let mut packet = Sound::EMPTY;
+        let control = self.tell(&mut packet)?;
+        Some((control, packet.packet()))
+    }
+
+    /// As [`Session::control`], in place.
+    #[inline]
+    pub(super) fn tell(&self, packet: &mut Sound) -> Option<Control> {
+        if self.negotiation.tell(packet) {
+            return Some(Control(Source::Negotiation));
         }
         // Answers first: where both ends give the same ids, a dial must not come before the refusal
         // of the peer's, nor the end of a stream before what was given up on it.
-        if let Some(packet) = self.outbox.front() {
-            return Some((Control(Source::Outbox), *packet));
+        if let Some(first) = self.outbox.front() {
+            *packet = *first;
+            return Some(Control(Source::Outbox));
         }
-        let (telling, packet) = self.streams.telling()?;
-        Some((Control(Source::Streams(telling)), packet))
+        let telling = self.streams.tell(packet)?;
+        Some(Control(Source::Streams(telling)))
     }
 
     /// Notes that what [`Session::control`] gave was sent.
@@ -240,7 +249,7 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     }
 
     /// Queues a packet; `false` where there is no room.
-    fn post(&mut self, packet: impl Into<Packet>) -> bool {
+    fn post(&mut self, packet: impl Into<Sound>) -> bool {
         let posted = self.outbox.push_back(packet.into()).is_ok();
         self.counters.unsent += u64::from(!posted);
         posted

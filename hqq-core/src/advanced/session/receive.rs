@@ -8,8 +8,8 @@ use super::super::transfer::Transfer;
 use super::{Notice, Session, Step};
 use crate::layout::Format;
 use crate::packet::{
-    Chunk, ConnectionCopy, CopyFlags, ErrorCode, ErrorPacket, Features, MessageKind, Packet,
-    UNKNOWN_SIZE,
+    Chunk, ConnectionClose, ConnectionCopy, ConnectionCredit, CopyFlags, ErrorCode, ErrorPacket,
+    Features, MessageKind, Negotiate, NegotiateAck, Opcode, Packet, Sound, UNKNOWN_SIZE,
 };
 
 impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
@@ -95,7 +95,7 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     pub fn accept(&mut self, packet: &Packet, len: usize) -> Step {
         match packet {
             Packet::ConnectionCopy(copy) => self.accept_copy(copy, len),
-            other => self.accept_other(other),
+            other => self.accept_other(&other.into()),
         }
     }
 
@@ -117,47 +117,44 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
 
     // Kept out of the way of chunks.
     #[inline(never)]
-    pub(in super::super) fn accept_other(&mut self, packet: &Packet) -> Step {
+    pub(in super::super) fn accept_other(&mut self, packet: &Sound) -> Step {
         self.attention.taken();
-        match packet {
-            Packet::ConnectionCopy(_) => Step::Nothing,
-            Packet::ConnectionCreate(packet) => self.accept_offer(packet.connection_id),
-            Packet::ConnectionAccept(packet) => {
-                if self.streams.accepted(packet.connection_id) {
-                    Step::Notice(Notice::Opened(packet.connection_id))
+        let operands = &packet.operands;
+        let [connection, ..] = *operands;
+        match packet.opcode {
+            Opcode::ConnectionCopy | Opcode::StandardTombstone => Step::Nothing,
+            Opcode::ConnectionCreate => self.accept_offer(connection),
+            Opcode::ConnectionAccept => {
+                if self.streams.accepted(connection) {
+                    Step::Notice(Notice::Opened(connection))
                 } else {
                     Step::Nothing
                 }
             }
-            Packet::ConnectionClose(packet) => {
-                let connection = packet.connection_id;
-                match self.streams.remove(connection) {
-                    None | Some(StreamState::Closing) => Step::Nothing,
-                    Some(_) => {
-                        // Its calls have failed over there.
-                        self.end_stream(connection, false);
-                        Step::Notice(Notice::Closed {
-                            connection,
-                            reason: packet.reason,
-                        })
-                    }
+            Opcode::ConnectionClose => match self.streams.remove(connection) {
+                None | Some(StreamState::Closing) => Step::Nothing,
+                Some(_) => {
+                    // Its calls have failed over there.
+                    self.end_stream(connection, false);
+                    let reason = ConnectionClose::sound(operands).reason;
+                    Step::Notice(Notice::Closed { connection, reason })
                 }
-            }
-            Packet::ConnectionCredit(packet) if self.has(Features::CREDIT) => {
-                self.streams.credited(packet.connection_id, packet.bytes);
+            },
+            Opcode::ConnectionCredit if self.has(Features::CREDIT) => {
+                let credit = ConnectionCredit::sound(operands);
+                self.streams.credited(connection, credit.bytes);
                 Step::Nothing
             }
-            Packet::Negotiate(offer) => {
-                let changed = self.negotiation.asked(offer);
+            Opcode::Negotiate => {
+                let changed = self.negotiation.asked(&Negotiate::sound(operands));
                 self.negotiated(changed)
             }
-            Packet::NegotiateAck(answer) => {
-                let changed = self.negotiation.answered(answer);
+            Opcode::NegotiateAck => {
+                let changed = self.negotiation.answered(&NegotiateAck::sound(operands));
                 self.negotiated(changed)
             }
-            Packet::Error(packet) => self.accept_error(packet),
-            Packet::StandardTombstone(_) => Step::Nothing,
-            other => Step::Notice(Notice::Unexpected(other.opcode())),
+            Opcode::Error => self.accept_error(&ErrorPacket::sound(operands)),
+            other => Step::Notice(Notice::Unexpected(other)),
         }
     }
 
@@ -257,6 +254,8 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     }
 
     /// The most bytes that the message of a chunk may have.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn limit(&self, chunk: &Chunk) -> u64 {
         let max = self.options.max_message_size;
         let is_whole = chunk.flags.contains(CopyFlags::BEGIN | CopyFlags::END);
@@ -268,6 +267,8 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     }
 
     /// Why a chunk cannot be taken, whatever came before it.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn objection(&self, packet: &ConnectionCopy) -> Option<DiscardReason> {
         let chunk = packet.chunk();
         let is_whole = chunk.flags.contains(CopyFlags::BEGIN | CopyFlags::END);

@@ -239,7 +239,8 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         self.memory.buffers()
     }
 
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn try_claim(&mut self) -> Result<Claimed, Refused> {
         if self.special.is_some()
             && let Some(claimed) = self.claim_specially()
@@ -343,6 +344,11 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     #[inline]
     fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7] {
         self.memory.slot(position).load_operands::<FROM>()
+    }
+
+    #[inline]
+    fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_> {
+        self.memory.slot(position).bytes::<FROM>()
     }
 
     #[inline]
