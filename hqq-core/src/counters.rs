@@ -79,6 +79,20 @@ pub(crate) struct SharedCounters {
     is_recording: AtomicBool,
 }
 
+/// What a counter then is.
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+#[inline]
+fn add(counter: &AtomicU64, value: u64, alone: bool) -> u64 {
+    let before = if alone {
+        let before = counter.load(Relaxed);
+        counter.store(before.wrapping_add(value), Relaxed);
+        before
+    } else {
+        counter.fetch_add(value, Relaxed)
+    };
+    before.wrapping_add(value)
+}
+
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 impl SharedCounters {
     // Relaxed throughout: statistics, private to this program; nothing is ordered by them.
@@ -87,35 +101,25 @@ impl SharedCounters {
     /// totals are due to be recorded in the region.
     #[inline]
     pub(crate) fn add(&self, event: Event, alone: bool) -> bool {
-        let add = |counter: &AtomicU64, value: u64| {
-            if alone {
-                let before = counter.load(Relaxed);
-                counter.store(before.wrapping_add(value), Relaxed);
-                before
-            } else {
-                counter.fetch_add(value, Relaxed)
-            }
-        };
-        let (counter, count) = match event {
-            Event::Message(bytes) => {
-                add(&self.bytes, bytes as u64);
-                (&self.messages, 1)
-            }
+        let counter = match event {
+            Event::Message(bytes) => return self.add_messages(1, bytes as u64, alone),
             Event::Messages(count, bytes) => {
-                add(&self.bytes, bytes as u64);
-                (&self.messages, count as u64)
+                return self.add_messages(count as u64, bytes as u64, alone);
             }
-            Event::Tombstone => (&self.tombstones, 1),
-            Event::Blocked => (&self.blocked, 1),
-            Event::Error => (&self.errors, 1),
+            Event::Tombstone => &self.tombstones,
+            Event::Blocked => &self.blocked,
+            Event::Error => &self.errors,
         };
-        let now = add(counter, count).wrapping_add(count);
-        match event {
-            // Whether it has come to a multiple, or past it.
-            Event::Message(_) | Event::Messages(..) => now % MESSAGES < count,
-            Event::Blocked => now.is_multiple_of(BLOCKED),
-            Event::Tombstone | Event::Error => true,
-        }
+        let now = add(counter, 1, alone);
+        !matches!(event, Event::Blocked) || now.is_multiple_of(BLOCKED)
+    }
+
+    /// Counts so many messages, and bytes in them; else as [`SharedCounters::add`].
+    #[inline]
+    pub(crate) fn add_messages(&self, count: u64, bytes: u64, alone: bool) -> bool {
+        add(&self.bytes, bytes, alone);
+        // Whether it has come to a multiple, or past it.
+        add(&self.messages, count, alone) % MESSAGES < count
     }
 
     /// Hands the totals to `record`, unless another thread is at it.

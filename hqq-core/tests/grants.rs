@@ -205,6 +205,36 @@ mod shared {
     use hqq_core::Role;
 
     #[test]
+    fn the_totals_of_a_side_have_what_a_handle_did_once_it_waits_or_is_gone() {
+        let memory = Memory::new(COUNT, SIZE, 0);
+        let near = memory.shared(Role::Primary);
+        let far = memory.shared(Role::Secondary);
+        let (mut sender, mut receiver) = (near.sender(), far.receiver());
+        sender.try_send(b"one").unwrap();
+        sender.try_send(b"two").unwrap();
+        assert_eq!(sender.counters().messages, 2);
+        drop(sender);
+        let counters = near.sender().counters();
+        assert_eq!((counters.messages, counters.bytes), (2, 6));
+
+        assert_eq!(receive(&mut receiver), Ok(b"one".to_vec()));
+        assert_eq!(receive(&mut receiver), Ok(b"two".to_vec()));
+        assert_eq!(receiver.counters().messages, 2);
+        assert_eq!(receive(&mut receiver), EMPTY);
+        let counters = far.receiver().counters();
+        assert_eq!((counters.messages, counters.blocked), (2, 1));
+
+        // Some at a time, however long it goes on.
+        let mut sender = near.sender();
+        for _ in 0..1000 {
+            sender.try_send(b"more").unwrap();
+            receive(&mut receiver).unwrap();
+        }
+        let [sent, received] = [near.sender().counters(), far.receiver().counters()];
+        assert!(sent.messages > 900 && received.messages > 900);
+    }
+
+    #[test]
     fn a_grant_that_is_dropped_leaves_a_tombstone_to_skip() {
         let memory = Memory::new(COUNT, SIZE, 0);
         let near = memory.shared(Role::Primary);
@@ -217,6 +247,7 @@ mod shared {
         let mut receiver = far.receiver();
         assert_eq!(receive(&mut receiver), Ok(b"next".to_vec()));
         assert_eq!(receiver.counters().tombstones, 1);
+        drop(sender);
         drop(near);
         assert_eq!(receive(&mut receiver), Err(TryRecvError::Disconnected));
     }

@@ -250,6 +250,7 @@ fn filled_by_a_dead_sender(heir: &AttachOptions, shared: bool) {
         grant.copy_from(0, b"half of a mess").unwrap();
         forget(grant);
         others.sender().try_send(&message(1)).unwrap();
+        forget(sender);
         forget(near);
         if !shared {
             forget(others);

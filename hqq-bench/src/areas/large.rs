@@ -42,6 +42,17 @@ pub(crate) fn suite(plan: &Plan) -> Suite {
             rows.push(point(row, series, size).group(how.group()));
         }
     }
+    let anew = Large::new(How::Anew, 64, 64 * 1024);
+    for lone in [
+        Row::against(Box::new(anew), "pipeline", None),
+        Row::against(
+            Box::new(Pipeline::to_fresh(16, 256 * 1024)),
+            "pipeline",
+            None,
+        ),
+    ] {
+        rows.push(lone.bytes(BULK));
+    }
     for (size, label) in [
         (64, "64 bytes"),
         (4096, "4 KiB"),

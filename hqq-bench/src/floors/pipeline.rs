@@ -21,6 +21,8 @@ pub(crate) struct Pipeline {
     count: usize,
     /// A multiple of a line.
     size: usize,
+    /// Each message is copied to memory of its own, which the system has to clear first.
+    fresh: bool,
 }
 
 impl Pipeline {
@@ -31,6 +33,20 @@ impl Pipeline {
             name: named(format!("bare copies of 64 MiB, {count} x {kib} KiB")),
             count,
             size,
+            fresh: false,
+        }
+    }
+
+    /// To fresh memory.
+    pub(crate) fn to_fresh(count: usize, size: usize) -> Self {
+        let kib = size / 1024;
+        Self {
+            id: named(format!("pipeline-fresh-{count}x{kib}k")),
+            name: named(format!(
+                "the same to fresh memory each time, {count} x {kib} KiB"
+            )),
+            fresh: true,
+            ..Self::new(count, size)
         }
     }
 
@@ -44,6 +60,7 @@ impl Pipeline {
             },
             measure: self.id,
             first,
+            fresh: self.fresh,
             number: 0,
         })
     }
@@ -114,6 +131,7 @@ struct PipelinePart {
     buffers: Buffers,
     measure: &'static str,
     first: bool,
+    fresh: bool,
     number: u64,
 }
 
@@ -153,6 +171,10 @@ impl Part for PipelinePart {
             if self.first {
                 bulk::write(&mut bytes, self.number);
                 self.copy(&mut bytes, patience)?;
+            } else if self.fresh {
+                let mut bytes = vec![0; BULK];
+                self.copy(&mut bytes, patience)?;
+                bulk::check(self.measure, &bytes, self.number)?;
             } else {
                 self.copy(&mut bytes, patience)?;
                 bulk::check(self.measure, &bytes, self.number)?;

@@ -13,8 +13,10 @@ use crate::memory::{LINE, Lines};
 /// How it is sent and received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum How {
-    /// `hqq_std::AdvancedLink`: `send_large` and `receive`.
+    /// `hqq_std::AdvancedLink`: `send_large`, `receive`, and `reuse` of what was received.
     Assembled,
+    /// The same without `reuse`: each message in memory of its own.
+    Anew,
     /// The same: `send_large`, and `receive_stream` into memory of the receiver's.
     SystemStreamed,
     /// `hqq_core`'s: `advance`, and each chunk copied as it comes.
@@ -28,6 +30,7 @@ impl How {
     pub(crate) const fn group(self) -> &'static str {
         match self {
             Self::Assembled => "assembled",
+            Self::Anew => "assembled-anew",
             Self::SystemStreamed => "std-streamed",
             Self::Streamed => "streamed",
             Self::InPlace => "inplace",
@@ -36,7 +39,8 @@ impl How {
 
     const fn words(self) -> &'static str {
         match self {
-            Self::Assembled => "send_large, receive",
+            Self::Assembled => "send_large, receive, reuse",
+            Self::Anew => "send_large, receive",
             Self::SystemStreamed => "send_large, receive_stream",
             Self::Streamed => "advance, chunks copied as they come",
             Self::InPlace => "filled in place, chunks copied as they come",
@@ -77,7 +81,7 @@ impl Measure for Large {
 
     fn lines(&self) -> Result<usize, BenchError> {
         match self.how {
-            How::Assembled | How::SystemStreamed => Ok(system::LINES),
+            How::Assembled | How::Anew | How::SystemStreamed => Ok(system::LINES),
             How::Streamed | How::InPlace => {
                 Ok(chunks::layout(self.count, self.size)?.len().div_ceil(LINE))
             }
@@ -86,7 +90,7 @@ impl Measure for Large {
 
     fn first(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
         match self.how {
-            How::Assembled | How::SystemStreamed => {
+            How::Assembled | How::Anew | How::SystemStreamed => {
                 let options = LinkOptions::new().count(self.count).size(self.size);
                 system::first(lines, options)
             }
@@ -97,8 +101,9 @@ impl Measure for Large {
 
     fn second(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
         match self.how {
-            How::Assembled => system::second(lines, self.id, true),
-            How::SystemStreamed => system::second(lines, self.id, false),
+            How::Assembled | How::Anew | How::SystemStreamed => {
+                system::second(lines, self.id, self.how)
+            }
             How::Streamed | How::InPlace => chunks::second(lines, self.id),
         }
     }

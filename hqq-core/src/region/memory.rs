@@ -387,6 +387,17 @@ impl<'a> Slot<'a> {
         }
     }
 
+    /// Asks for the slot's line, which is about to be written.
+    #[inline]
+    pub(crate) fn prefetch(self) {
+        #[cfg(not(loom))]
+        {
+            // SAFETY: a slot inside the region, by the invariant.
+            let at = unsafe { self.part.at(self.offset) };
+            bytes::prefetch_to_write::<0>(at, 0);
+        }
+    }
+
     /// Writes words 1 to 7.
     #[inline]
     pub(crate) fn store_operands(self, operands: &[u64; 7]) {
@@ -482,6 +493,13 @@ impl Buffer<'_> {
     pub(crate) fn prefetch(self) {
         #[cfg(not(loom))]
         bytes::prefetch(self.as_ptr());
+    }
+
+    /// The same, where it is about to be written.
+    #[inline]
+    pub(crate) fn prefetch_to_write(self) {
+        #[cfg(not(loom))]
+        bytes::prefetch_to_write::<0>(self.as_ptr(), 0);
     }
 
     /// Where the buffer starts, for trusted slices.

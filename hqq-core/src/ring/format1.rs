@@ -12,7 +12,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::{
-    Claimed, ConcurrentConsumer, ConcurrentProducer, Corruption, Obstacle, Refused, Sealed,
+    Claimed, ConcurrentConsumer, ConcurrentProducer, Corruption, Counted, Obstacle, Refused, Sealed,
 };
 use crate::counters::SharedCounters;
 use crate::layout::{Geometry, MAX_COUNT};
@@ -157,6 +157,14 @@ impl<G: Geometry> Format1Producer<G> {
 impl<G: Geometry> Sealed for Format1Producer<G> {}
 
 #[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<G: Geometry> Counted for Format1Producer<G> {
+    #[inline]
+    fn shared_counters(&self) -> &SharedCounters {
+        &self.counters
+    }
+}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
 impl<G: Geometry> ConcurrentProducer for Format1Producer<G> {
     type Geometry = G;
 
@@ -253,11 +261,6 @@ impl<G: Geometry> ConcurrentProducer for Format1Producer<G> {
     fn corruption(&self) -> Option<Corruption> {
         corruption(&self.memory, self.memory.w(), for_writing)
     }
-
-    #[inline]
-    fn shared_counters(&self) -> &SharedCounters {
-        &self.counters
-    }
 }
 
 /// The consuming side of a ring of format 1, for many threads at once and beside other processes.
@@ -276,6 +279,14 @@ impl<G: Geometry> Format1Consumer<G> {
 }
 
 impl<G: Geometry> Sealed for Format1Consumer<G> {}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<G: Geometry> Counted for Format1Consumer<G> {
+    #[inline]
+    fn shared_counters(&self) -> &SharedCounters {
+        &self.counters
+    }
+}
 
 #[allow(private_interfaces, reason = "sealed, for this crate only")]
 impl<G: Geometry> ConcurrentConsumer for Format1Consumer<G> {
@@ -357,10 +368,5 @@ impl<G: Geometry> ConcurrentConsumer for Format1Consumer<G> {
 
     fn corruption(&self) -> Option<Corruption> {
         corruption(&self.memory, self.memory.r(), for_reading)
-    }
-
-    #[inline]
-    fn shared_counters(&self) -> &SharedCounters {
-        &self.counters
     }
 }

@@ -10,15 +10,28 @@ use crate::position::Position;
 use crate::region::{Buffer, Buffers};
 use crate::side::End;
 
+/// A side that many threads use at once, and what it counts. Sealed.
+#[doc(hidden)]
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+pub trait Counted: Sealed {
+    fn shared_counters(&self) -> &SharedCounters;
+    /// Records the totals in the region, where there is room for them.
+    fn record(&self) {}
+}
+
 /// As [`Producer`], for a side that many threads use at once. Sealed.
 #[doc(hidden)]
 #[allow(private_interfaces, reason = "sealed, for this crate only")]
-pub trait ConcurrentProducer: Sealed {
+pub trait ConcurrentProducer: Counted {
     type Geometry: Geometry;
     fn buffers(&self) -> &Buffers<Self::Geometry>;
     fn try_claim(&self) -> Result<Position, Refused>;
     fn publish(&self, position: Position, opcode: u8, operands: &[u64; 7]);
     fn publish_short(&self, position: Position, opcode: u8, operand: u64);
+    /// Asks for the lines of a position that may be claimed soon.
+    fn prefetch(&self, position: Position) {
+        let _ = position;
+    }
     /// `alone`: no other thread uses this side now.
     fn copy_id(&self, position: Position, alone: bool) -> u64;
     fn carries_inline(&self) -> bool;
@@ -30,9 +43,6 @@ pub trait ConcurrentProducer: Sealed {
     fn obstacle(&self) -> Option<Obstacle>;
     fn has_room(&self) -> bool;
     fn corruption(&self) -> Option<Corruption>;
-    fn shared_counters(&self) -> &SharedCounters;
-    /// Records the totals in the region, where there is room for them.
-    fn record(&self) {}
     /// As [`Producer::record_latency`].
     fn record_latency(&self, latency: [u32; 2]) {
         let _ = latency;
@@ -42,7 +52,7 @@ pub trait ConcurrentProducer: Sealed {
 /// As [`Consumer`], for a side that many threads use at once. Sealed.
 #[doc(hidden)]
 #[allow(private_interfaces, reason = "sealed, for this crate only")]
-pub trait ConcurrentConsumer: Sealed {
+pub trait ConcurrentConsumer: Counted {
     type Geometry: Geometry;
     fn buffers(&self) -> &Buffers<Self::Geometry>;
     fn try_claim(&self) -> Result<Claimed, Refused>;
@@ -50,6 +60,10 @@ pub trait ConcurrentConsumer: Sealed {
     fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_>;
     fn first_operand(&self, position: Position) -> u64;
     fn release(&self, position: Position);
+    /// Asks for the lines of a position that may be claimed soon.
+    fn prefetch(&self, position: Position) {
+        let _ = position;
+    }
     fn carries_inline(&self) -> bool;
     fn end(&self) -> Option<End>;
     fn take_over(&self, is_dead: &mut dyn FnMut(Member) -> bool) -> Option<Claimed>;
@@ -57,9 +71,6 @@ pub trait ConcurrentConsumer: Sealed {
     fn is_peer_open(&self) -> bool;
     fn has_packet(&self) -> bool;
     fn corruption(&self) -> Option<Corruption>;
-    fn shared_counters(&self) -> &SharedCounters;
-    /// Records the totals in the region, where there is room for them.
-    fn record(&self) {}
 }
 
 /// What leads to a side, always the same one: a reference, an `Arc`, or [`Owned`]. Sealed by what
@@ -102,23 +113,108 @@ impl<S> SideRef for Owned<S> {
 /// A thread's way to a side that many use at once: `T` is a reference to it, an `Arc` (which is
 /// [`StableDeref`] with the features `alloc` or `std` of that crate, `stable_deref_trait`), or the
 /// side itself as [`Owned`]; it always leads to the same side.
-pub struct Handle<T>(T);
+///
+/// Its messages are added to the side's totals some at a time, as threads that count in the same place
+/// wait for each other there: when it finds nothing to do, every 64 messages, and when it is dropped.
+pub struct Handle<T: SideRef<Side: Counted>> {
+    side: T,
+    /// Messages, and bytes in them, that the side's totals do not have yet.
+    messages: u64,
+    bytes: u64,
+}
 
-impl<T> Handle<T> {
+/// Messages that a handle adds to the totals at once.
+const TOGETHER: u64 = 64;
+/// After so many messages since there was nothing to do, the next ones are taken to be possible, too: their
+/// lines are asked for in advance. Earlier that would take lines from the peer that it is about to write.
+const STREAK: u64 = 8;
+/// How far in advance.
+const AHEAD: usize = 4;
+
+impl<T: SideRef<Side: Counted>> Handle<T> {
     /// A handle to the side that `side` points to.
     pub const fn new(side: T) -> Self {
-        Self(side)
+        Self {
+            side,
+            messages: 0,
+            bytes: 0,
+        }
+    }
+
+    #[inline]
+    fn target(&self) -> &T::Side {
+        self.side.side()
+    }
+
+    #[inline]
+    fn goes_on(&self) -> bool {
+        !T::ALONE && self.messages >= STREAK
+    }
+
+    #[inline]
+    fn add(&mut self, event: Event) {
+        if T::ALONE {
+            self.add_to_side(event);
+            return;
+        }
+        let Event::Message(bytes) = event else {
+            self.settle();
+            self.add_to_side(event);
+            return;
+        };
+        self.messages += 1;
+        self.bytes = self.bytes.wrapping_add(bytes as u64);
+        if self.messages >= TOGETHER {
+            self.settle();
+        }
+    }
+
+    /// Adds what the totals do not have yet.
+    #[cold]
+    fn settle(&mut self) {
+        let messages = core::mem::take(&mut self.messages);
+        let bytes = core::mem::take(&mut self.bytes);
+        let side = self.target();
+        if messages > 0
+            && side
+                .shared_counters()
+                .add_messages(messages, bytes, T::ALONE)
+        {
+            side.record();
+        }
+    }
+
+    #[inline]
+    fn add_to_side(&self, event: Event) {
+        let side = self.target();
+        if side.shared_counters().add(event, T::ALONE) {
+            side.record();
+        }
+    }
+
+    /// The side's totals and what this handle has yet to add to them.
+    fn totals(&self) -> Counters {
+        let mut totals = self.target().shared_counters().read();
+        totals.messages = totals.messages.wrapping_add(self.messages);
+        totals.bytes = totals.bytes.wrapping_add(self.bytes);
+        totals
     }
 }
 
-impl<S> Handle<Owned<S>> {
+impl<T: SideRef<Side: Counted>> Drop for Handle<T> {
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
+impl<S: Counted> Handle<Owned<S>> {
     /// The only handle to `side`.
     pub const fn owned(side: S) -> Self {
-        Self(Owned(side))
+        Self::new(Owned(side))
     }
 }
 
-impl<T> Sealed for Handle<T> {}
+impl<T: SideRef<Side: Counted>> Sealed for Handle<T> {}
 
 #[allow(private_interfaces, reason = "sealed, for this crate only")]
 impl<T> Producer for Handle<T>
@@ -130,22 +226,28 @@ where
 
     #[inline]
     fn buffers(&self) -> &Buffers<Self::Geometry> {
-        self.0.side().buffers()
+        self.target().buffers()
     }
 
     #[inline]
     fn try_claim(&mut self) -> Result<Position, Refused> {
-        self.0.side().try_claim()
+        self.target().try_claim()
     }
 
     #[inline]
     fn publish(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
-        self.0.side().publish(position, opcode, operands);
+        self.target().publish(position, opcode, operands);
+        if self.goes_on() {
+            self.target().prefetch(position.plus(AHEAD));
+        }
     }
 
     #[inline]
     fn publish_short(&mut self, position: Position, opcode: u8, operand: u64) {
-        self.0.side().publish_short(position, opcode, operand);
+        self.target().publish_short(position, opcode, operand);
+        if self.goes_on() {
+            self.target().prefetch(position.plus(AHEAD));
+        }
     }
 
     fn cancel(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
@@ -155,61 +257,58 @@ where
 
     #[inline]
     fn copy_id(&mut self, position: Position) -> u64 {
-        self.0.side().copy_id(position, T::ALONE)
+        self.target().copy_id(position, T::ALONE)
     }
 
     #[inline]
     fn carries_inline(&self) -> bool {
-        self.0.side().carries_inline()
+        self.target().carries_inline()
     }
 
     fn may_send_runs(&self) -> bool {
-        self.0.side().may_send_runs()
+        self.target().may_send_runs()
     }
 
     fn unread(&self) -> usize {
-        self.0.side().unread()
+        self.target().unread()
     }
 
     #[inline]
     fn is_peer_closed(&self) -> bool {
-        self.0.side().is_peer_closed()
+        self.target().is_peer_closed()
     }
 
     fn is_peer_dead(&self) -> bool {
-        self.0.side().is_peer_dead()
+        self.target().is_peer_dead()
     }
 
     fn is_peer_open(&self) -> bool {
-        self.0.side().is_peer_open()
+        self.target().is_peer_open()
     }
 
     fn obstacle(&self) -> Option<Obstacle> {
-        self.0.side().obstacle()
+        self.target().obstacle()
     }
 
     fn has_room(&self) -> bool {
-        self.0.side().has_room()
+        self.target().has_room()
     }
 
     fn corruption(&self) -> Option<Corruption> {
-        self.0.side().corruption()
+        self.target().corruption()
     }
 
     #[inline]
     fn count(&mut self, event: Event) {
-        let side = self.0.side();
-        if side.shared_counters().add(event, T::ALONE) {
-            side.record();
-        }
+        self.add(event);
     }
 
     fn counters(&self) -> Counters {
-        self.0.side().shared_counters().read()
+        self.totals()
     }
 
     fn record_latency(&self, latency: [u32; 2]) {
-        self.0.side().record_latency(latency);
+        self.target().record_latency(latency);
     }
 }
 
@@ -223,76 +322,76 @@ where
 
     #[inline]
     fn buffers(&self) -> &Buffers<Self::Geometry> {
-        self.0.side().buffers()
+        self.target().buffers()
     }
 
     #[inline]
     fn try_claim(&mut self) -> Result<Claimed, Refused> {
-        self.0.side().try_claim()
+        self.target().try_claim()
     }
 
     #[inline]
     fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7] {
-        self.0.side().operands::<FROM>(position)
+        self.target().operands::<FROM>(position)
     }
 
     #[inline]
     fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_> {
-        self.0.side().bytes::<FROM>(position)
+        self.target().bytes::<FROM>(position)
     }
 
     #[inline]
     fn first_operand(&self, position: Position) -> u64 {
-        self.0.side().first_operand(position)
+        self.target().first_operand(position)
     }
 
     #[inline]
     fn release(&mut self, position: Position) {
-        self.0.side().release(position);
+        self.target().release(position);
+        if self.goes_on() {
+            self.target().prefetch(position.plus(AHEAD));
+        }
     }
 
     fn unclaim(&mut self, position: Position, _: u16) {
-        self.0.side().release(position);
+        self.target().release(position);
     }
 
     #[inline]
     fn carries_inline(&self) -> bool {
-        self.0.side().carries_inline()
+        self.target().carries_inline()
     }
 
     fn end(&mut self) -> Option<End> {
-        self.0.side().end()
+        self.target().end()
     }
 
     fn take_over(&mut self, is_dead: &mut dyn FnMut(Member) -> bool) -> Option<Claimed> {
-        self.0.side().take_over(is_dead)
+        self.target().take_over(is_dead)
     }
 
     fn obstacle(&self) -> Option<Obstacle> {
-        self.0.side().obstacle()
+        self.target().obstacle()
     }
 
     fn is_peer_open(&self) -> bool {
-        self.0.side().is_peer_open()
+        self.target().is_peer_open()
     }
 
     fn has_packet(&self) -> bool {
-        self.0.side().has_packet()
+        self.target().has_packet()
     }
 
     fn corruption(&self) -> Option<Corruption> {
-        self.0.side().corruption()
+        self.target().corruption()
     }
 
     #[inline]
     fn count(&mut self, event: Event) {
-        let side = self.0.side();
-        if side.shared_counters().add(event, T::ALONE) {
-            side.record();
-        }
+        self.add(event);
     }
 
     fn counters(&self) -> Counters {
-        self.0.side().shared_counters().read()
+        self.totals()
     }
 }

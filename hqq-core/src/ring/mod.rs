@@ -23,7 +23,7 @@ pub mod wake;
 
 pub use either::Either;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
-use handle::{ConcurrentConsumer, ConcurrentProducer};
+use handle::{ConcurrentConsumer, ConcurrentProducer, Counted};
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub use handle::{Handle, Owned};
 

@@ -7,8 +7,8 @@ use super::join::Resume;
 use super::stamp::{self, ForReading, ForWriting, State};
 use super::wake::Alarm;
 use super::{
-    Claimed, ConcurrentConsumer, ConcurrentProducer, Corruption, Obstacle, Refused, Sealed,
-    clear_taken, step_released, taken_of,
+    Claimed, ConcurrentConsumer, ConcurrentProducer, Corruption, Counted, Obstacle, Refused,
+    Sealed, clear_taken, step_released, taken_of,
 };
 use crate::counters::SharedCounters;
 use crate::layout::Geometry;
@@ -57,30 +57,16 @@ impl<G: Geometry> SharedProducer<G> {
         stamp.store(word, ordering::publish());
         self.alarm.check(&self.memory, true);
     }
-}
-
-impl<G: Geometry> Sealed for SharedProducer<G> {}
-
-#[allow(private_interfaces, reason = "sealed, for this crate only")]
-impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
-    type Geometry = G;
-
-    #[inline]
-    fn buffers(&self) -> &Buffers<G> {
-        self.memory.buffers()
-    }
 
     /// T1 and T2.
-    #[inline]
-    fn try_claim(&self) -> Result<Position, Refused> {
+    #[inline(never)]
+    fn claim_among_others(&self, seen: (Position, u64)) -> Result<Position, Refused> {
         let memory = &self.memory;
         let count = memory.count();
+        let mut seen = Some(seen);
         for _ in 0..limit(count) {
-            // Relaxed: `w` is a hint; the slot decides.
-            let position = Position::new(memory.w().load(Ordering::Relaxed));
+            let (position, word) = seen.take().unwrap_or_else(|| self.look());
             let stamp = memory.slot(position).stamp();
-            // Relaxed: the exchange below acquires what it claims.
-            let word = stamp.load(Ordering::Relaxed);
             let claim = match stamp::for_writing(word, position, count) {
                 ForWriting::Claim => true,
                 ForWriting::ClaimIfReleased => {
@@ -101,19 +87,73 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
                 }
                 continue;
             }
-            // T1. Pairs with the Release of T5.
-            let claimed = stamp.compare_exchange(
-                word,
-                stamp::writing(position, self.member),
-                ordering::claim_writing(),
-                Ordering::Relaxed,
-            );
-            if claimed.is_ok() {
-                memory.w().help(position.get(), position.plus(1).get());
+            if self.exchange(stamp, word, position) {
                 return Ok(position);
             }
         }
         Err(Refused::Busy)
+    }
+
+    /// The next position, and the stamp there.
+    #[inline]
+    fn look(&self) -> (Position, u64) {
+        let position = self.next();
+        // Relaxed: the exchange acquires what it claims.
+        let word = self.memory.slot(position).stamp().load(Ordering::Relaxed);
+        (position, word)
+    }
+
+    /// T1 for a stamp that shows `position` to be free, and T2; `false` where somebody else was faster.
+    #[inline]
+    fn exchange(&self, stamp: &Stamp, word: u64, position: Position) -> bool {
+        // T1. Pairs with the Release of T5.
+        let claimed = stamp.compare_exchange(
+            word,
+            stamp::writing(position, self.member),
+            ordering::claim_writing(),
+            Ordering::Relaxed,
+        );
+        if claimed.is_ok() {
+            self.memory.w().help(position.get(), position.plus(1).get());
+        }
+        claimed.is_ok()
+    }
+}
+
+impl<G: Geometry> Sealed for SharedProducer<G> {}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<G: Geometry> Counted for SharedProducer<G> {
+    #[inline]
+    fn shared_counters(&self) -> &SharedCounters {
+        &self.counters
+    }
+
+    fn record(&self) {
+        self.counters.record(|counters| self.side.record(counters));
+    }
+}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
+    type Geometry = G;
+
+    #[inline]
+    fn buffers(&self) -> &Buffers<G> {
+        self.memory.buffers()
+    }
+
+    /// T1 and T2, as they go where nobody interferes.
+    #[inline]
+    fn try_claim(&self) -> Result<Position, Refused> {
+        let (position, word) = self.look();
+        if word != stamp::free(position) {
+            return self.claim_among_others((position, word));
+        }
+        if self.exchange(self.memory.slot(position).stamp(), word, position) {
+            return Ok(position);
+        }
+        self.claim_among_others(self.look())
     }
 
     #[inline]
@@ -128,6 +168,12 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
         let slot = self.memory.slot(position);
         slot.store_first_operand(operand);
         self.finish(slot.stamp(), stamp::published(position, opcode));
+    }
+
+    #[inline]
+    fn prefetch(&self, position: Position) {
+        self.memory.slot(position).prefetch();
+        self.memory.buffers().at(position).prefetch_to_write();
     }
 
     #[inline]
@@ -171,15 +217,6 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
 
     fn corruption(&self) -> Option<Corruption> {
         super::corruption(&self.memory, || self.next())
-    }
-
-    #[inline]
-    fn shared_counters(&self) -> &SharedCounters {
-        &self.counters
-    }
-
-    fn record(&self) {
-        self.counters.record(|counters| self.side.record(counters));
     }
 
     #[cfg(not(loom))]
@@ -269,22 +306,10 @@ impl<G: Geometry> SharedConsumer<G> {
         // Relaxed: a hint.
         Position::new(self.memory.r().load(Ordering::Relaxed))
     }
-}
-
-impl<G: Geometry> Sealed for SharedConsumer<G> {}
-
-#[allow(private_interfaces, reason = "sealed, for this crate only")]
-impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
-    type Geometry = G;
-
-    #[inline]
-    fn buffers(&self) -> &Buffers<G> {
-        self.memory.buffers()
-    }
 
     /// T4 and T2.
-    #[inline]
-    fn try_claim(&self) -> Result<Claimed, Refused> {
+    #[inline(never)]
+    fn claim_among_others(&self, seen: (Position, u64)) -> Result<Claimed, Refused> {
         // Relaxed: as in `try_claim_in_doubt`.
         if Position::new(self.in_doubt.load(Ordering::Relaxed)) != self.settled
             && let Some(claimed) = self.try_claim_in_doubt()
@@ -293,33 +318,14 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
         }
         let memory = &self.memory;
         let count = memory.count();
+        let mut seen = Some(seen);
         for _ in 0..limit(count) {
-            // Relaxed: `r` is a hint; the slot decides.
-            let position = Position::new(memory.r().load(Ordering::Relaxed));
+            let (position, word) = seen.take().unwrap_or_else(|| self.look());
             let stamp = memory.slot(position).stamp();
-            // Relaxed: the exchange below acquires what it claims.
-            let word = stamp.load(Ordering::Relaxed);
             match stamp::for_reading(word, position, count) {
                 ForReading::Claim(opcode) => {
-                    // T4. Pairs with the Release of T3 and T3x.
-                    let claimed = stamp.compare_exchange(
-                        word,
-                        stamp::reading(position, self.member, opcode),
-                        ordering::claim_reading(),
-                        Ordering::Relaxed,
-                    );
-                    if claimed.is_ok() {
-                        memory.r().help(position.get(), position.plus(1).get());
-                        let taken = taken_of(memory, position);
-                        if taken != 0 {
-                            clear_taken(memory);
-                        }
-                        return Ok(Claimed {
-                            position,
-                            header: u64::from(opcode),
-                            in_doubt: false,
-                            taken,
-                        });
+                    if let Some(claimed) = self.exchange(stamp, word, position, opcode) {
+                        return Ok(claimed);
                     }
                 }
                 ForReading::Help => {
@@ -336,6 +342,87 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
         Err(Refused::Busy)
     }
 
+    /// The next position, and the stamp there.
+    #[inline]
+    fn look(&self) -> (Position, u64) {
+        let position = self.next();
+        // Relaxed: the exchange acquires what it claims.
+        let word = self.memory.slot(position).stamp().load(Ordering::Relaxed);
+        (position, word)
+    }
+
+    /// T4 for a stamp that shows a packet at `position`, and T2; `None` where somebody else was faster.
+    #[inline]
+    fn exchange(
+        &self,
+        stamp: &Stamp,
+        word: u64,
+        position: Position,
+        opcode: u8,
+    ) -> Option<Claimed> {
+        // T4. Pairs with the Release of T3 and T3x.
+        stamp
+            .compare_exchange(
+                word,
+                stamp::reading(position, self.member, opcode),
+                ordering::claim_reading(),
+                Ordering::Relaxed,
+            )
+            .ok()?;
+        let memory = &self.memory;
+        memory.r().help(position.get(), position.plus(1).get());
+        let taken = taken_of(memory, position);
+        if taken != 0 {
+            clear_taken(memory);
+        }
+        Some(Claimed {
+            position,
+            header: u64::from(opcode),
+            in_doubt: false,
+            taken,
+        })
+    }
+}
+
+impl<G: Geometry> Sealed for SharedConsumer<G> {}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<G: Geometry> Counted for SharedConsumer<G> {
+    #[inline]
+    fn shared_counters(&self) -> &SharedCounters {
+        &self.counters
+    }
+
+    fn record(&self) {
+        self.counters.record(|counters| self.side.record(counters));
+    }
+}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
+    type Geometry = G;
+
+    #[inline]
+    fn buffers(&self) -> &Buffers<G> {
+        self.memory.buffers()
+    }
+
+    /// T4 and T2, as they go where nobody interferes.
+    #[inline]
+    fn try_claim(&self) -> Result<Claimed, Refused> {
+        let (position, word) = self.look();
+        // Relaxed: as in `try_claim_in_doubt`.
+        let none_in_doubt = Position::new(self.in_doubt.load(Ordering::Relaxed)) == self.settled;
+        let Some(opcode) = stamp::packet_at(word, position).filter(|_| none_in_doubt) else {
+            return self.claim_among_others((position, word));
+        };
+        let stamp = self.memory.slot(position).stamp();
+        if let Some(claimed) = self.exchange(stamp, word, position, opcode) {
+            return Ok(claimed);
+        }
+        self.claim_among_others(self.look())
+    }
+
     fn release(&self, position: Position) {
         step_released(&self.memory, position);
         // T5. Pairs with the Acquire of T1 and T3x.
@@ -348,6 +435,12 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
         if self.delivery == Delivery::AtLeastOnce && self.side.peer_end().is_some() {
             self.alarm.check_own(&self.memory, true);
         }
+    }
+
+    #[inline]
+    fn prefetch(&self, position: Position) {
+        self.memory.slot(position).prefetch();
+        self.memory.buffers().at(position).prefetch();
     }
 
     /// C1: the slot at `r` is free and `r` stood still meanwhile; at least once, none is being
@@ -420,15 +513,6 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
         let found = super::corruption(&self.memory, || self.next())?;
         let state = State::of(found.stamp);
         (!state.is_read_claimed(found.position, self.memory.count())).then_some(found)
-    }
-
-    #[inline]
-    fn shared_counters(&self) -> &SharedCounters {
-        &self.counters
-    }
-
-    fn record(&self) {
-        self.counters.record(|counters| self.side.record(counters));
     }
 }
 

@@ -20,6 +20,7 @@ use hqq_core::{Format, Role};
 use super::arriving::{Arriving, Share};
 use super::error::{BodyFailure, DialError, LinkFailure, TransferError};
 use super::options::AdvancedOptions;
+use super::spare::Spare;
 use super::stats::{Began, Recorder};
 use super::waiters::{Interest, Kicker, Waiters};
 use crate::link::{Receiver, Sender};
@@ -140,6 +141,8 @@ pub(super) struct Engine {
     /// Bytes that stop a stream, where there are any.
     streams: HashMap<u64, usize>,
     held: Share,
+    /// What was given back of messages that were received.
+    pub(super) spare: Spare,
     requests: usize,
     stalled_since: Option<Instant>,
     /// Somebody reads messages as they come, or may yet: see [`Engine::is_stalled`].
@@ -186,6 +189,7 @@ impl Engine {
             dead: VecDeque::new(),
             streams: HashMap::new(),
             held: Share::default(),
+            spare: Spare::default(),
             requests: 0,
             stalled_since: None,
             streams_read: false,

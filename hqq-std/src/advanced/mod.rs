@@ -15,6 +15,7 @@ mod message;
 mod options;
 mod serve;
 mod shared;
+mod spare;
 mod stats;
 mod stream;
 mod waiters;

@@ -32,7 +32,9 @@ pub(crate) use portable::{
     ByteLocks, Guard, TELLS_BLOCKS, allocate, anonymous, create_named, create_unnamed, give_name,
     named_path, names, next_data, open_named, reopen, unlink_named,
 };
-pub(crate) use unix::{advise_huge_pages, create_path, effective_user, open_path, view};
+pub(crate) use unix::{
+    advise_huge_pages, advise_huge_pages_within, create_path, effective_user, open_path, view,
+};
 
 /// How a byte of the region's file is locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

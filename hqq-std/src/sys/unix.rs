@@ -45,6 +45,19 @@ pub(crate) fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// Asks for huge pages in memory that the program has for itself.
+pub(crate) fn advise_huge_pages_within(memory: &mut Vec<u8>) {
+    let page = rustix::param::page_size();
+    let (start, len) = (memory.as_mut_ptr(), memory.capacity());
+    // Only whole pages.
+    let skipped = start.align_offset(page);
+    let Some(len) = len.checked_sub(skipped).map(|len| len / page * page) else {
+        return;
+    };
+    // As good without.
+    let _ = advise_huge_pages(start.wrapping_add(skipped), len);
+}
+
 /// Asks for huge pages in `len` bytes from `base` on, which are a mapping of the caller's.
 #[allow(unused_variables, reason = "not every system knows huge pages")]
 pub(crate) fn advise_huge_pages(base: *mut u8, len: usize) -> io::Result<()> {

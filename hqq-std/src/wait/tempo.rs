@@ -1,9 +1,13 @@
 //! What earlier waits of a half taught: how long spinning pays off, whether the peer shares this
-//! core, whether the cores are wanted by others.
+//! core, whether the cores are wanted by others, and for how long at a time.
 //!
 //! Spinning for as long as a wake-up costs never costs more than twice the best choice; spinning at
 //! all is worth it only where the news comes that soon. Both are learned: the cost from when a waker
 //! says it woke us, the chance from how the last waits ended.
+//!
+//! A yield from which it takes a little while to come back let somebody run who then waited himself: with
+//! more threads than cores, that is how those come to run whom everybody waits for. One that takes a
+//! whole slice of time went to somebody who needs the core for himself, and is better avoided.
 
 use std::time::Duration;
 
@@ -20,6 +24,12 @@ pub(super) const CLOCK: u32 = 64;
 pub(super) const GAP: Duration = Duration::from_micros(500);
 /// Yields in one wait where the peer shares the core.
 const YIELDS: u32 = 4;
+/// Yields in one wait among others that run a little and wait themselves.
+const TURNS: u32 = 8;
+/// Coming back from a yield takes longer where somebody else ran.
+const ALONE: Duration = Duration::from_micros(2);
+/// Most waits from one yield to the next that is made to find out who else is there.
+const RARELY: u8 = 64;
 /// After this many waits that ended with a yield, spinning is tried again.
 const RETRY: u8 = 64;
 
@@ -34,8 +44,13 @@ pub(super) struct Tempo {
     shared_core: u8,
     /// How much others wanted this core lately, 0 to [`FULL`]; believed from half on.
     crowded: u8,
+    /// How sure it is that others run a little and wait then, 0 to [`FULL`]; believed from half on.
+    company: u8,
     /// Waits that yielding ended since spinning was tried.
     yielded: u8,
+    /// Long waits until a yield is made to find out, and from that one to the next.
+    probe: u8,
+    rest: u8,
 }
 
 impl Tempo {
@@ -45,13 +60,16 @@ impl Tempo {
             spinning: FULL / 2,
             shared_core: 0,
             crowded: 0,
+            company: 0,
             yielded: 0,
+            probe: 1,
+            rest: 1,
         }
     }
 
     /// How long to spin; some looks are made in any case unless this is zero.
     pub(super) fn spin(&self) -> Duration {
-        if self.shares_core() {
+        if self.shares_core() || self.is_in_company() {
             Duration::ZERO
         } else if self.crowded >= FULL / 2 || self.spinning == 0 {
             // One look at the clock.
@@ -63,7 +81,9 @@ impl Tempo {
 
     /// How often to yield before sleeping.
     pub(super) const fn yields(&self) -> u32 {
-        if self.shares_core() {
+        if self.is_in_company() {
+            TURNS
+        } else if self.shares_core() {
             YIELDS
         } else if self.crowded >= FULL / 2 {
             1
@@ -74,6 +94,34 @@ impl Tempo {
 
     const fn shares_core(&self) -> bool {
         self.shared_core >= FULL / 2
+    }
+
+    const fn is_in_company(&self) -> bool {
+        self.company >= FULL / 2
+    }
+
+    /// A wait takes longer than a few looks: whether to yield once, to find out who else is there.
+    pub(super) fn probes(&mut self) -> bool {
+        self.probe = self.probe.saturating_sub(1);
+        if self.probe > 0 {
+            return false;
+        }
+        self.probe = self.rest;
+        self.rest = RARELY.min(self.rest * 2);
+        true
+    }
+
+    /// It took this long to come back from a yield.
+    pub(super) fn came_back(&mut self, after: Duration) {
+        if after < ALONE {
+            self.company = self.company.saturating_sub(1);
+        } else if after < GAP {
+            self.company = FULL.min(self.company + 8);
+            (self.probe, self.rest) = (1, 1);
+        } else {
+            self.company = self.company.saturating_sub(8);
+            self.interrupted();
+        }
     }
 
     /// Spinning ended the wait: the peer runs on another core.
@@ -119,5 +167,56 @@ impl Tempo {
             self.shared_core = self.shared_core.saturating_sub(4);
         }
         self.crowded = self.crowded.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A yield during which others ran for a little, and one to somebody who needs the core.
+    const OTHERS: Duration = Duration::from_micros(20);
+    const HOG: Duration = Duration::from_millis(3);
+
+    #[test]
+    fn among_others_who_wait_it_yields_and_does_not_spin() {
+        let mut tempo = Tempo::new();
+        assert!(!tempo.spin().is_zero() && tempo.yields() == 0);
+        tempo.came_back(OTHERS);
+        assert!(tempo.spin().is_zero() && tempo.yields() == TURNS);
+    }
+
+    #[test]
+    fn once_the_others_have_gone_it_spins_again() {
+        let mut tempo = Tempo::new();
+        tempo.came_back(OTHERS);
+        for _ in 0..FULL {
+            tempo.came_back(Duration::from_nanos(300));
+        }
+        assert!(!tempo.spin().is_zero() && tempo.yields() == 0);
+    }
+
+    #[test]
+    fn to_who_needs_the_core_for_himself_it_yields_hardly_ever() {
+        let mut tempo = Tempo::new();
+        tempo.came_back(OTHERS);
+        tempo.came_back(HOG);
+        tempo.came_back(HOG);
+        assert!(tempo.yields() <= 1, "{}", tempo.yields());
+    }
+
+    #[test]
+    fn alone_it_looks_for_others_more_and_more_rarely() {
+        let mut tempo = Tempo::new();
+        let mut probes = 0;
+        for _ in 0..1000 {
+            if tempo.probes() {
+                probes += 1;
+                tempo.came_back(Duration::from_nanos(300));
+            }
+        }
+        assert!((10..30).contains(&probes), "{probes}");
+        tempo.came_back(OTHERS);
+        assert!(tempo.probes());
     }
 }

@@ -346,12 +346,16 @@ impl Waiter {
                     self.pace.disturbed();
                 }
                 if now - began < self.tempo.spin() {
-                    std::hint::spin_loop();
+                    if now == began && self.tempo.probes() {
+                        self.give_way(now);
+                    } else {
+                        std::hint::spin_loop();
+                    }
                     return ControlFlow::Continue(());
                 }
-                self.yield_or_arm(self.tempo.yields())
+                self.yield_or_arm(self.tempo.yields(), now)
             }
-            Phase::Yielding(left) => self.yield_or_arm(left),
+            Phase::Yielding(left) => self.yield_or_arm(left, now),
             Phase::Armed(tickets) => self.sleep(tickets, left),
             Phase::Slept(_) | Phase::Idle => self.arm(),
             Phase::Polling(times) => {
@@ -365,11 +369,19 @@ impl Waiter {
         }
     }
 
-    fn yield_or_arm(&mut self, left: u32) -> ControlFlow<()> {
+    /// Lets others run, and learns from how long they do.
+    fn give_way(&mut self, now: Instant) {
+        std::thread::yield_now();
+        let back = Instant::now();
+        self.seen = Some(back);
+        self.tempo.came_back(back - now);
+    }
+
+    fn yield_or_arm(&mut self, left: u32, now: Instant) -> ControlFlow<()> {
         match left.checked_sub(1) {
             Some(left) => {
-                self.phase = Phase::Yielding(left);
-                std::thread::yield_now();
+                self.give_way(now);
+                self.phase = Phase::Yielding(left.min(self.tempo.yields()));
                 ControlFlow::Continue(())
             }
             None => self.arm(),

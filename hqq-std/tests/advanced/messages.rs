@@ -55,6 +55,37 @@ fn every_length_arrives_assembled_and_streamed() {
     }
 }
 
+#[test]
+fn memory_that_was_given_back_is_used_again_and_shows_nothing_of_before() {
+    let (near, far) = pair(Format::V2, 16, 16 << 10);
+    // The second is shorter than what the first leaves, the third as long, the last too short for it.
+    let sent = [3 << 20, (1 << 20) + 5, 3 << 20, 100_000].map(|len| body(len as u64, len));
+    let turns = Barrier::new(2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for sent in &sent {
+                turns.wait();
+                near.send_large(sent).unwrap();
+            }
+        });
+        let mut before = None;
+        for (index, sent) in sent.iter().enumerate() {
+            turns.wait();
+            let Message::Plain { body, .. } = far.receive_until(limit()).unwrap() else {
+                panic!("not a message");
+            };
+            assert!(body == *sent, "message {index}");
+            let at = body.as_ptr();
+            let same = before == Some(at);
+            assert_eq!(same, index == 1 || index == 2, "message {index}");
+            before = Some(at);
+            far.reuse(body);
+        }
+    });
+    assert_idle(&near);
+    assert_idle(&far);
+}
+
 /// A few bytes at a time.
 struct Slowly<R>(R);
 

@@ -3,8 +3,9 @@
 use std::io::Read;
 use std::os::fd::OwnedFd;
 
-use hqq_std::{AdvancedLink, AdvancedOptions, Incoming, LinkOptions};
+use hqq_std::{AdvancedLink, AdvancedOptions, Incoming, LinkOptions, Message};
 
+use super::How;
 use crate::advanced::lent;
 use crate::bulk::{self, BULK};
 use crate::error::BenchError;
@@ -26,12 +27,12 @@ pub(super) fn first(lines: Lines, options: LinkOptions) -> Result<Box<dyn Part>,
 pub(super) fn second(
     lines: Lines,
     measure: &'static str,
-    assembled: bool,
+    how: How,
 ) -> Result<Box<dyn Part>, BenchError> {
     Ok(Box::new(Receiving {
         measure,
         link: AdvancedLink::new(lent::open(lines)?, AdvancedOptions::new()),
-        assembled,
+        how,
         number: 0,
     }))
 }
@@ -61,7 +62,7 @@ impl Part for Sending {
 struct Receiving {
     measure: &'static str,
     link: AdvancedLink,
-    assembled: bool,
+    how: How,
     number: u64,
 }
 
@@ -93,12 +94,15 @@ impl Part for Receiving {
         let mut bytes = bulk::memory();
         for _ in 0..operations {
             self.number += 1;
-            if self.assembled {
-                let message = self.link.receive()?;
-                bulk::check(self.measure, message.body(), self.number)?;
-            } else {
+            if self.how == How::SystemStreamed {
                 self.streamed(&mut bytes[..BULK])?;
                 bulk::check(self.measure, &bytes, self.number)?;
+                continue;
+            }
+            let message = self.link.receive()?;
+            bulk::check(self.measure, message.body(), self.number)?;
+            if let (How::Assembled, Message::Plain { body, .. }) = (self.how, message) {
+                self.link.reuse(body);
             }
         }
         Ok(())

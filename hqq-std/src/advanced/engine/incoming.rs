@@ -69,19 +69,32 @@ impl Engine {
             }
             Step::Chunk(arrival) => {
                 self.recorder.bytes_received += len as u64;
+                let most = self.options.max_message_size;
                 let arriving = match arrival.key.kind {
                     MessageKind::Response => {
                         let call = self.calls.get_mut(&arrival.key.id);
                         call.map(|call| {
                             let streamed = call.streamed;
-                            call.answer.get_or_insert_with(|| begun(&arrival, streamed))
+                            call.answer.get_or_insert_with(|| {
+                                let mut answer = begun(&arrival, streamed);
+                                if !streamed {
+                                    let len = announced(&arrival, most);
+                                    answer.expect(len);
+                                    answer.reuse(self.spare.take(len));
+                                }
+                                answer
+                            })
                         })
                     }
                     _ if arrival.offset == 0 => {
                         self.order.push_back(arrival.key);
                         self.requests += usize::from(arrival.key.kind == MessageKind::Request);
                         let fresh = self.arriving.entry(arrival.key);
-                        Some(fresh.insert_entry(begun(&arrival, false)).into_mut())
+                        let fresh = fresh.insert_entry(begun(&arrival, false)).into_mut();
+                        let len = announced(&arrival, most);
+                        fresh.expect(len);
+                        fresh.reuse(self.spare.take(len));
+                        Some(fresh)
                     }
                     _ => self.arriving.get_mut(&arrival.key),
                 };
@@ -312,6 +325,14 @@ pub(super) fn zeroed(len: usize) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(len);
     bytes.resize(len, 0);
     bytes
+}
+
+/// Bytes in the message, where its sender says so, others are to follow, and it is no longer than `most`;
+/// else none.
+fn announced(arrival: &Arrival, most: usize) -> usize {
+    let total = arrival.total.filter(|_| !arrival.last);
+    let len = total.and_then(|total| usize::try_from(total).ok());
+    len.filter(|len| *len <= most).unwrap_or(0)
 }
 
 pub(super) fn begun(arrival: &Arrival, taken: bool) -> Arriving {

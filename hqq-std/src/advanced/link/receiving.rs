@@ -53,6 +53,37 @@ impl AdvancedLink {
         self.shared().look(&mut engine, Engine::look_for_request)
     }
 
+    /// Gives memory back, such as that of a message that was received and is not needed any more: one of
+    /// about its length is put together in it, which for a message of many megabytes saves more than
+    /// its copy takes, as fresh memory has to be cleared by the system. A few pieces are kept, of at
+    /// most [`AdvancedOptions::max_assembly_bytes`](crate::AdvancedOptions::max_assembly_bytes) together;
+    /// they are dropped with the link, like what is too much.
+    ///
+    /// ```
+    /// use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions, Message};
+    /// let (near, far) = LinkOptions::new().pair()?;
+    /// let near = AdvancedLink::new(near, AdvancedOptions::new());
+    /// let far = AdvancedLink::new(far, AdvancedOptions::new());
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| near.send_large(&vec![7; 1 << 20]));
+    ///     let message = far.receive()?;
+    ///     assert_eq!(message.body().len(), 1 << 20);
+    ///     if let Message::Plain { body, .. } = message {
+    ///         far.reuse(body);
+    ///     }
+    ///     Ok::<_, hqq_std::advanced::error::ReceiveError>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reuse(&self, memory: Vec<u8>) {
+        let mut engine = self.shared().lock();
+        let most = engine.options.max_assembly_bytes;
+        let left = engine.spare.keep(memory, most);
+        drop(engine);
+        // It may take the system a while.
+        drop(left);
+    }
+
     /// The next request, all of it; other messages stay.
     ///
     /// # Errors
