@@ -388,6 +388,7 @@ impl<'a> Slot<'a> {
     }
 
     /// Asks for the slot's line, which is about to be written.
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     #[inline]
     pub(crate) fn prefetch(self) {
         #[cfg(not(loom))]
@@ -496,6 +497,7 @@ impl Buffer<'_> {
     }
 
     /// The same, where it is about to be written.
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     #[inline]
     pub(crate) fn prefetch_to_write(self) {
         #[cfg(not(loom))]
