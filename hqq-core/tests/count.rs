@@ -9,7 +9,7 @@
 mod common;
 
 use common::{Memory, in_every_pairing};
-use hqq_core::packet::INLINE_MAX;
+use hqq_core::packet::{INLINE_MAX, Whole};
 use hqq_core::ring::{Consumer, Producer};
 use hqq_core::sync::count::take_reads;
 use hqq_core::{Direction, Receiver, Role, Sender, TryRecvError};
@@ -136,6 +136,34 @@ fn each_word_of_a_packet_is_read_once() {
     let mut used = memories.iter();
     in_every_pairing!(*left.next().unwrap(), check_there, *used.next().unwrap());
     assert!(left.next().is_none() && used.next().is_none());
+}
+
+#[test]
+fn and_so_is_that_of_a_request_taken_or_refused() {
+    let memory = Memory::new(2 * COUNT, SIZE, 0);
+    let (mut near, mut far) = memory.pair();
+    for (position, refused) in [(0, false), (1, true)] {
+        let whole = Whole::request(1, 7, SIZE);
+        near.sender().try_send_whole(&whole, &[3; SIZE]).unwrap();
+        let _ = (
+            slot_reads(&memory, position),
+            buffer_reads(&memory, position),
+        );
+        let receiver = far.receiver();
+        let grant = receiver.next_whole().ok().unwrap();
+        let mut body = [0; SIZE];
+        if refused {
+            let unwanted = grant.refuse();
+            let grant = receiver.open(unwanted).unwrap();
+            assert_eq!(grant.copy_to(0, &mut body), SIZE);
+        } else {
+            assert_eq!(grant.copy_to(&mut body), SIZE);
+            drop(grant);
+        }
+        assert_eq!(body, [3; SIZE]);
+        assert_eq!(slot_reads(&memory, position)[1..8], [1; 7]);
+        assert_eq!(buffer_reads(&memory, position), [1; SIZE / 8]);
+    }
 }
 
 #[test]

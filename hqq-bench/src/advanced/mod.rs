@@ -34,6 +34,7 @@ pub(crate) fn suite() -> Suite {
         Row::against(Box::new(PolledCalls), CORE, Some(GOAL)),
         Row::reference(Box::new(StandardRoundTrip)).latency(),
         Row::against(Box::new(Calls::RESPOND), SYSTEM, Some(GOAL)).latency(),
+        Row::against(Box::new(Calls::OWNED), SYSTEM, None),
         Row::against(Box::new(Calls::SERVER), SYSTEM, None),
     ];
     let mut goals = Vec::new();

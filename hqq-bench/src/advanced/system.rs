@@ -26,18 +26,28 @@ pub(super) struct Calls {
     id: &'static str,
     name: &'static str,
     by: By,
+    /// Each answer gets memory of its own.
+    owned: bool,
 }
 
 impl Calls {
     pub(super) const RESPOND: Self = Self {
         id: "call-link",
-        name: "hqq-std, call, answered by respond",
+        name: "hqq-std, call_into, answered by respond",
         by: By::Respond,
+        owned: false,
+    };
+    pub(super) const OWNED: Self = Self {
+        id: "call-owned",
+        name: "hqq-std, call, each answer in memory of its own",
+        by: By::Respond,
+        owned: true,
     };
     pub(super) const SERVER: Self = Self {
         id: "call-server",
-        name: "hqq-std, call, answered by a Server",
+        name: "hqq-std, call_into, answered by a Server",
         by: By::Server,
+        owned: false,
     };
 }
 
@@ -59,6 +69,7 @@ impl Measure for Calls {
         Ok(Box::new(Calling {
             link: AdvancedLink::new(link, AdvancedOptions::new()),
             bodies: Bodies::new(self.id),
+            owned: self.owned,
             _lent: file,
         }))
     }
@@ -75,17 +86,28 @@ impl Measure for Calls {
 struct Calling {
     link: AdvancedLink,
     bodies: Bodies,
+    owned: bool,
     _lent: OwnedFd,
 }
 
 impl Part for Calling {
     fn run(&mut self, operations: u32, _: &mut Patience<'_>) -> Result<(), BenchError> {
-        let Self { link, bodies, .. } = self;
+        let Self {
+            link,
+            bodies,
+            owned,
+            ..
+        } = self;
         if link.agreement().is_none() {
             link.negotiate(None)?;
         }
+        let mut answer = Vec::new();
         for _ in 0..operations {
-            let answer = link.call(METHOD, bodies.next())?;
+            if *owned {
+                answer = link.call(METHOD, bodies.next())?;
+            } else {
+                link.call_into(METHOD, bodies.next(), &mut answer, None)?;
+            }
             bodies.check(&answer)?;
         }
         Ok(())

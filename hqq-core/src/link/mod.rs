@@ -28,6 +28,7 @@ mod sender;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 mod shared;
 mod waiting;
+mod whole;
 
 pub use attach::AttachOptions;
 pub use error::{AttachError, GrantError, RecvError, SendError, TryRecvError, TrySendError};
@@ -46,6 +47,7 @@ pub use receiver::Receiver;
 pub use sender::{REASON_DROPPED, REASON_EMPTY, REASON_TOO_LONG, Sender, WriteGrant};
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub use shared::SharedLink;
+pub use whole::{Missed, Unwanted, WholeGrant};
 
 use attach::Taken;
 

@@ -9,7 +9,7 @@ use crate::packet::standard::check_size;
 use crate::packet::{self, ConnectionCopy, Opcode, Packet, PacketError, Sound, StandardRun};
 use crate::position::Position;
 use crate::region::Buffer;
-use crate::ring::{Consumer, Producer};
+use crate::ring::{Claimed, Consumer, Producer};
 
 impl<P: Producer> Sender<P> {
     /// Sends a packet that has no bytes in its buffer, if a slot is free.
@@ -69,29 +69,6 @@ impl<P: Producer> Sender<P> {
         })
     }
 
-    /// Sends all of a message, which `packet` describes and `bytes` are, if a slot is free.
-    ///
-    /// # Errors
-    /// As [`Sender::try_send_chunk`].
-    #[inline]
-    pub fn try_send_whole(
-        &mut self,
-        packet: &ConnectionCopy,
-        bytes: &[u8],
-    ) -> Result<(), TrySendError> {
-        let max = self.max_message_size();
-        if bytes.len() as u64 != packet.chunk().chunk_size || bytes.len() > max {
-            let len = bytes.len();
-            return Err(TrySendError::TooLong { len, max });
-        }
-        let position = self.claim(true)?;
-        self.side.buffers().at(position).copy_in(0, bytes);
-        let opcode = ConnectionCopy::OPCODE.as_byte();
-        self.side.publish(position, opcode, &packet.operands());
-        self.side.count(Event::Message(bytes.len()));
-        Ok(())
-    }
-
     fn publish_packet(&mut self, position: Position, packet: &Sound) {
         let opcode = packet.opcode.as_byte();
         self.side.publish(position, opcode, &packet.operands);
@@ -149,16 +126,22 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As [`Receiver::try_recv`]; a malformed packet is taken out of the ring.
     pub fn try_next_packet(&mut self) -> Result<PacketGrant<'_, C>, TryRecvError> {
-        let (packet, claim) = self.claim_packet()?;
+        let claimed = self.claim_packet()?;
+        Ok(self.lend(claimed))
+    }
+
+    /// A claimed packet, given back when its borrower drops it.
+    #[inline]
+    pub(super) fn lend(&mut self, (packet, claim): (Decoded, Claim)) -> PacketGrant<'_, C> {
         self.hold_packet(&claim);
-        Ok(PacketGrant {
+        PacketGrant {
             receiver: self,
             packet: match packet {
                 Decoded::Chunk(copy) => copy.into(),
                 Decoded::Other(packet) => packet.packet(),
             },
             claim,
-        })
+        }
     }
 
     #[inline]
@@ -168,22 +151,32 @@ impl<C: Consumer> Receiver<C> {
         self.finish();
         self.claim_as(true, |side, claimed| {
             let position = claimed.position;
-            let buffer = side.buffers().at(position);
-            buffer.prefetch();
-            let operands = side.operands::<0>(position);
-            let malformed = TryRecvError::Malformed;
-            // A way of their own for chunks, but where programs have to be small.
-            if SHORT_WAYS && claimed.header == ConnectionCopy::OPCODE.as_word() {
-                let copy = ConnectionCopy::from_operands(&operands).map_err(malformed)?;
-                let len = copy.check_bounds(buffer.len()).map_err(malformed)?;
-                return Ok(Some((Decoded::Chunk(copy), Claim { position, len })));
-            }
-            let other = Self::check_other(side, claimed.header, &operands)?;
-            Ok(other.map(|(opcode, len)| {
-                let sound = Sound { opcode, operands };
-                (Decoded::Other(sound), Claim { position, len })
-            }))
+            side.buffers().at(position).prefetch();
+            Self::decode(side, &claimed, side.operands::<0>(position))
         })
+    }
+
+    /// A claimed packet with these operands; `None` for a tombstone.
+    #[inline]
+    pub(super) fn decode(
+        side: &C,
+        claimed: &Claimed,
+        operands: [u64; 7],
+    ) -> Result<Option<(Decoded, Claim)>, TryRecvError> {
+        let position = claimed.position;
+        let malformed = TryRecvError::Malformed;
+        // A way of their own for chunks, but where programs have to be small.
+        if SHORT_WAYS && claimed.header == ConnectionCopy::OPCODE.as_word() {
+            let copy = ConnectionCopy::from_operands(&operands).map_err(malformed)?;
+            let size = side.buffers().size();
+            let len = copy.check_bounds(size).map_err(malformed)?;
+            return Ok(Some((Decoded::Chunk(copy), Claim { position, len })));
+        }
+        let other = Self::check_other(side, claimed.header, &operands)?;
+        Ok(other.map(|(opcode, len)| {
+            let sound = Sound { opcode, operands };
+            (Decoded::Other(sound), Claim { position, len })
+        }))
     }
 
     /// Any packet, and the bytes in its buffer; `None` for a tombstone.

@@ -85,13 +85,13 @@ impl Current {
 pub(super) struct TakeQuickly<'a>(pub(super) &'a mut [u8]);
 
 impl ConsumerTask for TakeQuickly<'_> {
-    type Output = Result<usize, Missed>;
+    type Output = Result<usize, Missed<u64>>;
 
     // Always: it is short, and called as a function it would get its arguments through memory.
     #[inline(always)]
     fn run<C: Consumer>(self, side: &mut C) -> Self::Output {
         let buffer = self.0;
-        let taken = side.take_quickly(Opcode::StandardRun.as_byte(), |from, run| {
+        let taken = side.take_quickly(Opcode::StandardRun.as_byte(), |from, &run| {
             // The size of the message, where it is alone.
             if !is_about_a_line(run) {
                 return None;

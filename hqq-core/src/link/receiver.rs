@@ -10,6 +10,7 @@ use crate::counters::Counters;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 use crate::member::Member;
 use crate::packet::PacketError;
+use crate::position::Position;
 use crate::ring::{Claimed, Consumer, Missed, Obstacle};
 use crate::wait::{Wait, WaitReason};
 
@@ -24,6 +25,8 @@ use crate::wait::{Wait, WaitReason};
 pub struct Receiver<C: Consumer> {
     pub(super) side: C,
     pub(super) current: Option<Current>,
+    /// Where the packet lies that was left to be opened last, if nobody has tried to.
+    pub(super) unopened: Option<Position>,
 }
 
 impl<C: Consumer> Receiver<C> {
@@ -32,6 +35,7 @@ impl<C: Consumer> Receiver<C> {
         Self {
             side,
             current: None,
+            unopened: None,
         }
     }
 

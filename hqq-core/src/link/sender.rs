@@ -261,7 +261,7 @@ impl<P: Producer> Sender<P> {
     // With a result, so that the call need not come back.
     #[cold]
     #[inline(never)]
-    fn wake(&mut self) -> Result<(), TrySendError> {
+    pub(super) fn wake(&mut self) -> Result<(), TrySendError> {
         self.side.wake();
         Ok(())
     }

@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::bits::bit_set;
 use super::standard::check_size;
 use super::wire::{WIDE, packet_layout};
-use super::{OPERANDS, Opcode, PacketError};
+use super::{OPERANDS, Opcode, PacketError, Whole};
 
 bit_set! {
     /// What a chunk is to its message, operand 5 of [`ConnectionCopy`].
@@ -195,33 +195,6 @@ impl ConnectionCopy {
         }
     }
 
-    /// The packet of a request or response that is one chunk of `len` bytes; `error` where it is a
-    /// response that reports a failure.
-    #[inline]
-    pub(crate) fn whole(
-        (connection_id, message_id): (u64, u64),
-        is_response: bool,
-        error: bool,
-        aux: u64,
-        len: usize,
-    ) -> Self {
-        let kind = match (is_response, error) {
-            (false, _) => CopyFlags::REQUEST,
-            (true, false) => CopyFlags::RESPONSE,
-            (true, true) => CopyFlags::RESPONSE | CopyFlags::ERROR,
-        };
-        // Holds the invariants: one kind, begins at 0 and ends where the message does.
-        Self(Chunk {
-            connection_id,
-            message_id,
-            total_size: len as u64,
-            chunk_offset: 0,
-            chunk_size: len as u64,
-            flags: CopyFlags::BEGIN | CopyFlags::END | kind,
-            aux,
-        })
-    }
-
     /// The packet that gives up the message of this id and kind.
     #[inline]
     #[must_use]
@@ -273,6 +246,26 @@ impl ConnectionCopy {
     #[inline]
     pub fn check_bounds(&self, buffer_size: usize) -> Result<usize, PacketError> {
         check_size(self.0.chunk_size, 0, buffer_size)
+    }
+}
+
+impl From<Whole> for ConnectionCopy {
+    fn from(whole: Whole) -> Self {
+        let failure = if whole.is_failure() {
+            CopyFlags::ERROR
+        } else {
+            CopyFlags::EMPTY
+        };
+        // Holds the invariants: one kind, begins at 0 and ends where the message does.
+        Self(Chunk {
+            connection_id: 0,
+            message_id: whole.message_id(),
+            total_size: whole.len(),
+            chunk_offset: 0,
+            chunk_size: whole.len(),
+            flags: CopyFlags::BEGIN | CopyFlags::END | whole.kind().into() | failure,
+            aux: whole.aux(),
+        })
     }
 }
 

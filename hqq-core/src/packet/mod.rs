@@ -40,6 +40,7 @@ pub mod negotiate;
 pub mod opcode;
 pub mod run;
 pub mod standard;
+pub mod whole;
 
 mod bits;
 mod wire;
@@ -61,6 +62,7 @@ pub use negotiate::{Capabilities, Features, Negotiate, NegotiateAck, ProtocolVer
 pub use opcode::Opcode;
 pub use run::StandardRun;
 pub use standard::{Standard, StandardCopy, StandardTombstone};
+pub use whole::Whole;
 
 /// Size of a packet, in bytes.
 pub const SIZE: usize = 64;

@@ -1,7 +1,8 @@
 //! A side of one ring or of another, for links that learn the format when they open a region.
 
 use super::{
-    Claimed, Consumer, ConsumerTask, Corruption, Obstacle, Producer, ProducerTask, Refused, Sealed,
+    Claimed, Consumer, ConsumerTask, Corruption, Obstacle, Operands, Producer, ProducerTask,
+    Refused, Sealed,
 };
 use crate::counters::{Counters, Event};
 use crate::member::Member;
@@ -148,6 +149,11 @@ where
     #[inline]
     fn try_claim(&mut self) -> Result<Claimed, Refused> {
         either!(self, side => side.try_claim())
+    }
+
+    #[inline(always)]
+    fn claim_quickly<O: Operands>(&mut self, opcode: u8) -> Option<(Position, O)> {
+        either!(self, side => side.claim_quickly(opcode))
     }
 
     fn last_claimed(&self) -> Position {

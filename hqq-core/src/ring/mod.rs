@@ -14,6 +14,7 @@ mod handle;
 pub(crate) mod join;
 #[cfg(not(loom))]
 pub mod managed;
+mod quickly;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub(crate) mod repair;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
@@ -26,6 +27,7 @@ pub use either::Either;
 use handle::{ConcurrentConsumer, ConcurrentProducer, Counted};
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub use handle::{Handle, Owned};
+pub use quickly::{Missed, Operands, Put};
 
 use crate::counters::Event;
 use crate::layout::Geometry;
@@ -61,29 +63,6 @@ pub struct Claimed {
     pub in_doubt: bool,
     /// How many of its messages a consumer took that has left.
     pub taken: u16,
-}
-
-/// What [`Producer::put_quickly`] did.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Put {
-    /// Nothing: its few steps did not do, or nothing was filled in.
-    Not,
-    /// A packet was published.
-    Done,
-    /// A packet was published, and a consumer sleeps that [`Producer::wake`] has to wake.
-    ToSleeper,
-}
-
-/// What [`Consumer::take_quickly`] left undone.
-#[doc(hidden)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missed {
-    /// Nothing was claimed, which does not say that nothing is there.
-    Unclaimed,
-    /// The next packet was claimed, at the position that [`Consumer::last_claimed`] says; this is its
-    /// first operand.
-    Claimed(u64),
 }
 
 /// A stamp, or in format 1 a sequence, that belongs to no state the ring can be in.
@@ -134,8 +113,8 @@ pub trait Producer: Sealed {
     /// [`Refused`], after at most 2N + 8 steps.
     fn try_claim(&mut self) -> Result<Position, Refused>;
 
-    /// Claims a position, lets `fill` write into the first line of its buffer and publishes a packet with this opcode
-    /// and the one operand that `fill` gives: in very few steps and without a call that comes back.
+    /// Claims a position, lets `fill` write into its buffer and publishes a packet with this opcode and the
+    /// operands that `fill` gives: in very few steps and without a call that comes back.
     #[doc(hidden)]
     #[allow(
         private_interfaces,
@@ -143,7 +122,11 @@ pub trait Producer: Sealed {
         reason = "sealed, for this crate only"
     )]
     #[inline]
-    fn put_quickly(&mut self, opcode: u8, fill: impl FnOnce(Buffer<'_>) -> Option<u64>) -> Put
+    fn put_quickly<O: Operands>(
+        &mut self,
+        opcode: u8,
+        fill: impl FnOnce(Buffer<'_>) -> Option<O>,
+    ) -> Put
     where
         Self: Sized,
     {
@@ -269,8 +252,8 @@ pub trait Consumer: Sealed {
     /// [`Refused`], after at most 2N + 8 steps.
     fn try_claim(&mut self) -> Result<Claimed, Refused>;
 
-    /// Claims the next packet where it has this opcode and is not in doubt, hands the first line of
-    /// its buffer and its first operand to `take` and releases it: in very few steps and without a call that comes back.
+    /// Claims the next packet where it has this opcode and is not in doubt, hands its buffer and its
+    /// operands to `take` and releases it: in very few steps and without a call that comes back.
     ///
     /// # Errors
     /// [`Missed`] where these few did not do, or `take` gave nothing.
@@ -281,16 +264,28 @@ pub trait Consumer: Sealed {
         reason = "sealed, for this crate only"
     )]
     #[inline]
-    fn take_quickly<T>(
+    fn take_quickly<O: Operands, T>(
         &mut self,
         opcode: u8,
-        take: impl FnOnce(Buffer<'_>, u64) -> Option<T>,
-    ) -> Result<T, Missed>
+        take: impl FnOnce(Buffer<'_>, &O) -> Option<T>,
+    ) -> Result<T, Missed<O>>
     where
         Self: Sized,
     {
         let _ = (opcode, take);
         Err(Missed::Unclaimed)
+    }
+
+    /// Claims the next packet, as [`Consumer::take_quickly`] does, for [`Consumer::release`]: its position and
+    /// its operands. `None` where these few steps did not do.
+    #[doc(hidden)]
+    #[inline]
+    fn claim_quickly<O: Operands>(&mut self, opcode: u8) -> Option<(Position, O)>
+    where
+        Self: Sized,
+    {
+        let _ = opcode;
+        None
     }
 
     /// The position that [`Consumer::take_quickly`] claimed last; not for sides that never do.

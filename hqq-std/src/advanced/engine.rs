@@ -113,7 +113,7 @@ pub(super) enum Advance {
 /// # Invariants
 /// `order` names the messages and requests in `arriving` that nobody takes yet, in the order they
 /// began; `requests` of them are requests. `streams` and `held` are the sums of the shares of what
-/// arrives, answers that are streamed included.
+/// arrives, answers that are streamed included. `settled` implies [`Engine::is_quiet`].
 pub(super) struct Engine {
     pub(super) session: Box<Session<ASSEMBLIES, PENDING, CONNECTIONS>>,
     sender: Sender,
@@ -161,6 +161,8 @@ pub(super) struct Engine {
     /// How many wakers it is in that wait themselves.
     pub(super) nested: u32,
     turns: Turns,
+    /// [`Engine::is_quiet`] was found to be so, and nothing has changed since.
+    pub(super) settled: bool,
     pub(super) closed: bool,
 }
 
@@ -203,6 +205,7 @@ impl Engine {
             driver: None,
             nested: 0,
             turns: Turns::new(count),
+            settled: false,
             closed: false,
         }
     }
@@ -430,7 +433,7 @@ impl Engine {
             if awaits_peer || self.failure.is_some() || self.is_stalled() {
                 break;
             }
-            match self.take_packet(Want::Nothing) {
+            match self.take_packet(Want::Nothing, None) {
                 Ok(Taken::Nothing) => {
                     // What still arrives gets old from here on.
                     if came && self.session.arriving() > 0 {

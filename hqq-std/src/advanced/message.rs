@@ -8,6 +8,7 @@ use hqq_core::advanced::MessageKey;
 use hqq_core::packet::MessageKind;
 
 use super::arriving::Arriving;
+use super::body::Body;
 use super::engine::Ticket;
 use super::error::{BodyFailure, LinkFailure, ReceiveError};
 use super::link::AdvancedLink;
@@ -21,7 +22,7 @@ use super::waiters::Interest;
 pub struct Request {
     pub(super) key: MessageKey,
     pub(super) method: u64,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body,
     pub(super) ticket: Arc<Ticket>,
 }
 
@@ -41,13 +42,13 @@ impl Request {
     /// Its bytes; none where it is streamed.
     #[must_use]
     pub fn body(&self) -> &[u8] {
-        &self.body
+        self.body.as_slice()
     }
 
     /// Takes its bytes; none are left.
     #[must_use]
     pub fn take_body(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.body)
+        self.body.take()
     }
 
     /// Whether its caller has given up: no answer is needed any more.
@@ -62,6 +63,13 @@ impl Request {
         self.ticket.is_answered()
     }
 
+    /// Whether an answer is needed, and was not begun.
+    #[inline]
+    pub(super) fn is_due(&self) -> bool {
+        self.ticket.is_due()
+    }
+
+    #[inline]
     pub(super) fn set_answered(&self) {
         self.ticket.set_answered();
     }
@@ -70,8 +78,7 @@ impl Request {
 impl Drop for Request {
     #[inline]
     fn drop(&mut self) {
-        if !self.is_answered()
-            && !self.is_cancelled()
+        if self.is_due()
             && let Some(owner) = self.ticket.owner()
         {
             AdvancedLink::of(owner).decline(self);
@@ -103,7 +110,7 @@ impl Message {
             MessageKind::Request => Self::Request(Request {
                 key: arriving.key,
                 method: arriving.aux,
-                body,
+                body: body.into(),
                 ticket: ticket(),
             }),
             _ => Self::Plain {

@@ -6,6 +6,7 @@
 //! drives it while others wait.
 
 mod arriving;
+mod body;
 mod call;
 mod engine;
 pub mod error;

@@ -67,6 +67,35 @@ impl Deref for Locked<'_> {
 impl DerefMut for Locked<'_> {
     #[inline]
     fn deref_mut(&mut self) -> &mut Engine {
+        // Anything may change.
+        self.0.settled = false;
+        &mut self.0
+    }
+}
+
+/// The engine under its lock, while [nothing goes on](Engine::is_quiet) but what is done here in few steps.
+/// Nobody waits, so that nobody is woken meanwhile.
+pub(super) struct Quiet<'a>(MutexGuard<'a, Engine>);
+
+impl<'a> Quiet<'a> {
+    /// For whatever else there is to do, under the same lock.
+    pub(super) fn into_locked(self) -> Locked<'a> {
+        Locked(self.0)
+    }
+}
+
+impl Deref for Quiet<'_> {
+    type Target = Engine;
+
+    #[inline]
+    fn deref(&self) -> &Engine {
+        &self.0
+    }
+}
+
+impl DerefMut for Quiet<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Engine {
         &mut self.0
     }
 }
@@ -87,6 +116,18 @@ impl Shared {
         Locked(engine.unwrap_or_else(|| self.lock_taken()))
     }
 
+    /// As [`Shared::lock`], for what is done in few steps where nothing else goes on.
+    #[inline]
+    pub(super) fn lock_quiet(&self) -> Result<Quiet<'_>, Locked<'_>> {
+        let engine = self.engine.try_lock();
+        let mut engine = engine.unwrap_or_else(|| self.lock_taken());
+        if engine.settled || engine.settle() {
+            Ok(Quiet(engine))
+        } else {
+            Err(Locked(engine))
+        }
+    }
+
     #[cold]
     fn lock_taken(&self) -> MutexGuard<'_, Engine> {
         // Relaxed: a hint to who looks under the lock. The lock itself orders all else.
@@ -98,7 +139,7 @@ impl Shared {
 
     /// Repeats `look` under the lock, without letting go of it, for as long as nobody else wants it and
     /// what is looked for may come soon.
-    #[inline]
+    #[inline(always)]
     pub(super) fn look<T>(
         &self,
         engine: &mut Engine,

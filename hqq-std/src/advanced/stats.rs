@@ -115,7 +115,14 @@ impl Recorder {
     #[inline]
     pub(super) fn answered(&mut self, began: Option<Began>) -> Option<[Duration; 2]> {
         self.responses_received += 1;
-        let (Began { at, weight }, histogram) = (began?, self.call_latency.as_mut()?);
+        self.timed(began?)
+    }
+
+    /// As [`Recorder::answered`], of a call that was timed.
+    #[cold]
+    #[inline(never)]
+    fn timed(&mut self, Began { at, weight }: Began) -> Option<[Duration; 2]> {
+        let histogram = self.call_latency.as_mut()?;
         let now = Instant::now();
         let nanoseconds = u64::try_from((now - at).as_nanos()).unwrap_or(LONGEST);
         histogram.saturating_record_n(nanoseconds.clamp(1, LONGEST), weight);

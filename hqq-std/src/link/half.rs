@@ -47,6 +47,12 @@ impl<T> Half<T> {
         &mut self.core
     }
 
+    /// The half itself, and what it is attached to.
+    #[inline]
+    pub(crate) fn core_and_attachment(&mut self) -> (&mut T, &Attachment) {
+        self.core.parts()
+    }
+
     pub(crate) fn shared_attachment(&self) -> &Arc<Attachment> {
         self.core.attachment()
     }

@@ -15,6 +15,7 @@ mod flow;
 mod futures;
 mod idle;
 mod limits;
+mod lone;
 mod messages;
 mod patience;
 mod processes;

@@ -6,7 +6,7 @@ use crate::advanced::inbound::MessageKey;
 use crate::advanced::session::Session;
 use crate::advanced::transfer::{BeginError, Transfer};
 use crate::link::{GrantError, WriteGrant};
-use crate::packet::{ConnectionCopy, MessageKind};
+use crate::packet::{MessageKind, Whole};
 use crate::region::Buffer;
 use crate::ring::{Consumer, Producer};
 
@@ -68,15 +68,22 @@ impl<
         body: &[u8],
     ) -> Result<Option<MessageKey>, PollError> {
         self.flush()?;
-        let Some(packet) = self.session.request_at_once(method, body.len()) else {
+        if !self.session.may_call() {
+            return Ok(None);
+        }
+        let Some(whole) = self.session.request_at_once(method, body.len()) else {
             return Ok(None);
         };
         let key = MessageKey {
             connection: 0,
-            id: packet.chunk().message_id,
+            id: whole.message_id(),
             kind: MessageKind::Request,
         };
-        Ok(self.send_at_once(&packet, body)?.then_some(key))
+        if !self.send_at_once(&whole, body)? {
+            return Ok(None);
+        }
+        self.session.await_answer(key.id);
+        Ok(Some(key))
     }
 
     /// Sends all of the response to a request, as [`AdvancedLink::try_request`] does a request; `false`
@@ -94,17 +101,20 @@ impl<
     ) -> Result<bool, PollError> {
         self.flush()?;
         let len = body.len();
+        if !self.session.may_call() {
+            return Ok(false);
+        }
         match self.session.response_at_once(request, status, error, len) {
-            Some(packet) => self.send_at_once(&packet, body),
+            Some(whole) => self.send_at_once(&whole, body),
             None => Ok(false),
         }
     }
 
     #[inline]
-    fn send_at_once(&mut self, packet: &ConnectionCopy, body: &[u8]) -> Result<bool, PollError> {
-        match self.sender.try_send_whole(packet, body) {
+    fn send_at_once(&mut self, whole: &Whole, body: &[u8]) -> Result<bool, PollError> {
+        match self.sender.try_send_whole(whole, body) {
             Ok(()) => {
-                self.session.sent_at_once(packet);
+                self.session.sent_at_once(whole);
                 Ok(true)
             }
             Err(error) => unsent(error).map(|()| false),

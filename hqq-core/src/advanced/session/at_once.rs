@@ -3,8 +3,8 @@
 
 use super::super::inbound::{Arrival, MessageKey};
 use super::super::negotiate::NegotiationState;
-use super::Session;
-use crate::packet::{Chunk, ConnectionCopy, CopyFlags, Features, MessageKind};
+use super::{LEAST_COST, Session};
+use crate::packet::{Chunk, ConnectionCopy, CopyFlags, Features, MessageKind, Whole};
 
 impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     Session<ASSEMBLIES, PENDING, CONNECTIONS>
@@ -20,16 +20,23 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         }
     }
 
+    /// Whether requests and responses may be sent: that was agreed on, and nothing is to be
+    /// [sent](Session::control) before.
+    #[inline]
+    #[must_use]
+    pub fn may_call(&self) -> bool {
+        self.has_calls() && !self.has_control()
+    }
+
     /// Whether nothing but the next packet can lead to anything: nothing is to be sent or reported, and
     /// no message arrives that could get old.
     #[inline]
     #[must_use]
     pub fn is_calm(&self) -> bool {
-        !self.has_control()
+        self.may_call()
             && self.inbound.len() == 0
             && !self.calls.has_failed()
             && self.displaced.is_none()
-            && self.has_calls()
     }
 
     /// Whether `len` bytes may go on the link itself in one chunk, now.
@@ -39,21 +46,18 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         bytes <= self.buffer_size
             && bytes <= self.options.max_message_size
             && self.cost(len) <= self.streams.sendable_on_link()
-            && self.has_calls()
-            && !self.has_control()
     }
 
-    /// All of a request of `len` bytes on the link itself; say so once it is sent, which begins the
-    /// call. `None` where it does not fit into one chunk, or something else is to be sent first, or it
-    /// may not be sent: [`Session::begin_request`] tells.
+    /// All of a request of `len` bytes on the link itself; say so once it is sent
+    /// ([`Session::sent_at_once`], [`Session::await_answer`]). Where [`Session::may_call`]; `None` where it
+    /// does not fit into one chunk, or too many calls wait: [`Session::begin_request`] tells.
     #[inline]
     #[must_use]
-    pub fn request_at_once(&self, method: u64, len: usize) -> Option<ConnectionCopy> {
+    pub fn request_at_once(&self, method: u64, len: usize) -> Option<Whole> {
         if !self.fits(len) || self.calls.is_full() {
             return None;
         }
-        let name = (0, self.next_message);
-        Some(ConnectionCopy::whole(name, false, false, method, len))
+        Some(Whole::request(self.next_message, method, len))
     }
 
     /// As [`Session::request_at_once`], for the response to a request that came on the link itself.
@@ -65,25 +69,50 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         status: u64,
         error: bool,
         len: usize,
-    ) -> Option<ConnectionCopy> {
+    ) -> Option<Whole> {
         if request.connection != 0 || !self.fits(len) {
             return None;
         }
-        let name = (0, request.id);
-        Some(ConnectionCopy::whole(name, true, error, status, len))
+        Some(Whole::response(request.id, status, error, len))
     }
 
     /// Notes that what [`Session::request_at_once`] or [`Session::response_at_once`] gave was sent.
     #[inline]
-    pub fn sent_at_once(&mut self, packet: &ConnectionCopy) {
-        let chunk = packet.chunk();
-        let len = usize::try_from(chunk.chunk_size).unwrap_or(usize::MAX);
-        let cost = self.cost(len);
-        self.streams.sent(0, cost);
-        if packet.kind() == MessageKind::Request {
-            let _ = self.calls.insert(0, chunk.message_id, true);
+    pub fn sent_at_once(&mut self, whole: &Whole) {
+        self.streams.sent(0, self.whole_cost(whole));
+        if !whole.is_response() {
             self.next_message = self.next_message.wrapping_add(1).max(1);
         }
+    }
+
+    /// Begins to wait for the answer to a request that was sent at once. Before anything is
+    /// [accepted](Session::accept); whoever looks for the answer alone can do without, see
+    /// [`Session::took_at_once`].
+    #[inline]
+    pub fn await_answer(&mut self, id: u64) {
+        let _ = self.calls.insert(0, id, true);
+    }
+
+    /// Whether all of a request or response that has come could be taken with
+    /// [`Session::took_at_once`], where this session [is calm](Session::is_calm).
+    #[inline]
+    #[must_use]
+    pub const fn may_take(&self, whole: &Whole) -> bool {
+        whole.len() <= self.options.max_message_size
+    }
+
+    /// Notes that all of a request was taken past [`Session::accept`], or of the response to one that was
+    /// sent at once and that nobody [awaits](Session::await_answer) but whoever took it.
+    #[inline]
+    pub fn took_at_once(&mut self, whole: &Whole) {
+        self.attention.taken();
+        self.streams.received(0, self.whole_cost(whole));
+    }
+
+    /// What it counts for in the link's credit.
+    #[inline]
+    fn whole_cost(&self, whole: &Whole) -> u64 {
+        whole.len().max(LEAST_COST.min(self.buffer_size))
     }
 
     /// Takes in a chunk that is all of a request or response on the link itself, where nothing speaks

@@ -191,6 +191,29 @@ proptest! {
     }
 
     #[test]
+    fn what_is_whole_is_so_by_all_rules(copy in connection_copy(), size in 0..1_usize << 40) {
+        let chunk = copy.chunk();
+        let is_all = chunk.flags.contains(CopyFlags::BEGIN | CopyFlags::END)
+            && copy.kind() != MessageKind::Plain
+            && chunk.total_size != UNKNOWN_SIZE
+            && chunk.connection_id == 0
+            && chunk.chunk_size <= size as u64;
+        let whole = Whole::read(&copy.operands(), size);
+        prop_assert_eq!(whole.is_some(), is_all);
+        if let Some(whole) = whole {
+            prop_assert_eq!(ConnectionCopy::from(whole), copy);
+        }
+    }
+
+    #[test]
+    fn whole_or_not_it_breaks_no_rule(words in plausible_words()) {
+        let [_, operands @ ..] = words;
+        if let Some(whole) = Whole::read(&operands, 1 << 20) {
+            prop_assert_eq!(ConnectionCopy::from_operands(&operands), Ok(whole.into()));
+        }
+    }
+
+    #[test]
     fn bytes_are_the_words_in_little_endian(packet in packet()) {
         let bytes = packet.to_bytes();
         for (word, chunk) in packet.encode().iter().zip(bytes.as_chunks().0) {

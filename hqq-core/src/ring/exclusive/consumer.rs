@@ -10,8 +10,8 @@ use crate::ring::join::Resume;
 use crate::ring::stamp::{self, Turn, is_free, is_packet_at, packet_at};
 use crate::ring::wake::Alarm;
 use crate::ring::{
-    Claimed, Consumer, Corruption, Missed, Obstacle, Refused, Sealed, clear_taken, taken_of,
-    taken_word,
+    Claimed, Consumer, Corruption, Missed, Obstacle, Operands, Refused, Sealed, clear_taken,
+    taken_of, taken_word,
 };
 use crate::side::{Attached, End};
 use crate::superblock::Delivery;
@@ -136,6 +136,33 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         self.memory
             .r()
             .store(turn.next().position().get(), ordering::store_received());
+    }
+
+    /// Claims the next packet where that, and releasing it, takes few steps: the turn after it, its buffer and
+    /// its operands.
+    #[inline(always)]
+    fn claim_next<O: Operands>(&mut self, opcode: u8) -> Option<(Turn, Buffer<'_>, O)> {
+        if !QUICKLY || self.special.is_some() {
+            return None;
+        }
+        let turn = self.turn;
+        let next = turn.next();
+        if next == self.flush_at {
+            // Releasing this one is more than these few steps.
+            return None;
+        }
+        let (slot, buffer) = O::place(&self.memory, turn.position())?;
+        // Pairs with the Release of T3 and T3x: the operands and the payload are there.
+        let loaded = slot.stamp().load_visible(ordering::see_published());
+        if !is_packet_at(loaded, turn, opcode) {
+            return None;
+        }
+        self.turn = next;
+        // As in `hand_out`, and paired in the same way.
+        self.memory
+            .r()
+            .store(next.position().get(), ordering::store_received());
+        Some((next, buffer, O::load(slot)))
     }
 
     // Functions of their own, so that what is not special saves no registers for them.
@@ -270,39 +297,26 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     }
 
     #[inline]
-    fn take_quickly<T>(
+    fn take_quickly<O: Operands, T>(
         &mut self,
         opcode: u8,
-        take: impl FnOnce(Buffer<'_>, u64) -> Option<T>,
-    ) -> Result<T, Missed> {
-        if !QUICKLY || self.special.is_some() {
-            return Err(Missed::Unclaimed);
-        }
-        let turn = self.turn;
-        let next = turn.next();
-        if next == self.flush_at {
-            // Releasing this one is more than these few steps.
-            return Err(Missed::Unclaimed);
-        }
-        let Some((slot, buffer)) = self.memory.line(turn.position()) else {
+        take: impl FnOnce(Buffer<'_>, &O) -> Option<T>,
+    ) -> Result<T, Missed<O>> {
+        let Some((next, buffer, operands)) = self.claim_next(opcode) else {
             return Err(Missed::Unclaimed);
         };
-        // Pairs with the Release of T3 and T3x: the operands and the payload are there.
-        let loaded = slot.stamp().load_visible(ordering::see_published());
-        if !is_packet_at(loaded, turn, opcode) {
-            return Err(Missed::Unclaimed);
-        }
-        self.turn = next;
-        // As in `hand_out`, and paired in the same way.
-        self.memory
-            .r()
-            .store(next.position().get(), ordering::store_received());
-        let operand = slot.load_first_operand();
-        let Some(taken) = take(buffer, operand) else {
-            return Err(Missed::Claimed(operand));
+        let Some(taken) = take(buffer, &operands) else {
+            return Err(Missed::Claimed(operands));
         };
         self.finished = next;
         Ok(taken)
+    }
+
+    #[inline(always)]
+    fn claim_quickly<O: Operands>(&mut self, opcode: u8) -> Option<(Position, O)> {
+        let position = self.turn.position();
+        let (_, _, operands) = self.claim_next(opcode)?;
+        Some((position, operands))
     }
 
     fn last_claimed(&self) -> Position {

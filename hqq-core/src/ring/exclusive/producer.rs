@@ -7,7 +7,7 @@ use crate::position::Position;
 use crate::region::{Buffer, Buffers, RingMemory, Slot};
 use crate::ring::stamp::{self, Turn, is_free, is_released};
 use crate::ring::wake::Alarm;
-use crate::ring::{Corruption, Obstacle, Producer, Put, Refused, Sealed};
+use crate::ring::{Corruption, Obstacle, Operands, Producer, Put, Refused, Sealed};
 use crate::side::Attached;
 use crate::sync::ordering;
 
@@ -113,18 +113,22 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
     }
 
     #[inline]
-    fn put_quickly(&mut self, opcode: u8, fill: impl FnOnce(Buffer<'_>) -> Option<u64>) -> Put {
+    fn put_quickly<O: Operands>(
+        &mut self,
+        opcode: u8,
+        fill: impl FnOnce(Buffer<'_>) -> Option<O>,
+    ) -> Put {
         let turn = self.turn;
         if !QUICKLY || turn == self.limit || !self.side.is_peer_not_ended() {
             return Put::Not;
         }
-        let Some((slot, buffer)) = self.memory.line(turn.position()) else {
+        let Some((slot, buffer)) = O::place(&self.memory, turn.position()) else {
             return Put::Not;
         };
-        let Some(operand) = fill(buffer) else {
+        let Some(operands) = fill(buffer) else {
             return Put::Not;
         };
-        slot.store_first_operand(operand);
+        operands.store(slot);
         // T3x. Pairs with the Acquire of T4 and T4x.
         slot.stamp()
             .store(turn.published(opcode), ordering::publish());

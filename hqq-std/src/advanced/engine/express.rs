@@ -1,56 +1,41 @@
 //! Calls of one chunk where nothing else goes on: sent, waited for and answered under one lock, past the
 //! lists of what arrives and of who waits. Whatever comes between leads to the long way.
 
-use foldhash::HashMap;
-use hqq_core::advanced::Arrival;
-use hqq_core::packet::{CopyFlags, MessageKind, Packet};
+use hqq_core::advanced::MessageKey;
+use hqq_core::link::{Missed, WholeGrant};
+use hqq_core::packet::{MessageKind, Whole};
 
+use super::super::body::Body;
 use super::super::error::CallError;
+use super::super::link::Answer;
 use super::super::message::Request;
 use super::super::stats::Began;
 use super::incoming::tell;
 use super::{Engine, PendingCall};
+use crate::link::AnyConsumer;
 
-/// What is given to who looks for it, in place of being kept for who asks later.
+/// What somebody looks for.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) enum Want {
+pub(super) enum Want {
     Nothing,
-    /// The answer to a call that is not among [`Engine::calls`] yet.
+    /// The answer to a call.
     Answer {
         id: u64,
         began: Option<Began>,
     },
-    /// Any request of up to so many bytes.
+    /// A request of up to so many bytes.
     Request {
-        max: usize,
+        max: u64,
     },
 }
 
 impl Want {
-    /// Whether a packet is all of what is wanted.
-    #[inline]
-    pub(super) fn is(&self, packet: &Packet) -> bool {
-        let Packet::ConnectionCopy(copy) = packet else {
-            return false;
-        };
-        let chunk = copy.chunk();
-        let is_whole = chunk.flags.contains(CopyFlags::BEGIN | CopyFlags::END);
-        let fits = match *self {
+    /// Whether this is it.
+    pub(super) fn is(&self, whole: &Whole) -> bool {
+        match *self {
             Self::Nothing => false,
-            Self::Answer { id, .. } => {
-                copy.kind() == MessageKind::Response && chunk.message_id == id
-            }
-            Self::Request { max } => {
-                copy.kind() == MessageKind::Request && chunk.chunk_size <= max as u64
-            }
-        };
-        fits && is_whole && chunk.connection_id == 0
-    }
-
-    /// Puts a call among those that wait for anything to come of them.
-    pub(super) fn keep(self, calls: &mut HashMap<u64, PendingCall>) {
-        if let Self::Answer { id, began } = self {
-            calls.insert(id, PendingCall::new(0, began, false));
+            Self::Answer { id, .. } => whole.is_response() && whole.message_id() == id,
+            Self::Request { max } => !whole.is_response() && whole.len() <= max,
         }
     }
 }
@@ -60,11 +45,10 @@ impl Want {
 pub(in super::super) enum Taken {
     /// No packet is there.
     Nothing,
-    /// Something that was not wanted: it was taken in, and a call that was looked for is among
-    /// [`Engine::calls`] now.
+    /// Something that was not wanted: it was taken in.
     Other,
     /// What was wanted, and its bytes.
-    Wanted(Arrival, Vec<u8>),
+    Wanted(Whole, Vec<u8>),
 }
 
 /// How a look for an answer or a request ended.
@@ -81,8 +65,7 @@ pub(in super::super) enum Look<T> {
 impl Engine {
     /// Whether nothing but what is looked for can be waited for: nobody else waits or drives the ring,
     /// and nothing has to be said.
-    #[inline]
-    pub(in super::super) fn is_quiet(&self) -> bool {
+    fn is_quiet(&self) -> bool {
         self.failure.is_none()
             && self.driver.is_none()
             && !self.is_between_peers
@@ -94,124 +77,233 @@ impl Engine {
             && self.session.is_calm()
     }
 
+    /// Finds out whether that is so, and notes it if it is.
+    #[cold]
+    #[inline(never)]
+    pub(in super::super) fn settle(&mut self) -> bool {
+        self.settled = self.is_quiet();
+        self.settled
+    }
+
+    /// Whether requests and responses may be sent now, and nothing has to be said before.
+    #[inline(always)]
+    fn may_send_at_once(&self) -> bool {
+        let is_usable = || {
+            self.failure.is_none()
+                && !self.is_between_peers
+                && self.refusals.is_empty()
+                && self.session.may_call()
+        };
+        self.settled || is_usable()
+    }
+
     /// Sends all of a request, where that can be done in one chunk and nothing has to be said before.
-    /// The call is not among [`Engine::calls`].
-    #[inline]
+    /// [`Engine::keep_call`] has to follow, unless its answer is [found](Engine::look_for_answer).
+    #[inline(always)]
     pub(in super::super) fn request_at_once(
         &mut self,
         method: u64,
         body: &[u8],
     ) -> Option<(u64, Option<Began>)> {
-        if self.failure.is_some() || self.is_between_peers || !self.refusals.is_empty() {
+        if !self.may_send_at_once() {
             return None;
         }
-        let packet = self.session.request_at_once(method, body.len())?;
+        let whole = self.session.request_at_once(method, body.len())?;
         // Where that fails, the long way says why.
-        self.sender.core().try_send_whole(&packet, body).ok()?;
-        self.session.sent_at_once(&packet);
+        self.sender.core().try_send_whole(&whole, body).ok()?;
+        self.session.sent_at_once(&whole);
         self.recorder.bytes_sent += body.len() as u64;
-        Some((packet.chunk().message_id, self.recorder.begun()))
+        Some((whole.message_id(), self.recorder.begun()))
     }
 
-    /// Looks for the answer to a call; unless it is found, [`Engine::keep_call`] has to follow.
-    #[inline]
+    /// Looks for the answer to a call that was sent at once, where nothing else goes on; its bytes are
+    /// `answer` then.
+    #[inline(always)]
     pub(in super::super) fn look_for_answer(
         &mut self,
         id: u64,
         began: Option<Began>,
-    ) -> Look<Result<Vec<u8>, CallError>> {
-        match self.look(Want::Answer { id, began }) {
-            Look::Found((arrival, body)) => {
-                if let Some(latency) = self.recorder.answered(began) {
-                    tell(&mut self.sender, latency);
-                }
-                Look::Found(if arrival.error {
-                    let status = arrival.aux;
-                    Err(CallError::Response { status, body })
-                } else {
-                    Ok(body)
-                })
-            }
-            Look::NotYet => Look::NotYet,
-            Look::Over => Look::Over,
-        }
+        answer: &mut Vec<u8>,
+    ) -> Look<Result<(), CallError>> {
+        let is_it = |whole: &Whole| whole.is_response() && whole.message_id() == id;
+        let taken = self.take_whole(is_it, |grant| {
+            answer.resize(grant.len(), 0);
+            grant.copy_to(answer);
+        });
+        let missed = match taken {
+            Ok((whole, ())) => return Look::Found(self.answered(&whole, began, answer)),
+            Err(Missed::Nothing) => return Look::NotYet,
+            Err(missed) => missed,
+        };
+        let Some((whole, body)) = self.look_closer(Want::Answer { id, began }, missed) else {
+            return Look::Over;
+        };
+        *answer = body;
+        Look::Found(self.answered(&whole, began, answer))
     }
 
-    /// Puts a call that was sent at once among those that wait, unless it is one of them.
+    /// The answer to a call came.
+    #[inline(always)]
+    fn answered(
+        &mut self,
+        whole: &Whole,
+        began: Option<Began>,
+        answer: &mut Vec<u8>,
+    ) -> Result<(), CallError> {
+        if let Some(latency) = self.recorder.answered(began) {
+            tell(&mut self.sender, latency);
+        }
+        if !whole.is_failure() {
+            return Ok(());
+        }
+        let (status, body) = (whole.aux(), std::mem::take(answer));
+        Err(CallError::Response { status, body })
+    }
+
+    /// Takes all of a request or response that `is_wanted`, of which `copy` copies the body.
+    #[inline(always)]
+    fn take_whole<B>(
+        &mut self,
+        is_wanted: impl FnOnce(&Whole) -> bool,
+        copy: impl FnOnce(&WholeGrant<'_, AnyConsumer>) -> B,
+    ) -> Result<(Whole, B), Missed> {
+        let (core, attachment) = self.receiver.core_and_attachment();
+        let grant = core.next_whole()?;
+        let whole = *grant.whole();
+        if !is_wanted(&whole) || !self.session.may_take(&whole) {
+            return Err(Missed::Unwanted(grant.refuse()));
+        }
+        let body = copy(&grant);
+        drop(grant);
+        if attachment.is_cut() {
+            // What is read where memory is missing is no message.
+            return Err(Missed::Something);
+        }
+        self.session.took_at_once(&whole);
+        self.recorder.bytes_received += whole.len();
+        self.heard();
+        if self.session.has_control() {
+            self.say_before_more();
+        }
+        Ok((whole, body))
+    }
+
+    /// Puts a call that was sent at once among those that wait, unless it is one of them or of an earlier
+    /// peer's.
     pub(in super::super) fn keep_call(&mut self, id: u64, began: Option<Began>) {
         if !self.is_of_earlier_peer(id) && !self.calls.contains_key(&id) {
-            Want::Answer { id, began }.keep(&mut self.calls);
+            self.calls.insert(id, PendingCall::new(0, began, false));
+            self.session.await_answer(id);
         }
     }
 
-    /// Looks for a request.
-    #[inline]
+    /// Looks for a request, where nothing else goes on.
+    #[inline(always)]
     pub(in super::super) fn look_for_request(&mut self) -> Look<Request> {
-        let max = self.options.max_message_size;
-        match self.look(Want::Request { max }) {
-            Look::Found((arrival, body)) => {
-                self.recorder.requests_received += 1;
-                Look::Found(Request {
-                    key: arrival.key,
-                    method: arrival.aux,
-                    body,
-                    ticket: self.served.begin(arrival.key),
-                })
-            }
-            Look::NotYet => Look::NotYet,
-            Look::Over => Look::Over,
+        let max = self.options.max_message_size as u64;
+        let is_one = |whole: &Whole| !whole.is_response() && whole.len() <= max;
+        let taken = self.take_whole(is_one, |grant| {
+            Body::filled(grant.len(), |bytes| {
+                grant.copy_to(bytes);
+            })
+        });
+        let missed = match taken {
+            Ok((whole, body)) => return Look::Found(self.requested(&whole, body)),
+            Err(Missed::Nothing) => return Look::NotYet,
+            Err(missed) => missed,
+        };
+        match self.look_closer(Want::Request { max }, missed) {
+            Some((whole, body)) => Look::Found(self.requested(&whole, body.into())),
+            None => Look::Over,
         }
     }
 
-    #[inline]
-    fn look(&mut self, want: Want) -> Look<(Arrival, Vec<u8>)> {
-        // What there is to see besides, the long way sees.
-        if !self.receiver.is_readable() {
-            return Look::NotYet;
+    /// A request came.
+    #[inline(always)]
+    fn requested(&mut self, whole: &Whole, body: Body) -> Request {
+        self.recorder.requests_received += 1;
+        let key = MessageKey {
+            connection: 0,
+            id: whole.message_id(),
+            kind: MessageKind::Request,
+        };
+        Request {
+            key,
+            method: whole.aux(),
+            body,
+            ticket: self.served.begin(key),
         }
-        match self.take_packet(want) {
-            Ok(Taken::Nothing) => Look::NotYet,
-            Ok(Taken::Wanted(arrival, body)) => {
+    }
+
+    /// Something is to be said now, which is rare.
+    #[cold]
+    #[inline(never)]
+    fn say_before_more(&mut self) {
+        self.flush();
+        self.settle();
+    }
+
+    /// Looks again where few steps did not do. `None` where what is wanted did not come: then it is among
+    /// those that wait.
+    #[cold]
+    #[inline(never)]
+    fn look_closer(&mut self, want: Want, missed: Missed) -> Option<(Whole, Vec<u8>)> {
+        self.settled = false;
+        if let Want::Answer { id, began } = want {
+            // From now on anything may come of it.
+            self.keep_call(id, began);
+        }
+        let packet = match missed {
+            Missed::Unwanted(packet) => Some(packet),
+            _ => None,
+        };
+        match self.take_packet(want, packet) {
+            Ok(Taken::Wanted(whole, body)) => {
+                if whole.is_response() {
+                    self.calls.remove(&whole.message_id());
+                }
                 self.heard();
                 self.flush();
-                Look::Found((arrival, body))
+                Some((whole, body))
             }
-            Ok(Taken::Other) => Look::Over,
+            Ok(_) => None,
             Err(failure) => {
-                // What failing leads to is this call's, too: it may not have been executed.
-                want.keep(&mut self.calls);
                 self.fail(failure);
-                Look::Over
+                None
             }
         }
     }
 
     /// Sends all of a response, as [`Engine::request_at_once`] a request; `false` where it has to go the
-    /// long way.
-    #[inline]
+    /// long way, or none is needed.
+    #[inline(always)]
     pub(in super::super) fn respond_at_once(
         &mut self,
         request: &Request,
-        status: u64,
-        error: bool,
-        body: &[u8],
+        answer: Answer<'_>,
     ) -> bool {
-        if self.failure.is_some() || self.is_between_peers || !self.refusals.is_empty() {
+        // Under the lock: a request of an earlier peer's is cancelled, and stays so.
+        if !request.is_due() || !self.may_send_at_once() {
             return false;
         }
-        let len = body.len();
-        let packet = self
+        let Answer {
+            status,
+            error,
+            body,
+        } = answer;
+        let whole = self
             .session
-            .response_at_once(&request.key, status, error, len);
-        let Some(packet) = packet else {
+            .response_at_once(&request.key, status, error, body.len());
+        let Some(whole) = whole else {
             return false;
         };
-        if self.sender.core().try_send_whole(&packet, body).is_err() {
+        if self.sender.core().try_send_whole(&whole, body).is_err() {
             return false;
         }
-        self.session.sent_at_once(&packet);
-        self.recorder.bytes_sent += len as u64;
+        self.session.sent_at_once(&whole);
+        self.recorder.bytes_sent += whole.len();
         self.recorder.responses_sent += 1;
+        request.set_answered();
         self.served.end(&request.key);
         true
     }

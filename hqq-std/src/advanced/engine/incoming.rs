@@ -6,7 +6,9 @@ use hqq_core::TryRecvError;
 use hqq_core::advanced::{
     Arrival, CallFailure, DiscardReason, MessageKey, Notice, PollError, Step,
 };
-use hqq_core::packet::{MessageKind, Packet};
+use hqq_core::link::{PacketGrant, Unwanted};
+use hqq_core::packet::{MessageKind, Packet, Whole};
+use hqq_core::ring::Consumer;
 
 use super::super::arriving::{Arriving, Share};
 use super::super::error::{BodyFailure, DialError, LinkFailure};
@@ -16,13 +18,17 @@ use super::{DEAD, Engine};
 use crate::link::{MISSING, Sender};
 
 impl Engine {
-    /// Takes one packet in. What `want` names is given to the caller at once, and nobody else hears of
-    /// it.
-    pub(super) fn take_packet(&mut self, want: Want) -> Result<Taken, LinkFailure> {
+    /// Takes one packet in, `packet` where that was claimed already. What is wanted, where all of it is in
+    /// there, is given to the caller at once, and nobody else hears of it.
+    pub(super) fn take_packet(
+        &mut self,
+        want: Want,
+        packet: Option<Unwanted>,
+    ) -> Result<Taken, LinkFailure> {
         if self.receiver.is_truncated() {
             return Err(LinkFailure::Corrupt(PollError::Corrupt(MISSING)));
         }
-        let grant = match self.receiver.core().try_next_packet() {
+        let grant = match next(self.receiver.core(), packet) {
             Ok(grant) => grant,
             // The packet is gone, and nothing else with it.
             Err(TryRecvError::Malformed(_) | TryRecvError::Peer(_)) => {
@@ -37,11 +43,12 @@ impl Engine {
             Err(_) => return Ok(Taken::Nothing),
         };
         let len = grant.len();
-        let wanted = want.is(grant.packet());
-        if !wanted {
-            // From now on anything may come of a call.
-            want.keep(&mut self.calls);
-        }
+        let wanted = match grant.packet() {
+            Packet::ConnectionCopy(copy) => {
+                Whole::read(&copy.operands(), len).filter(|whole| want.is(whole))
+            }
+            _ => None,
+        };
         if let Packet::Negotiate(offer) = *grant.packet()
             && self.options.successors
             && self.session.agreement().is_some()
@@ -52,14 +59,11 @@ impl Engine {
             return Ok(Taken::Other);
         }
         let step = self.session.accept(grant.packet(), len);
-        if wanted {
-            if let Step::Chunk(arrival) = step {
-                self.recorder.bytes_received += len as u64;
-                let mut body = zeroed(len);
-                grant.copy_to(0, &mut body);
-                return Ok(Taken::Wanted(arrival, body));
-            }
-            want.keep(&mut self.calls);
+        if let (Some(whole), Step::Chunk(_)) = (wanted, &step) {
+            self.recorder.bytes_received += len as u64;
+            let mut body = zeroed(len);
+            grant.copy_to(0, &mut body);
+            return Ok(Taken::Wanted(whole, body));
         }
         match step {
             Step::Nothing => {}
@@ -307,6 +311,18 @@ impl Engine {
         // Where this side has closed it the ring tells nothing.
         self.waiters.wake(Interest::Any);
         self.waiters.wake(Interest::Room);
+    }
+}
+
+/// The next packet, or one that was claimed already.
+#[inline]
+fn next<C: Consumer>(
+    core: &mut hqq_core::Receiver<C>,
+    packet: Option<Unwanted>,
+) -> Result<PacketGrant<'_, C>, TryRecvError> {
+    match packet {
+        Some(packet) => core.open(packet),
+        None => core.try_next_packet(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Requests that were handed out: whoever executes them learns here that nobody waits any more.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Weak};
 
 use foldhash::{HashMap, HashMapExt};
@@ -36,6 +36,12 @@ impl Ticket {
         self.answered.load(Ordering::Relaxed)
     }
 
+    /// Whether neither is so.
+    #[inline]
+    pub(in crate::advanced) fn is_due(&self) -> bool {
+        !self.is_cancelled() && !self.is_answered()
+    }
+
     #[inline]
     pub(in crate::advanced) fn set_answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
@@ -49,6 +55,12 @@ impl Ticket {
     fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
+
+    #[inline]
+    fn reset(&self) {
+        self.cancelled.store(false, Ordering::Relaxed);
+        self.answered.store(false, Ordering::Relaxed);
+    }
 }
 
 /// What says to a request that it was cancelled; `key` while it is the request's.
@@ -56,12 +68,26 @@ impl Ticket {
 struct Place {
     key: Option<MessageKey>,
     ticket: Arc<Ticket>,
+    /// The same, for the next request: made when there is time.
+    spare: Option<Arc<Ticket>>,
 }
 
 impl Place {
     /// Whether its request was answered or dropped.
+    #[inline]
     fn is_free(&self) -> bool {
-        self.key.is_none() || Arc::strong_count(&self.ticket) == 1
+        self.key.is_none() || self.is_alone()
+    }
+
+    /// Whether no request has its ticket.
+    #[inline]
+    fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.ticket) == 1 + usize::from(self.spare.is_some())
+    }
+
+    fn renew(&mut self, owner: &Weak<Owner>) {
+        self.spare = None;
+        self.ticket = ticket(owner);
     }
 }
 
@@ -80,6 +106,7 @@ impl Served {
             near: std::array::from_fn(|_| Place {
                 key: None,
                 ticket: Arc::default(),
+                spare: None,
             }),
             far: HashMap::new(),
             owner: Weak::new(),
@@ -90,24 +117,32 @@ impl Served {
     pub(super) fn set_owner(&mut self, owner: &Weak<Owner>) {
         self.owner = Weak::clone(owner);
         for place in &mut self.near {
-            place.ticket = ticket(owner);
+            place.renew(owner);
         }
     }
 
     /// Notes that a request was handed out; what this gives says whether its caller has given up.
+    #[inline]
     pub(super) fn begin(&mut self, key: MessageKey) -> Arc<Ticket> {
-        if let Some(place) = self.near.iter_mut().find(|place| place.is_free()) {
-            place.key = Some(key);
-            match Arc::get_mut(&mut place.ticket) {
-                Some(ticket) => {
-                    *ticket.cancelled.get_mut() = false;
-                    *ticket.answered.get_mut() = false;
-                }
-                // An answered request still has it.
-                None => place.ticket = ticket(&self.owner),
-            }
-            return Arc::clone(&place.ticket);
+        let Some(place) = self.near.iter_mut().find(|place| place.is_free()) else {
+            return self.begin_far(key);
+        };
+        place.key = Some(key);
+        if place.is_alone() {
+            // Pairs with the Release of whoever dropped the last request that had it.
+            fence(Ordering::Acquire);
+            place.ticket.reset();
+        } else {
+            // An answered request still has it.
+            place.renew(&self.owner);
         }
+        let spare = place.spare.take();
+        spare.unwrap_or_else(|| Arc::clone(&place.ticket))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_far(&mut self, key: MessageKey) -> Arc<Ticket> {
         if self.far.len() >= FAR {
             self.far.retain(|_, ticket| Arc::strong_count(ticket) > 1);
         }
@@ -117,10 +152,16 @@ impl Served {
     }
 
     /// Notes that a request was answered.
+    #[inline]
     pub(super) fn end(&mut self, key: &MessageKey) {
         let found = self.near.iter_mut().find(|place| place.key == Some(*key));
         match found {
-            Some(place) => place.key = None,
+            Some(place) => {
+                place.key = None;
+                if place.spare.is_none() {
+                    place.spare = Some(Arc::clone(&place.ticket));
+                }
+            }
             None => {
                 self.far.remove(key);
             }

@@ -108,7 +108,25 @@ impl AdvancedLink {
         self.respond_as(request, answer, Limit::stopped_by(stop))
     }
 
+    #[inline(always)]
     fn respond_as(
+        &self,
+        request: &Request,
+        answer: Answer<'_>,
+        limit: Limit<'_>,
+    ) -> Result<(), TransferError> {
+        let sent = match self.shared().lock_quiet() {
+            Ok(mut engine) => engine.respond_at_once(request, answer),
+            Err(mut engine) => engine.respond_at_once(request, answer),
+        };
+        if sent {
+            return Ok(());
+        }
+        self.respond_in_parts(request, answer, limit)
+    }
+
+    #[inline(never)]
+    fn respond_in_parts(
         &self,
         request: &Request,
         answer: Answer<'_>,
@@ -141,8 +159,7 @@ impl AdvancedLink {
         if request.is_answered() {
             return Err(TransferError::Answered);
         }
-        if engine.respond_at_once(request, status, error, body) {
-            request.set_answered();
+        if engine.respond_at_once(request, answer) {
             return Ok(None);
         }
         let key = &request.key;

@@ -10,6 +10,8 @@ use super::super::engine::Engine;
 use super::super::error::CallError;
 use super::super::limit::Limit;
 use super::super::message::BodyReader;
+use super::super::shared::Locked;
+use super::super::stats::Began;
 use super::sending::check_len;
 use super::{AT_ONCE, AdvancedLink};
 
@@ -68,23 +70,103 @@ impl AdvancedLink {
                 .start_call_on(connection, method, body, deadline)?
                 .wait_until(deadline);
         }
-        let mut engine = self.shared().lock();
-        check_len(&engine, body)?;
-        let Some((id, began)) = engine.request_at_once(method, body) else {
-            drop(engine);
-            return self
-                .start_call_on(0, method, body, deadline)?
-                .wait_until(deadline);
-        };
-        if engine.is_quiet() {
-            let look = |engine: &mut Engine| engine.look_for_answer(id, began);
-            if let Some(answer) = self.shared().look(&mut engine, look) {
-                return answer;
-            }
+        let mut answer = Vec::new();
+        self.call_at_once(method, body, &mut answer, deadline)?;
+        Ok(answer)
+    }
+
+    /// As [`AdvancedLink::call_until`]; the answer takes the place of what is in `answer`, whose memory is
+    /// used again. Where it fails, what is in there is left as it is, or lost.
+    ///
+    /// ```
+    /// use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions};
+    ///
+    /// let (near, far) = LinkOptions::new().pair()?;
+    /// let near = AdvancedLink::new(near, AdvancedOptions::new());
+    /// let far = AdvancedLink::new(far, AdvancedOptions::new());
+    /// let echo = std::thread::spawn(move || -> std::io::Result<()> {
+    ///     far.wait_for_negotiation(None)?;
+    ///     for _ in 0..3 {
+    ///         let request = far.receive_request(None)?;
+    ///         far.respond(&request, request.body())?;
+    ///     }
+    ///     Ok(())
+    /// });
+    /// near.negotiate(None)?;
+    /// let mut answer = Vec::new();
+    /// for number in 0..3_u8 {
+    ///     near.call_into(7, &[number], &mut answer, None)?;
+    ///     assert_eq!(answer, [number]);
+    /// }
+    /// # echo.join().expect("no panic")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`AdvancedLink::call_until`].
+    #[inline]
+    pub fn call_into(
+        &self,
+        method: u64,
+        body: &[u8],
+        answer: &mut Vec<u8>,
+        deadline: Option<Instant>,
+    ) -> Result<(), CallError> {
+        if body.len() > AT_ONCE {
+            *answer = self.call_on(0, method, body, deadline)?;
+            return Ok(());
         }
-        engine.keep_call(id, began);
+        self.call_at_once(method, body, answer, deadline)
+    }
+
+    /// As [`AdvancedLink::call_into`], of a request that may fit into a buffer.
+    fn call_at_once(
+        &self,
+        method: u64,
+        body: &[u8],
+        answer: &mut Vec<u8>,
+        deadline: Option<Instant>,
+    ) -> Result<(), CallError> {
+        let (engine, sent) = match self.shared().lock_quiet() {
+            Ok(mut engine) => {
+                let sent = engine.request_at_once(method, body);
+                if let Some((id, began)) = sent {
+                    let look = |engine: &mut Engine| engine.look_for_answer(id, began, answer);
+                    if let Some(result) = self.shared().look(&mut engine, look) {
+                        return result;
+                    }
+                }
+                (engine.into_locked(), sent)
+            }
+            Err(mut engine) => {
+                let sent = engine.request_at_once(method, body);
+                (engine, sent)
+            }
+        };
+        *answer = self.await_answer(engine, sent, method, body, deadline)?;
+        Ok(())
+    }
+
+    /// Waits for the answer to a call that was sent at once, or makes one that was not.
+    #[cold]
+    #[inline(never)]
+    fn await_answer(
+        &self,
+        mut engine: Locked<'_>,
+        sent: Option<(u64, Option<Began>)>,
+        method: u64,
+        body: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<Vec<u8>, CallError> {
+        if let Some((id, began)) = sent {
+            engine.keep_call(id, began);
+            drop(engine);
+            return Call::new(self.clone(), id).wait_until(deadline);
+        }
+        check_len(&engine, body)?;
         drop(engine);
-        Call::new(self.clone(), id).wait_until(deadline)
+        self.start_call_on(0, method, body, deadline)?
+            .wait_until(deadline)
     }
 
     /// Sends a request; its answer is waited for later, or by a future. It comes in while some call of this

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use hqq_core::advanced::{MessageKey, StreamState};
 use hqq_core::packet::MessageKind;
 
+use super::super::body::Body;
 use super::super::engine::Engine;
 use super::super::error::{LinkFailure, ReceiveError};
 use super::super::message::{BodyReader, Incoming, Message, Request, Source, nothing};
@@ -44,13 +45,18 @@ impl AdvancedLink {
     }
 
     /// A request that comes soon, where nothing else goes on; `messages` where others are received, too.
+    #[inline(always)]
     pub(super) fn look_for_request(&self, messages: bool) -> Option<Request> {
-        let mut engine = self.shared().lock();
-        engine.messages_read |= messages;
-        if !engine.is_quiet() {
-            return None;
+        match self.shared().lock_quiet() {
+            Ok(mut engine) => {
+                engine.messages_read |= messages;
+                self.shared().look(&mut engine, Engine::look_for_request)
+            }
+            Err(mut engine) => {
+                engine.messages_read |= messages;
+                None
+            }
         }
-        self.shared().look(&mut engine, Engine::look_for_request)
     }
 
     /// Gives memory back, such as that of a message that was received and is not needed any more: one of
@@ -212,7 +218,7 @@ fn take_begun(
     let request = (key.kind == MessageKind::Request).then(|| Request {
         key,
         method,
-        body: Vec::new(),
+        body: Body::default(),
         ticket: engine.serve(key),
     });
     Ok(Ok((Source::Message(key, engine.generation), len, request)))

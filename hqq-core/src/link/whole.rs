@@ -1,0 +1,224 @@
+//! All of a request or response over a link in few steps, for programs that drive a
+//! [`Session`](crate::advanced::Session).
+
+use core::mem::ManuallyDrop;
+
+use super::error::{TryRecvError, TrySendError};
+use super::packets::{Claim, Decoded};
+use super::receive_path;
+use super::receiver::Receiver;
+use super::sender::Sender;
+use super::{PacketGrant, send_path};
+use crate::counters::Event;
+use crate::packet::{ConnectionCopy, Whole};
+use crate::position::Position;
+use crate::ring::{Claimed, Consumer, Producer, ProducerTask, Put};
+
+const OPCODE: u8 = ConnectionCopy::OPCODE.as_byte();
+
+impl<P: Producer> Sender<P> {
+    /// Sends all of a request or response, of which `bytes` are the body, if a slot is free.
+    ///
+    /// # Errors
+    /// As [`Sender::try_send`]; [`TrySendError::TooLong`] also where `bytes` are not as many as `whole`
+    /// says.
+    #[inline(always)]
+    pub fn try_send_whole(&mut self, whole: &Whole, bytes: &[u8]) -> Result<(), TrySendError> {
+        match self.side.with(PutWhole { whole, bytes }) {
+            Put::Done => Ok(()),
+            Put::ToSleeper => self.wake(),
+            Put::Not => self.send_whole(whole, bytes),
+        }
+    }
+
+    /// As [`Sender::try_send_whole`], for whatever the quick way does not do.
+    #[inline(never)]
+    fn send_whole(&mut self, whole: &Whole, bytes: &[u8]) -> Result<(), TrySendError> {
+        let max = self.max_message_size();
+        let len = bytes.len();
+        if len as u64 != whole.len() || len > max {
+            return Err(TrySendError::TooLong { len, max });
+        }
+        let position = send_path::claim(&mut self.side, true)?;
+        self.side.buffers().at(position).copy_in(0, bytes);
+        self.side.publish(position, OPCODE, &whole.operands());
+        self.side.count(Event::Message(len));
+        Ok(())
+    }
+}
+
+struct PutWhole<'a> {
+    whole: &'a Whole,
+    bytes: &'a [u8],
+}
+
+impl ProducerTask for PutWhole<'_> {
+    type Output = Put;
+
+    #[inline(always)]
+    fn run<P: Producer>(self, side: &mut P) -> Put {
+        let Self { whole, bytes } = self;
+        let put = side.put_quickly(OPCODE, |buffer| {
+            let len = bytes.len();
+            if len > buffer.len() || len as u64 != whole.len() {
+                return None;
+            }
+            buffer.copy_in(0, bytes);
+            Some(whole.operands())
+        });
+        if put != Put::Not {
+            side.count(Event::Message(bytes.len()));
+        }
+        put
+    }
+}
+
+/// Why [`Receiver::next_whole`] gave nothing.
+#[derive(Debug)]
+pub enum Missed {
+    /// Nothing has come.
+    Nothing,
+    /// Something has; [`Receiver::try_next_packet`] gives it.
+    Something,
+    /// Another packet, which was claimed.
+    Unwanted(Unwanted),
+}
+
+/// A packet that was claimed by [`Receiver::next_whole`] and is none of its, or was [refused](WholeGrant::refuse): [`Receiver::open`] gives it. Dropping this drops
+/// the packet.
+#[derive(Debug)]
+#[must_use = "the packet is dropped with it"]
+pub struct Unwanted {
+    position: Position,
+    operands: [u64; 7],
+}
+
+impl<C: Consumer> Receiver<C> {
+    /// The next packet, where it is all of a request or response.
+    ///
+    /// # Errors
+    /// [`Missed`].
+    #[inline(always)]
+    pub fn next_whole(&mut self) -> Result<WholeGrant<'_, C>, Missed> {
+        if self.current.is_some() {
+            return Err(Missed::Something);
+        }
+        let Some((position, operands)) = self.side.claim_quickly(OPCODE) else {
+            return Err(if self.side.has_packet() {
+                Missed::Something
+            } else {
+                Missed::Nothing
+            });
+        };
+        match Whole::read(&operands, self.side.buffers().size()) {
+            Some(whole) => Ok(WholeGrant {
+                receiver: self,
+                position,
+                whole,
+            }),
+            None => Err(Missed::Unwanted(self.leave(operands))),
+        }
+    }
+
+    /// The packet that was claimed last. Should nobody open it, it is given back with the one after it: positions
+    /// are released in order.
+    #[cold]
+    #[inline(never)]
+    fn leave(&mut self, operands: [u64; 7]) -> Unwanted {
+        let position = self.side.last_claimed();
+        self.unopened = Some(position);
+        Unwanted { position, operands }
+    }
+
+    fn claimed_last(&self) -> Claimed {
+        Claimed {
+            position: self.side.last_claimed(),
+            header: u64::from(OPCODE),
+            in_doubt: false,
+            taken: 0,
+        }
+    }
+
+    /// A packet that was not taken, with the bytes in its buffer; the next one, where this receiver has gone
+    /// on since.
+    ///
+    /// # Errors
+    /// As [`Receiver::try_next_packet`].
+    pub fn open(&mut self, unwanted: Unwanted) -> Result<PacketGrant<'_, C>, TryRecvError> {
+        let Unwanted { position, operands } = unwanted;
+        let is_this = self.unopened.take() == Some(position);
+        if !is_this || self.current.is_some() || self.side.last_claimed() != position {
+            return self.try_next_packet();
+        }
+        let opened: Result<Option<(Decoded, Claim)>, _> =
+            Self::decode(&self.side, &self.claimed_last(), operands);
+        match opened {
+            Ok(Some(opened)) => Ok(self.lend(opened)),
+            Ok(None) => self.try_next_packet(),
+            Err(error) => {
+                receive_path::discard(&mut self.side, position, true);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// All of a request or response, in its buffer. Dropping it gives the buffer back to the senders.
+pub struct WholeGrant<'a, C: Consumer> {
+    receiver: &'a mut Receiver<C>,
+    position: Position,
+    whole: Whole,
+}
+
+impl<C: Consumer> WholeGrant<'_, C> {
+    /// What it is.
+    #[inline]
+    #[must_use]
+    pub const fn whole(&self) -> &Whole {
+        &self.whole
+    }
+
+    /// Bytes of its body.
+    #[inline]
+    #[must_use]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "no longer than a buffer, as was checked"
+    )]
+    pub const fn len(&self) -> usize {
+        self.whole.len() as usize
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.whole.len() == 0
+    }
+
+    /// Copies its body from the first byte on into `to`, as much as fits; says how many bytes.
+    #[inline]
+    pub fn copy_to(&self, to: &mut [u8]) -> usize {
+        let len = to.len().min(self.len());
+        let buffer = self.receiver.side.buffers().at(self.position);
+        to.get_mut(..len).map_or(0, |to| buffer.copy_out(0, to))
+    }
+
+    /// Leaves it to [`Receiver::open`].
+    #[cold]
+    #[inline(never)]
+    pub fn refuse(self) -> Unwanted {
+        let mut grant = ManuallyDrop::new(self);
+        let operands = grant.whole.operands();
+        grant.receiver.leave(operands)
+    }
+}
+
+impl<C: Consumer> Drop for WholeGrant<'_, C> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let len = self.len();
+        let side = &mut self.receiver.side;
+        side.release(self.position);
+        side.count(Event::Message(len));
+    }
+}

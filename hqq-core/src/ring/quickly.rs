@@ -1,0 +1,106 @@
+//! What is put into a ring, or taken out of it, in very few steps.
+
+use super::Position;
+use crate::layout::Geometry;
+use crate::region::{Buffer, RingMemory, Slot};
+
+/// What [`Producer::put_quickly`](super::Producer::put_quickly) did.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// Nothing: its few steps did not do, or nothing was filled in.
+    Not,
+    /// A packet was published.
+    Done,
+    /// A packet was published, and a consumer sleeps that [`Producer::wake`](super::Producer::wake)
+    /// has to wake.
+    ToSleeper,
+}
+
+/// What [`Consumer::take_quickly`](super::Consumer::take_quickly) left undone.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed<O> {
+    /// Nothing was claimed, which does not say that nothing is there.
+    Unclaimed,
+    /// The next packet was claimed, at the position that
+    /// [`Consumer::last_claimed`](super::Consumer::last_claimed) says; these are its operands.
+    Claimed(O),
+}
+
+/// The operands of a packet that is put or taken quickly: as many as its kind has.
+#[doc(hidden)]
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
+pub trait Operands: Copy + super::Sealed {
+    /// The slot that `position` falls into, and as much of its buffer as is used; `None` where that is
+    /// too short.
+    fn place<G: Geometry>(
+        memory: &RingMemory<G>,
+        position: Position,
+    ) -> Option<(Slot<'_>, Buffer<'_>)>;
+
+    /// Writes them, each once.
+    fn store(self, slot: Slot<'_>);
+
+    /// Reads them, each once.
+    fn load(slot: Slot<'_>) -> Self;
+}
+
+impl super::Sealed for u64 {}
+impl super::Sealed for [u64; 7] {}
+
+/// The first alone, of messages up to a cache line.
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
+impl Operands for u64 {
+    #[inline]
+    fn place<G: Geometry>(
+        memory: &RingMemory<G>,
+        position: Position,
+    ) -> Option<(Slot<'_>, Buffer<'_>)> {
+        memory.line(position)
+    }
+
+    #[inline]
+    fn store(self, slot: Slot<'_>) {
+        slot.store_first_operand(self);
+    }
+
+    #[inline]
+    fn load(slot: Slot<'_>) -> Self {
+        slot.load_first_operand()
+    }
+}
+
+/// All of them, with the whole buffer.
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
+impl Operands for [u64; 7] {
+    #[inline]
+    fn place<G: Geometry>(
+        memory: &RingMemory<G>,
+        position: Position,
+    ) -> Option<(Slot<'_>, Buffer<'_>)> {
+        Some(memory.place(position))
+    }
+
+    #[inline]
+    fn store(self, slot: Slot<'_>) {
+        slot.store_operands(&self);
+    }
+
+    #[inline]
+    fn load(slot: Slot<'_>) -> Self {
+        slot.load_operands::<0>()
+    }
+}
