@@ -114,7 +114,7 @@ fn a_claim_that_stands_still() {
 #[test]
 fn a_holder_that_is_stopped_and_then_dies() {
     let name = region();
-    let mut holder = Process::start_with(&mut rogue!["hold", &*name], Stdio::piped());
+    let mut holder = Process::start_with(&mut rogue!["hold", &*name, "1"], Stdio::piped());
     holder.wait_for_output("holds");
     holder.signal(Signal::STOP);
     let pid = holder.id();
@@ -151,7 +151,7 @@ fn a_holder_that_dies_while_it_is_looked() {
     // Again where it died before the first look: when that was, nobody tells.
     eventually("a death between two looks", || {
         let name = region();
-        let mut holder = Process::start_with(&mut rogue!["hold", &*name], Stdio::piped());
+        let mut holder = Process::start_with(&mut rogue!["hold", &*name, "1"], Stdio::piped());
         holder.wait_for_output("holds");
         let mut watching = Process::start(&mut hqq!["doctor", &*name, "--json", "--watch", "0.5"]);
         let maps = format!("/proc/{}/maps", watching.id());

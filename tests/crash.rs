@@ -7,12 +7,12 @@
 
 use std::os::unix::fs::FileExt as _;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hqq_core::{AttachError, FormatError, Layout, superblock};
 use hqq_std::inspect::Snapshot;
 use hqq_std::{Format, LinkOptions, Mode, OpenError, RecvError, Role, StandardLink};
-use hqq_tests::{LIMIT, Name, Process, Traffic, eventually, peer};
+use hqq_tests::{LIMIT, Name, Process, Traffic, eventually, peer, rogue};
 
 const SIZE: usize = 128;
 
@@ -265,4 +265,44 @@ fn a_receiver_learns_that_its_sender_lives_no_longer() {
     eventually("the death to be seen", || {
         receiver.is_peer_dead().then_some(())
     });
+}
+
+/// As many claims as there can be, all of one that dies.
+#[test]
+fn a_ring_full_of_claims_of_a_dead_one_is_repaired() {
+    const COUNT: usize = 4096;
+    let options = LinkOptions::new().count(COUNT).size(64);
+    for round in 0..3 {
+        let name = Name::new();
+        options.create_region(&name).unwrap();
+        let mut holder = rogue!["hold", &*name, COUNT.to_string()];
+        let mut holder = Process::start_with(&mut holder, Stdio::piped());
+        holder.wait_for_output("holds");
+        let mut near = options.open(&name).unwrap();
+        let caretaker = options.caretaker(&name).unwrap();
+        // It lives: nothing is taken away.
+        assert!(!caretaker.repair().unwrap().has_changed());
+        holder.kill();
+        let began = Instant::now();
+        if round == 0 {
+            // Whoever waits repairs.
+            near.set_read_timeout(Some(LIMIT)).unwrap();
+            assert!(matches!(near.recv_vec(), Err(RecvError::PeerDead)));
+            println!(
+                "a waiting receiver had repaired {COUNT} claims after {:?}",
+                began.elapsed()
+            );
+        } else {
+            let repaired = caretaker.repair().unwrap();
+            println!("{COUNT} claims repaired in {:?}", began.elapsed());
+            assert_eq!((repaired.tombstones, repaired.members), (COUNT, 1));
+        }
+        assert!(!caretaker.repair().unwrap().has_changed());
+        // The ring is full of tombstones, which give way to whoever comes next.
+        let mut next = options.open(&name).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| next.send(b"the next one").unwrap());
+            assert_eq!(near.recv_vec().unwrap(), b"the next one");
+        });
+    }
 }

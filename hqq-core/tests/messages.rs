@@ -336,3 +336,23 @@ fn totals_are_exact() {
     }
     in_every_pairing!(Memory::new(COUNT, SIZE, 0), count);
 }
+
+/// One call passes over some tombstones only; one that waits does not sleep on the others.
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+#[test]
+fn nobody_waits_behind_tombstones() {
+    use core::ops::ControlFlow;
+    use hqq_core::{Role, Waiting};
+    const COUNT: usize = 4096;
+    let memory = Memory::new(COUNT, 64, 0);
+    let near = memory.shared(Role::Primary);
+    let mut far = memory.exclusive(Role::Secondary);
+    for _ in 0..COUNT - 1 {
+        drop(near.sender().try_reserve().unwrap());
+    }
+    near.sender().try_send(b"behind").unwrap();
+    let mut never = |waiting: &Waiting| -> ControlFlow<()> { panic!("{waiting:?}") };
+    let mut buffer = [0; 64];
+    assert_eq!(far.receiver().recv(&mut buffer, &mut never), Ok(6));
+    assert_eq!(far.receiver().counters().tombstones, COUNT as u64 - 1);
+}

@@ -309,9 +309,16 @@ impl<C: Consumer> Receiver<C> {
         wait: &mut impl Wait,
         attempt: impl FnMut(&mut Self, bool) -> Result<T, TryRecvError>,
     ) -> Result<T, RecvError> {
-        wait_until(self, wait, WaitReason::Message, attempt, |receiver| {
-            (receiver.side.corruption(), receiver.side.obstacle())
-        })
+        let look = |receiver: &Self| (receiver.side.corruption(), receiver.side.obstacle());
+        // Tombstones, more of them than one call passes over; not so where others took every packet.
+        let mut passed = None;
+        let has_got_on = |receiver: &Self, error: &TryRecvError| {
+            *error == TryRecvError::Busy && {
+                let tombstones = receiver.side.counters().tombstones;
+                passed.replace(tombstones) != Some(tombstones)
+            }
+        };
+        wait_until(self, wait, WaitReason::Message, attempt, look, has_got_on)
     }
 }
 

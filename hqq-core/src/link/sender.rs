@@ -286,9 +286,8 @@ impl<P: Producer> Sender<P> {
         wait: &mut impl Wait,
         attempt: impl FnMut(&mut Self, bool) -> Result<T, TrySendError>,
     ) -> Result<T, SendError> {
-        wait_until(self, wait, WaitReason::Space, attempt, |sender| {
-            (sender.side.corruption(), sender.side.obstacle())
-        })
+        let look = |sender: &Self| (sender.side.corruption(), sender.side.obstacle());
+        wait_until(self, wait, WaitReason::Space, attempt, look, |_, _| false)
     }
 }
 

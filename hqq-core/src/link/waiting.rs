@@ -9,12 +9,15 @@ use crate::wait::{Wait, WaitReason, Waiting};
 /// The round of waiting in which it is noted who is in the way: late enough not to slow answers down
 /// that come at once.
 const OBSTACLE: u32 = 2;
+/// Attempts one after the other that move the ring on, without a wait between: at most these, so that no
+/// peer can keep a call from its deadline.
+const PASSES: usize = 1024;
 /// Looks, or what waits stand for, after which a ring is looked at for corruption.
 const SUSPICION: u32 = 256;
 
 /// Repeats `attempt` until it settles, or `wait` gives up, or the same corruption was found twice,
 /// many rounds apart. `attempt` learns whether it is the first of the call; `look` says what is wrong
-/// with what comes next, and who is in its way.
+/// with what comes next, and who is in its way; `has_got_on`, whether an attempt in vain moved the ring on.
 #[inline]
 pub(super) fn wait_until<S, T, E: Retry>(
     state: &mut S,
@@ -22,16 +25,26 @@ pub(super) fn wait_until<S, T, E: Retry>(
     reason: WaitReason,
     mut attempt: impl FnMut(&mut S, bool) -> Result<T, E>,
     look: impl Fn(&S) -> (Option<Corruption>, Option<Obstacle>),
+    mut has_got_on: impl FnMut(&S, &E) -> bool,
 ) -> Result<T, E::Final> {
     let mut round = 0_u32;
     let mut looks = 0_u32;
     let mut suspected = None;
     let mut in_the_way = None;
+    let mut passes = 0;
     loop {
-        match attempt(state, round == 0).map_err(Retry::settled) {
+        let error = match attempt(state, round == 0) {
             Ok(value) => return Ok(value),
-            Err(Some(error)) => return Err(error),
-            Err(None) => {}
+            Err(error) => error,
+        };
+        if passes < PASSES && has_got_on(state, &error) {
+            // Whoever slept now would sleep although there may be a message.
+            passes += 1;
+            continue;
+        }
+        passes = 0;
+        if let Some(error) = error.settled() {
+            return Err(error);
         }
         round = round.saturating_add(1);
         if round == OBSTACLE {

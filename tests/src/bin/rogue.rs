@@ -6,7 +6,7 @@
 //! | `connect SOCKET USER` | gets a region from a listener of this user, and echoes in it until its peer leaves |
 //! | `listen SOCKET USER` | hands a region to one process of this user, and echoes in it |
 //! | `scribble SEED VICTIM…` | writes into these regions until its input ends, and says how much |
-//! | `hold NAME` | claims a buffer and keeps it until its input ends |
+//! | `hold NAME COUNT` | claims so many buffers and keeps them until its input ends |
 //! | `sigbus NAME HANDLER CAUSE` | guards a link, and gets a SIGBUS that has nothing to do with it |
 #![allow(
     clippy::print_stdout,
@@ -57,7 +57,7 @@ fn run(arguments: &[&str]) -> Result {
             echo(guest.make_region(&LinkOptions::new().count(4).size(64), PATIENCE)?)
         }
         ["scribble", seed, ref victims @ ..] => scribble(seed.parse()?, victims),
-        ["hold", name] => hold(name),
+        ["hold", name, count] => hold(name, count.parse()?),
         ["sigbus", name, handler, cause] => sigbus(name, handler, cause),
         _ => Err(format!("no such task: {arguments:?}").into()),
     }
@@ -104,13 +104,15 @@ fn scribble(seed: u64, victims: &[&str]) -> Result {
     })
 }
 
-fn hold(name: &str) -> Result {
+fn hold(name: &str, count: usize) -> Result {
     let link = LinkOptions::new().shared().open(name)?;
-    let mut sender = link.sender();
-    let grant = sender.reserve()?;
+    let mut senders: Vec<_> = (0..count).map(|_| link.sender()).collect();
+    let grants: std::result::Result<Vec<_>, _> =
+        senders.iter_mut().map(|sender| sender.reserve()).collect();
+    let grants = grants?;
     println!("holds");
     std::io::stdin().lock().read_to_end(&mut Vec::new())?;
-    drop(grant);
+    drop(grants);
     Ok(())
 }
 

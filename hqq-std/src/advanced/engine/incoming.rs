@@ -40,6 +40,8 @@ impl Engine {
             Err(TryRecvError::Corrupt(found)) => {
                 return Err(LinkFailure::Corrupt(PollError::Corrupt(found)));
             }
+            // Tombstones were passed over: there may be more behind them.
+            Err(TryRecvError::Busy) => return Ok(Taken::Other),
             Err(_) => return Ok(Taken::Nothing),
         };
         let len = grant.len();
