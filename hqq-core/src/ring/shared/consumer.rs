@@ -1,229 +1,23 @@
-//! Shared sides: any number of threads and members; a claim is a compare-and-swap on the slot's
-//! own stamp, which then names its owner.
+//! The consuming side of a ring, that others may share.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::join::Resume;
-use super::stamp::{self, ForReading, ForWriting, State};
-use super::wake::Alarm;
-use super::{
-    Claimed, ConcurrentConsumer, ConcurrentProducer, Corruption, Counted, Obstacle, Refused,
-    Sealed, clear_taken, step_released, taken_of,
-};
+use super::limit;
 use crate::counters::SharedCounters;
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
 use crate::region::{Buffer, Buffers, RingMemory};
+use crate::ring::join::Resume;
+use crate::ring::stamp::{self, ForReading, State};
+use crate::ring::wake::Alarm;
+use crate::ring::{
+    Claimed, ConcurrentConsumer, Corruption, Counted, Obstacle, Refused, Sealed, clear_taken,
+    step_released, taken_of,
+};
 use crate::side::{Attached, End};
 use crate::superblock::Delivery;
 use crate::sync::{Stamp, ordering};
-
-/// Steps in one call: each failed one means that another member got on.
-const fn limit(count: usize) -> usize {
-    2 * count + 8
-}
-
-/// The producing side of a ring, for many threads at once and beside other members.
-pub struct SharedProducer<G: Geometry> {
-    memory: RingMemory<G>,
-    member: Member,
-    counters: SharedCounters,
-    side: Attached,
-    alarm: Alarm,
-}
-
-impl<G: Geometry> SharedProducer<G> {
-    pub(crate) fn new(memory: RingMemory<G>, member: Member, side: Attached, alarm: Alarm) -> Self {
-        Self {
-            memory,
-            member,
-            counters: SharedCounters::default(),
-            side,
-            alarm,
-        }
-    }
-
-    /// The next position that was not claimed yet; a hint.
-    fn next(&self) -> Position {
-        // Relaxed: a hint.
-        Position::new(self.memory.w().load(Ordering::Relaxed))
-    }
-
-    /// T3 of a slot whose operands are stored, and what follows each: whoever sleeps is woken.
-    #[inline]
-    fn finish(&self, stamp: &Stamp, word: u64) {
-        // Pairs with the Acquire of T4 and T4x.
-        stamp.store(word, ordering::publish());
-        self.alarm.check(&self.memory, true);
-    }
-
-    /// T1 and T2.
-    #[inline(never)]
-    fn claim_among_others(&self, seen: (Position, u64)) -> Result<Position, Refused> {
-        let memory = &self.memory;
-        let count = memory.count();
-        let mut seen = Some(seen);
-        for _ in 0..limit(count) {
-            let (position, word) = seen.take().unwrap_or_else(|| self.look());
-            let stamp = memory.slot(position).stamp();
-            let claim = match stamp::for_writing(word, position, count) {
-                ForWriting::Claim => true,
-                ForWriting::ClaimIfReleased => {
-                    // Pairs with the Release of T5x: the payload there has been read.
-                    let released = memory.released().load(ordering::see_released());
-                    stamp::is_released(position, released, count)
-                }
-                ForWriting::Help => {
-                    memory.w().help(position.get(), position.plus(1).get());
-                    continue;
-                }
-                ForWriting::Wait => false,
-            };
-            if !claim {
-                // Relaxed: only asks whether somebody else got on meanwhile.
-                if Position::new(memory.w().load(Ordering::Relaxed)) == position {
-                    return Err(Refused::Blocked);
-                }
-                continue;
-            }
-            if self.exchange(stamp, word, position) {
-                return Ok(position);
-            }
-        }
-        Err(Refused::Busy)
-    }
-
-    /// The next position, and the stamp there.
-    #[inline]
-    fn look(&self) -> (Position, u64) {
-        let position = self.next();
-        // Relaxed: the exchange acquires what it claims.
-        let word = self.memory.slot(position).stamp().load(Ordering::Relaxed);
-        (position, word)
-    }
-
-    /// T1 for a stamp that shows `position` to be free, and T2; `false` where somebody else was faster.
-    #[inline]
-    fn exchange(&self, stamp: &Stamp, word: u64, position: Position) -> bool {
-        // T1. Pairs with the Release of T5.
-        let claimed = stamp.compare_exchange(
-            word,
-            stamp::writing(position, self.member),
-            ordering::claim_writing(),
-            Ordering::Relaxed,
-        );
-        if claimed.is_ok() {
-            self.memory.w().help(position.get(), position.plus(1).get());
-        }
-        claimed.is_ok()
-    }
-}
-
-impl<G: Geometry> Sealed for SharedProducer<G> {}
-
-#[allow(private_interfaces, reason = "sealed, for this crate only")]
-impl<G: Geometry> Counted for SharedProducer<G> {
-    #[inline]
-    fn shared_counters(&self) -> &SharedCounters {
-        &self.counters
-    }
-
-    fn record(&self) {
-        self.counters.record(|counters| self.side.record(counters));
-    }
-}
-
-#[allow(private_interfaces, reason = "sealed, for this crate only")]
-impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
-    type Geometry = G;
-
-    #[inline]
-    fn buffers(&self) -> &Buffers<G> {
-        self.memory.buffers()
-    }
-
-    /// T1 and T2, as they go where nobody interferes.
-    #[inline]
-    fn try_claim(&self) -> Result<Position, Refused> {
-        let (position, word) = self.look();
-        if word != stamp::free(position) {
-            return self.claim_among_others((position, word));
-        }
-        if self.exchange(self.memory.slot(position).stamp(), word, position) {
-            return Ok(position);
-        }
-        self.claim_among_others(self.look())
-    }
-
-    #[inline]
-    fn publish(&self, position: Position, opcode: u8, operands: &[u64; 7]) {
-        let slot = self.memory.slot(position);
-        slot.store_operands(operands);
-        self.finish(slot.stamp(), stamp::published(position, opcode));
-    }
-
-    #[inline]
-    fn publish_short(&self, position: Position, opcode: u8, operand: u64) {
-        let slot = self.memory.slot(position);
-        slot.store_first_operand(operand);
-        self.finish(slot.stamp(), stamp::published(position, opcode));
-    }
-
-    #[inline]
-    fn prefetch(&self, position: Position) {
-        self.memory.slot(position).prefetch();
-        self.memory.buffers().at(position).prefetch_to_write();
-    }
-
-    #[inline]
-    fn copy_id(&self, position: Position, _: bool) -> u64 {
-        super::copy_id(position)
-    }
-
-    #[inline]
-    fn carries_inline(&self) -> bool {
-        true
-    }
-
-    fn may_send_runs(&self) -> bool {
-        self.side.is_peer_exclusive()
-    }
-
-    fn unread(&self) -> usize {
-        super::unread(&self.memory, self.next())
-    }
-
-    #[inline]
-    fn is_peer_closed(&self) -> bool {
-        self.side.is_peer_closed()
-    }
-
-    fn is_peer_dead(&self) -> bool {
-        self.side.is_peer_dead()
-    }
-
-    fn is_peer_open(&self) -> bool {
-        self.side.is_peer_open()
-    }
-
-    fn obstacle(&self) -> Option<Obstacle> {
-        super::obstacle(&self.memory, self.next())
-    }
-
-    fn has_room(&self) -> bool {
-        super::has_room(&self.memory, self.next())
-    }
-
-    fn corruption(&self) -> Option<Corruption> {
-        super::corruption(&self.memory, || self.next())
-    }
-
-    #[cfg(not(loom))]
-    fn record_latency(&self, latency: [u32; 2]) {
-        self.side.record_latency(latency);
-    }
-}
 
 /// The consuming side of a ring, for many threads at once and beside other members.
 pub struct SharedConsumer<G: Geometry> {
@@ -471,12 +265,14 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     fn take_over(&self, is_dead: &mut dyn FnMut(Member) -> bool) -> Option<Claimed> {
         match self.delivery {
             Delivery::AtMostOnce => None,
-            Delivery::AtLeastOnce => super::repair::take_over(&self.memory, self.member, is_dead),
+            Delivery::AtLeastOnce => {
+                crate::ring::repair::take_over(&self.memory, self.member, is_dead)
+            }
         }
     }
 
     fn obstacle(&self) -> Option<Obstacle> {
-        super::obstacle(&self.memory, self.next())
+        crate::ring::obstacle(&self.memory, self.next())
     }
 
     #[inline]
@@ -504,21 +300,15 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     }
 
     fn has_packet(&self) -> bool {
-        super::has_packet(&self.memory, self.next())
+        crate::ring::has_packet(&self.memory, self.next())
     }
 
     /// `r` may lag by one where a consumer died after its claim, and stays so until the next look; producers
     /// may be a lap further meanwhile.
     fn corruption(&self) -> Option<Corruption> {
-        let found = super::corruption(&self.memory, || self.next())?;
+        let found = crate::ring::corruption(&self.memory, || self.next())?;
         let state = State::of(found.stamp);
         (!state.is_read_claimed(found.position, self.memory.count())).then_some(found)
-    }
-}
-
-impl<G: Geometry> Drop for SharedProducer<G> {
-    fn drop(&mut self) {
-        self.record();
     }
 }
 

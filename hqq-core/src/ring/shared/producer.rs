@@ -1,0 +1,222 @@
+//! The producing side of a ring, that others may share.
+
+use core::sync::atomic::Ordering;
+
+use super::limit;
+use crate::counters::SharedCounters;
+use crate::layout::Geometry;
+use crate::member::Member;
+use crate::position::Position;
+use crate::region::{Buffers, RingMemory};
+use crate::ring::stamp::{self, ForWriting};
+use crate::ring::wake::Alarm;
+use crate::ring::{ConcurrentProducer, Corruption, Counted, Obstacle, Refused, Sealed};
+use crate::side::Attached;
+use crate::sync::{Stamp, ordering};
+
+/// The producing side of a ring, for many threads at once and beside other members.
+pub struct SharedProducer<G: Geometry> {
+    memory: RingMemory<G>,
+    member: Member,
+    counters: SharedCounters,
+    side: Attached,
+    alarm: Alarm,
+}
+
+impl<G: Geometry> SharedProducer<G> {
+    pub(crate) fn new(memory: RingMemory<G>, member: Member, side: Attached, alarm: Alarm) -> Self {
+        Self {
+            memory,
+            member,
+            counters: SharedCounters::default(),
+            side,
+            alarm,
+        }
+    }
+
+    /// The next position that was not claimed yet; a hint.
+    fn next(&self) -> Position {
+        // Relaxed: a hint.
+        Position::new(self.memory.w().load(Ordering::Relaxed))
+    }
+
+    /// T3 of a slot whose operands are stored, and what follows each: whoever sleeps is woken.
+    #[inline]
+    fn finish(&self, stamp: &Stamp, word: u64) {
+        // Pairs with the Acquire of T4 and T4x.
+        stamp.store(word, ordering::publish());
+        self.alarm.check(&self.memory, true);
+    }
+
+    /// T1 and T2.
+    #[inline(never)]
+    fn claim_among_others(&self, seen: (Position, u64)) -> Result<Position, Refused> {
+        let memory = &self.memory;
+        let count = memory.count();
+        let mut seen = Some(seen);
+        for _ in 0..limit(count) {
+            let (position, word) = seen.take().unwrap_or_else(|| self.look());
+            let stamp = memory.slot(position).stamp();
+            let claim = match stamp::for_writing(word, position, count) {
+                ForWriting::Claim => true,
+                ForWriting::ClaimIfReleased => {
+                    // Pairs with the Release of T5x: the payload there has been read.
+                    let released = memory.released().load(ordering::see_released());
+                    stamp::is_released(position, released, count)
+                }
+                ForWriting::Help => {
+                    memory.w().help(position.get(), position.plus(1).get());
+                    continue;
+                }
+                ForWriting::Wait => false,
+            };
+            if !claim {
+                // Relaxed: only asks whether somebody else got on meanwhile.
+                if Position::new(memory.w().load(Ordering::Relaxed)) == position {
+                    return Err(Refused::Blocked);
+                }
+                continue;
+            }
+            if self.exchange(stamp, word, position) {
+                return Ok(position);
+            }
+        }
+        Err(Refused::Busy)
+    }
+
+    /// The next position, and the stamp there.
+    #[inline]
+    fn look(&self) -> (Position, u64) {
+        let position = self.next();
+        // Relaxed: the exchange acquires what it claims.
+        let word = self.memory.slot(position).stamp().load(Ordering::Relaxed);
+        (position, word)
+    }
+
+    /// T1 for a stamp that shows `position` to be free, and T2; `false` where somebody else was faster.
+    #[inline]
+    fn exchange(&self, stamp: &Stamp, word: u64, position: Position) -> bool {
+        // T1. Pairs with the Release of T5.
+        let claimed = stamp.compare_exchange(
+            word,
+            stamp::writing(position, self.member),
+            ordering::claim_writing(),
+            Ordering::Relaxed,
+        );
+        if claimed.is_ok() {
+            self.memory.w().help(position.get(), position.plus(1).get());
+        }
+        claimed.is_ok()
+    }
+}
+
+impl<G: Geometry> Sealed for SharedProducer<G> {}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<G: Geometry> Counted for SharedProducer<G> {
+    #[inline]
+    fn shared_counters(&self) -> &SharedCounters {
+        &self.counters
+    }
+
+    fn record(&self) {
+        self.counters.record(|counters| self.side.record(counters));
+    }
+}
+
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
+    type Geometry = G;
+
+    #[inline]
+    fn buffers(&self) -> &Buffers<G> {
+        self.memory.buffers()
+    }
+
+    /// T1 and T2, as they go where nobody interferes.
+    #[inline]
+    fn try_claim(&self) -> Result<Position, Refused> {
+        let (position, word) = self.look();
+        if word != stamp::free(position) {
+            return self.claim_among_others((position, word));
+        }
+        if self.exchange(self.memory.slot(position).stamp(), word, position) {
+            return Ok(position);
+        }
+        self.claim_among_others(self.look())
+    }
+
+    #[inline]
+    fn publish(&self, position: Position, opcode: u8, operands: &[u64; 7]) {
+        let slot = self.memory.slot(position);
+        slot.store_operands(operands);
+        self.finish(slot.stamp(), stamp::published(position, opcode));
+    }
+
+    #[inline]
+    fn publish_short(&self, position: Position, opcode: u8, operand: u64) {
+        let slot = self.memory.slot(position);
+        slot.store_first_operand(operand);
+        self.finish(slot.stamp(), stamp::published(position, opcode));
+    }
+
+    #[inline]
+    fn prefetch(&self, position: Position) {
+        self.memory.slot(position).prefetch();
+        self.memory.buffers().at(position).prefetch_to_write();
+    }
+
+    #[inline]
+    fn copy_id(&self, position: Position, _: bool) -> u64 {
+        crate::ring::copy_id(position)
+    }
+
+    #[inline]
+    fn carries_inline(&self) -> bool {
+        true
+    }
+
+    fn may_send_runs(&self) -> bool {
+        self.side.is_peer_exclusive()
+    }
+
+    fn unread(&self) -> usize {
+        crate::ring::unread(&self.memory, self.next())
+    }
+
+    #[inline]
+    fn is_peer_closed(&self) -> bool {
+        self.side.is_peer_closed()
+    }
+
+    fn is_peer_dead(&self) -> bool {
+        self.side.is_peer_dead()
+    }
+
+    fn is_peer_open(&self) -> bool {
+        self.side.is_peer_open()
+    }
+
+    fn obstacle(&self) -> Option<Obstacle> {
+        crate::ring::obstacle(&self.memory, self.next())
+    }
+
+    fn has_room(&self) -> bool {
+        crate::ring::has_room(&self.memory, self.next())
+    }
+
+    fn corruption(&self) -> Option<Corruption> {
+        crate::ring::corruption(&self.memory, || self.next())
+    }
+
+    #[cfg(not(loom))]
+    fn record_latency(&self, latency: [u32; 2]) {
+        self.side.record_latency(latency);
+    }
+}
+
+impl<G: Geometry> Drop for SharedProducer<G> {
+    fn drop(&mut self) {
+        self.record();
+    }
+}
