@@ -101,9 +101,9 @@ impl<G: Geometry> SharedConsumer<G> {
         Position::new(self.memory.r().load(Ordering::Relaxed))
     }
 
-    /// T4 and T2.
+    /// T4 and T2, from what was `seen`; `None` after an exchange in vain.
     #[inline(never)]
-    fn claim_among_others(&self, seen: (Position, u64)) -> Result<Claimed, Refused> {
+    fn claim_among_others(&self, mut seen: Option<(Position, u64)>) -> Result<Claimed, Refused> {
         // Relaxed: as in `try_claim_in_doubt`.
         if Position::new(self.in_doubt.load(Ordering::Relaxed)) != self.settled
             && let Some(claimed) = self.try_claim_in_doubt()
@@ -112,8 +112,8 @@ impl<G: Geometry> SharedConsumer<G> {
         }
         let memory = &self.memory;
         let count = memory.count();
-        let mut seen = Some(seen);
-        for _ in 0..limit(count) {
+        // An exchange in vain was the first step.
+        for _ in usize::from(seen.is_none())..limit(count) {
             let (position, word) = seen.take().unwrap_or_else(|| self.look());
             let stamp = memory.slot(position).stamp();
             match stamp::for_reading(word, position, count) {
@@ -208,13 +208,13 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
         // Relaxed: as in `try_claim_in_doubt`.
         let none_in_doubt = Position::new(self.in_doubt.load(Ordering::Relaxed)) == self.settled;
         let Some(opcode) = stamp::packet_at(word, position).filter(|_| none_in_doubt) else {
-            return self.claim_among_others((position, word));
+            return self.claim_among_others(Some((position, word)));
         };
         let stamp = self.memory.slot(position).stamp();
         if let Some(claimed) = self.exchange(stamp, word, position, opcode) {
             return Ok(claimed);
         }
-        self.claim_among_others(self.look())
+        self.claim_among_others(None)
     }
 
     fn release(&self, position: Position) {

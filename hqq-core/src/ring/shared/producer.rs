@@ -48,13 +48,13 @@ impl<G: Geometry> SharedProducer<G> {
         self.alarm.check(&self.memory, true);
     }
 
-    /// T1 and T2.
+    /// T1 and T2, from what was `seen`; `None` after an exchange in vain.
     #[inline(never)]
-    fn claim_among_others(&self, seen: (Position, u64)) -> Result<Position, Refused> {
+    fn claim_among_others(&self, mut seen: Option<(Position, u64)>) -> Result<Position, Refused> {
         let memory = &self.memory;
         let count = memory.count();
-        let mut seen = Some(seen);
-        for _ in 0..limit(count) {
+        // An exchange in vain was the first step.
+        for _ in usize::from(seen.is_none())..limit(count) {
             let (position, word) = seen.take().unwrap_or_else(|| self.look());
             let stamp = memory.slot(position).stamp();
             let claim = match stamp::for_writing(word, position, count) {
@@ -138,12 +138,12 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
     fn try_claim(&self) -> Result<Position, Refused> {
         let (position, word) = self.look();
         if word != stamp::free(position) {
-            return self.claim_among_others((position, word));
+            return self.claim_among_others(Some((position, word)));
         }
         if self.exchange(self.memory.slot(position).stamp(), word, position) {
             return Ok(position);
         }
-        self.claim_among_others(self.look())
+        self.claim_among_others(None)
     }
 
     #[inline]
