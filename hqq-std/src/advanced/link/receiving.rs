@@ -71,13 +71,18 @@ impl AdvancedLink {
     /// let near = AdvancedLink::new(near, AdvancedOptions::new());
     /// let far = AdvancedLink::new(far, AdvancedOptions::new());
     /// std::thread::scope(|scope| {
-    ///     scope.spawn(|| near.send_large(&vec![7; 1 << 20]));
+    ///     scope.spawn(|| -> std::io::Result<()> {
+    ///         near.negotiate(None)?;
+    ///         near.send_large(&vec![7; 1 << 20])?;
+    ///         Ok(())
+    ///     });
+    ///     far.wait_for_negotiation(None)?;
     ///     let message = far.receive()?;
     ///     assert_eq!(message.body().len(), 1 << 20);
     ///     if let Message::Plain { body, .. } = message {
     ///         far.reuse(body);
     ///     }
-    ///     Ok::<_, hqq_std::advanced::error::ReceiveError>(())
+    ///     Ok::<_, std::io::Error>(())
     /// })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
