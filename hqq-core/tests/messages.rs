@@ -356,3 +356,20 @@ fn nobody_waits_behind_tombstones() {
     assert_eq!(far.receiver().recv(&mut buffer, &mut never), Ok(6));
     assert_eq!(far.receiver().counters().tombstones, COUNT as u64 - 1);
 }
+
+/// The same of empty messages, of which a stream takes no notice.
+#[test]
+fn nobody_who_reads_a_stream_waits_behind_empty_messages() {
+    use core::ops::ControlFlow;
+    use hqq_core::Waiting;
+    const COUNT: usize = 1024;
+    let memory = Memory::new(COUNT, 64, 0);
+    let (mut near, mut far) = memory.pair();
+    for _ in 0..COUNT - 1 {
+        near.try_send(b"").unwrap();
+    }
+    near.try_send(b"behind").unwrap();
+    let mut never = |waiting: &Waiting| -> ControlFlow<()> { panic!("{waiting:?}") };
+    let mut buffer = [0; 64];
+    assert_eq!(far.receiver().read(&mut buffer, &mut never), Ok(6));
+}

@@ -310,12 +310,13 @@ impl<C: Consumer> Receiver<C> {
         attempt: impl FnMut(&mut Self, bool) -> Result<T, TryRecvError>,
     ) -> Result<T, RecvError> {
         let look = |receiver: &Self| (receiver.side.corruption(), receiver.side.obstacle());
-        // Tombstones, more of them than one call passes over; not so where others took every packet.
+        // Tombstones, or empty messages, more of them than one call passes over; not so where others took every packet.
         let mut passed = None;
         let has_got_on = |receiver: &Self, error: &TryRecvError| {
             *error == TryRecvError::Busy && {
-                let tombstones = receiver.side.counters().tombstones;
-                passed.replace(tombstones) != Some(tombstones)
+                let counters = receiver.side.counters();
+                let now = counters.tombstones.wrapping_add(counters.messages);
+                passed.replace(now) != Some(now)
             }
         };
         wait_until(self, wait, WaitReason::Message, attempt, look, has_got_on)

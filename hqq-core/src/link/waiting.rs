@@ -32,23 +32,28 @@ pub(super) fn wait_until<S, T, E: Retry>(
     let mut suspected = None;
     let mut in_the_way = None;
     let mut passes = 0;
+    let mut first = true;
     loop {
-        let error = match attempt(state, round == 0) {
+        let error = match attempt(state, first) {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
+        first = false;
         if passes < PASSES && has_got_on(state, &error) {
             // Whoever slept now would sleep although there may be a message.
             passes += 1;
             continue;
         }
-        passes = 0;
         if let Some(error) = error.settled() {
             return Err(error);
         }
         round = round.saturating_add(1);
         if round == OBSTACLE {
             in_the_way = look(state).1;
+        }
+        if round > 1 && wait.worth() > 1 {
+            // It has slept, and looked at the time.
+            passes = 0;
         }
         looks = looks.saturating_add(if round == 1 { 1 } else { wait.worth() });
         if looks >= SUSPICION {

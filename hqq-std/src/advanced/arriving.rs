@@ -42,7 +42,8 @@ impl Part {
         self.len += len;
         if self.bytes.len() < self.len {
             if (HUGE..expected).contains(&self.len) && self.bytes.capacity() < self.len {
-                self.reserve(expected);
+                // No more than a few times what has come, whatever was announced.
+                self.reserve(expected.min(self.len.saturating_mul(8)));
             }
             self.bytes.resize(self.len, 0);
         }

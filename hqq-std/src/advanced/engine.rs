@@ -436,7 +436,7 @@ impl Engine {
             match self.take_packet(Want::Nothing, None) {
                 Ok(Taken::Nothing) => {
                     // What still arrives gets old from here on.
-                    if came && self.session.arriving() > 0 {
+                    if self.session.arriving() > 0 {
                         now = self.read_clock();
                     }
                     self.session.emptied(now);

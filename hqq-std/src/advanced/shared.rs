@@ -199,11 +199,13 @@ impl Shared {
                 Some(_) => {}
             }
             // Whoever drives may sleep until the peer says something.
-            if engine.has_control() && engine.poll() {
-                continue;
-            }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return None;
+            }
+            if engine.has_control() && engine.poll() {
+                // Others want the lock, too.
+                MutexGuard::bump(&mut engine.0);
+                continue;
             }
             let parked = Parked::new();
             let waker = Waker::from(Arc::clone(&parked));
@@ -242,9 +244,11 @@ impl Shared {
                 MutexGuard::bump(&mut engine.0);
             }
             if engine.waiters.has_due() {
-                // Whoever is called may have taken anything in: there is another look first.
                 engine.unlocked(|| {});
-                continue;
+                // Whoever was called may have taken anything in: there is another look first.
+                if deadline.is_none_or(|deadline| Instant::now() < deadline) {
+                    continue;
+                }
             }
             round = round.saturating_add(1);
             if waiter.is_armed() {

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use hqq_std::advanced::error::CallError;
-use hqq_std::{AdvancedLink, Format, Message, Request};
+use hqq_std::{AdvancedLink, AdvancedOptions, Format, Message, Request};
 
-use super::support::{FORMATS, limit, pair};
+use super::support::{FORMATS, limit, pair, pair_with};
 
 const COUNT: usize = 16;
 const SIZE: usize = 256;
@@ -163,6 +163,32 @@ fn an_answer_that_comes_too_late_is_no_other_calls() {
 
 fn soon() -> Option<Instant> {
     Instant::now().checked_add(Duration::from_millis(2))
+}
+
+#[test]
+fn what_is_too_long_is_refused_though_it_fits_into_a_buffer() {
+    use hqq_core::advanced::BeginError;
+    use hqq_std::advanced::error::TransferError;
+    for format in FORMATS {
+        let options = AdvancedOptions::new().max_message_size(100);
+        let (near, far) = pair_with(format, COUNT, SIZE, options, options);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let request = far.receive_request(limit()).unwrap();
+                let refused = far.respond(&request, &[1; 101]);
+                let is_refused = matches!(
+                    refused,
+                    Err(TransferError::Begin(BeginError::TooLong { .. }))
+                );
+                assert!(is_refused, "{refused:?}");
+                far.respond(&request, &[1; 100]).unwrap();
+            });
+            let refused = near.call_until(1, &[2; 101], limit());
+            let is_refused = matches!(refused, Err(CallError::Begin(BeginError::TooLong { .. })));
+            assert!(is_refused, "{refused:?}");
+            assert_eq!(near.call_until(1, &[2; 100], limit()).unwrap(), [1; 100]);
+        });
+    }
 }
 
 #[test]

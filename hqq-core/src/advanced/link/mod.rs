@@ -163,6 +163,8 @@ impl<
                 Err(TryRecvError::Disconnected) => return Err(PollError::Disconnected),
                 Err(TryRecvError::PeerDead) => return Err(PollError::PeerDead),
                 Err(TryRecvError::Corrupt(found)) => return Err(PollError::Corrupt(found)),
+                // Tombstones were passed over: there may be more behind them.
+                Err(TryRecvError::Busy) => continue,
                 // Only now: what the peer had sent before it left was received first.
                 Err(_) => {
                     self.session.emptied(now);

@@ -105,7 +105,7 @@ impl Engine {
         method: u64,
         body: &[u8],
     ) -> Option<(u64, Option<Began>)> {
-        if !self.may_send_at_once() {
+        if body.len() > self.options.max_message_size || !self.may_send_at_once() {
             return None;
         }
         let whole = self.session.request_at_once(method, body.len())?;
@@ -291,6 +291,9 @@ impl Engine {
             error,
             body,
         } = answer;
+        if body.len() > self.options.max_message_size {
+            return false;
+        }
         let whole = self
             .session
             .response_at_once(&request.key, status, error, body.len());
