@@ -84,8 +84,8 @@ pub enum Missed {
     Unwanted(Unwanted),
 }
 
-/// A packet that was claimed by [`Receiver::next_whole`] and is none of its, or was [refused](WholeGrant::refuse): [`Receiver::open`] gives it. Dropping this drops
-/// the packet.
+/// A packet that was claimed by [`Receiver::next_whole`] and is none of its, or was
+/// [refused](WholeGrant::refuse): [`Receiver::open`] gives it. Dropping this drops the packet.
 #[derive(Debug)]
 #[must_use = "the packet is dropped with it"]
 pub struct Unwanted {

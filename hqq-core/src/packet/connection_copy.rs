@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::bits::bit_set;
 use super::standard::check_size;
 use super::wire::{WIDE, packet_layout};
-use super::{OPERANDS, Opcode, PacketError, Whole};
+use super::{OPERANDS, Opcode, PacketError, Whole, whole};
 
 bit_set! {
     /// What a chunk is to its message, operand 5 of [`ConnectionCopy`].
@@ -273,12 +273,8 @@ impl From<Whole> for ConnectionCopy {
 /// for messages of a known size.
 #[inline]
 fn is_whole(chunk: &Chunk) -> bool {
-    const ALL: u64 = CopyFlags::BEGIN.bits() | CopyFlags::END.bits();
-    const REQUEST: u64 = ALL | CopyFlags::REQUEST.bits();
-    const RESPONSE: u64 = ALL | CopyFlags::RESPONSE.bits();
-    const FAILURE: u64 = RESPONSE | CopyFlags::ERROR.bits();
     let bits = chunk.flags.bits();
-    (bits == REQUEST || bits == RESPONSE || bits == FAILURE)
+    whole::has_its_flags(bits)
         && chunk.chunk_offset == 0
         && chunk.total_size == chunk.chunk_size
         && chunk.total_size != UNKNOWN_SIZE

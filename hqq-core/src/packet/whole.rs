@@ -7,6 +7,12 @@ const REQUEST: u64 = ALL | CopyFlags::REQUEST.bits();
 const RESPONSE: u64 = ALL | CopyFlags::RESPONSE.bits();
 const FAILURE: u64 = RESPONSE | CopyFlags::ERROR.bits();
 
+/// Whether these are the flags of all of a request or response.
+#[inline]
+pub(super) const fn has_its_flags(bits: u64) -> bool {
+    bits == REQUEST || bits == RESPONSE || bits == FAILURE
+}
+
 /// A [`ConnectionCopy`](super::ConnectionCopy) on the link itself that is all of a request or response (PROTOCOL.md, Packets):
 /// written and checked in few steps, as most of its operands are known.
 ///
@@ -66,8 +72,7 @@ impl Whole {
     pub fn read(operands: &[u64; OPERANDS], buffer_size: usize) -> Option<Self> {
         let &[connection, message_id, total, offset, len, flags, aux] = operands;
         let is_whole = connection | offset | (total ^ len) == 0;
-        let is_known = flags == REQUEST || flags == RESPONSE || flags == FAILURE;
-        (is_whole && is_known && len <= buffer_size as u64).then_some(Self {
+        (is_whole && has_its_flags(flags) && len <= buffer_size as u64).then_some(Self {
             message_id,
             len,
             flags,

@@ -31,6 +31,7 @@ pub(super) enum Want {
 
 impl Want {
     /// Whether this is it.
+    #[inline(always)]
     pub(super) fn is(&self, whole: &Whole) -> bool {
         match *self {
             Self::Nothing => false,
@@ -125,8 +126,8 @@ impl Engine {
         began: Option<Began>,
         answer: &mut Vec<u8>,
     ) -> Look<Result<(), CallError>> {
-        let is_it = |whole: &Whole| whole.is_response() && whole.message_id() == id;
-        let taken = self.take_whole(is_it, |grant| {
+        let want = Want::Answer { id, began };
+        let taken = self.take_whole(want, |grant| {
             answer.resize(grant.len(), 0);
             grant.copy_to(answer);
         });
@@ -135,7 +136,7 @@ impl Engine {
             Err(Missed::Nothing) => return Look::NotYet,
             Err(missed) => missed,
         };
-        let Some((whole, body)) = self.look_closer(Want::Answer { id, began }, missed) else {
+        let Some((whole, body)) = self.look_closer(want, missed) else {
             return Look::Over;
         };
         *answer = body;
@@ -160,17 +161,17 @@ impl Engine {
         Err(CallError::Response { status, body })
     }
 
-    /// Takes all of a request or response that `is_wanted`, of which `copy` copies the body.
+    /// Takes all of a request or response that is wanted, of which `copy` copies the body.
     #[inline(always)]
     fn take_whole<B>(
         &mut self,
-        is_wanted: impl FnOnce(&Whole) -> bool,
+        want: Want,
         copy: impl FnOnce(&WholeGrant<'_, AnyConsumer>) -> B,
     ) -> Result<(Whole, B), Missed> {
         let (core, attachment) = self.receiver.core_and_attachment();
         let grant = core.next_whole()?;
         let whole = *grant.whole();
-        if !is_wanted(&whole) || !self.session.may_take(&whole) {
+        if !want.is(&whole) || !self.session.may_take(&whole) {
             return Err(Missed::Unwanted(grant.refuse()));
         }
         let body = copy(&grant);
@@ -200,9 +201,10 @@ impl Engine {
     /// Looks for a request, where nothing else goes on.
     #[inline(always)]
     pub(in super::super) fn look_for_request(&mut self) -> Look<Request> {
-        let max = self.options.max_message_size as u64;
-        let is_one = |whole: &Whole| !whole.is_response() && whole.len() <= max;
-        let taken = self.take_whole(is_one, |grant| {
+        let want = Want::Request {
+            max: self.options.max_message_size as u64,
+        };
+        let taken = self.take_whole(want, |grant| {
             Body::filled(grant.len(), |bytes| {
                 grant.copy_to(bytes);
             })
@@ -212,7 +214,7 @@ impl Engine {
             Err(Missed::Nothing) => return Look::NotYet,
             Err(missed) => missed,
         };
-        match self.look_closer(Want::Request { max }, missed) {
+        match self.look_closer(want, missed) {
             Some((whole, body)) => Look::Found(self.requested(&whole, body.into())),
             None => Look::Over,
         }
