@@ -306,3 +306,37 @@ fn a_ring_full_of_claims_of_a_dead_one_is_repaired() {
         });
     }
 }
+
+/// Nobody sends anything: what wakes a sleeper is the death alone.
+#[test]
+fn who_sleeps_is_woken_when_its_peer_dies() {
+    let name = region();
+    let far = small().role(Role::Secondary).open(&name).unwrap();
+    let (_sender, mut receiver) = far.split();
+    let mut woken = 0;
+    for _ in 0..4 {
+        let peer = staying(peer!["open", &*name, "primary", "exclusive"]);
+        let before = receiver.wait_stats();
+        let late = std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                let ended = receiver.recv_timeout(&mut [0; SIZE], LIMIT);
+                (ended, Instant::now())
+            });
+            // In the middle of a sleep that would last until the 310th millisecond.
+            std::thread::sleep(Duration::from_millis(200));
+            let killed = Instant::now();
+            peer.kill();
+            let (ended, at) = waiting.join().unwrap();
+            assert_eq!(ended, Err(RecvError::PeerDead));
+            at.saturating_duration_since(killed)
+        });
+        let after = receiver.wait_stats();
+        let by_itself = after.expired - before.expired;
+        let sleeps = after.sleeps - before.sleeps;
+        println!(
+            "{late:.2?} from the kill to the error; {sleeps} sleeps, {by_itself} not ended by a waker"
+        );
+        woken += u32::from(sleeps > by_itself);
+    }
+    assert!(woken > 0, "the deaths were only found by looking");
+}

@@ -5,8 +5,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hqq_core::link::AttachOptions;
@@ -21,6 +20,7 @@ use hqq_core::{
 use crate::error::OpenError;
 use crate::fork::Generation;
 use crate::life::{self, Life};
+use crate::lookout::Lookout;
 use crate::mapping::Mapping;
 use crate::prepare::{Ready, unusable};
 use crate::sys::{self, ByteLocks, LockKind};
@@ -71,6 +71,8 @@ pub(crate) struct Attachment {
     leaving: Mutex<()>,
     /// `None` in format 1, where nobody knows who lives.
     life: Option<Life>,
+    lookout: Lookout,
+    this: Weak<Self>,
     generation: Generation,
 }
 
@@ -83,13 +85,15 @@ impl Attachment {
         life: Option<Life>,
         mapping: Mapping,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|this| Self {
             path,
             role,
             format,
             locks,
             leaving: Mutex::new(()),
             life,
+            lookout: Lookout::new(),
+            this: Weak::clone(this),
             generation: Generation::current(),
             mapping,
         })
@@ -163,6 +167,44 @@ impl Attachment {
             event!(DEBUG, path = %self.path.display(), ?repaired, "a peer has died");
         }
         Some(repaired)
+    }
+
+    /// Has it noticed from now on when a process ends that a member's record names: `attend` comes after
+    /// this.
+    pub(crate) fn look_out(&self) {
+        if let Some(life) = self.life() {
+            self.lookout
+                .watch(&self.this, life.epochs(), life.processes());
+        }
+    }
+
+    /// Whether it is worth looking for deaths before it is time: a process has ended since `seen`, or
+    /// somebody has come of whom the lookout does not know.
+    #[inline]
+    pub(crate) fn has_news(&self, seen: &mut u32) -> bool {
+        let Some(life) = &self.life else {
+            return false;
+        };
+        let has_come = !self.lookout.is_current(life.epochs());
+        if has_come {
+            self.look_out();
+        }
+        self.lookout.has_told(seen) || has_come
+    }
+
+    /// A process that a record named has ended: looks whether somebody has died, and has everybody look
+    /// who sleeps here. `false` where a record still names it.
+    pub(crate) fn has_ended(&self, process: u32) -> bool {
+        let Some(life) = self.life() else {
+            return true;
+        };
+        self.lookout.tell();
+        let repaired = self.attend().unwrap_or_default();
+        if repaired.in_doubt > 0 && !repaired.has_changed() {
+            // What is left is for a receiver to do.
+            life.wake_all();
+        }
+        life.processes().all(|named| named != process)
     }
 
     /// Whether a member of either role lives, or that cannot be told.

@@ -48,6 +48,7 @@ pub mod inspect;
 mod kept;
 mod life;
 pub mod link;
+mod lookout;
 mod mapping;
 pub mod name;
 pub mod options;

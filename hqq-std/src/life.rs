@@ -137,6 +137,33 @@ impl Life {
         })
     }
 
+    /// The processes that records of open members name, the peer's first, some of them more than once.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = u32> + '_ {
+        let (own, _) = self.me;
+        let sides = [own.peer(), own]
+            .into_iter()
+            .flat_map(|role| [(role, false), (role, true)]);
+        sides.flat_map(move |(role, consumer)| {
+            self.repairer.ids().filter_map(move |id| {
+                let (status, process) = self.repairer.member(role, id, consumer)?;
+                (status.state() == SideState::Open && process != 0).then_some(process)
+            })
+        })
+    }
+
+    /// How often the peer's sides were taken.
+    pub(crate) fn epochs(&self) -> [u32; 2] {
+        let peer = self.me.0.peer();
+        [false, true].map(|consumer| self.repairer.side(peer, consumer).epoch())
+    }
+
+    /// Has everybody look who sleeps at the region.
+    pub(crate) fn wake_all(&self) {
+        if let Some(hook) = sys::wake_hook() {
+            self.repairer.wake_all(&hook);
+        }
+    }
+
     /// Whether a member holds its lock.
     pub(crate) fn lives(&self, locks: &ByteLocks, role: Role, member: Member) -> bool {
         self.me == (role, member)

@@ -394,6 +394,11 @@ impl Engine {
         });
     }
 
+    /// It is to be looked at once whether the peer's process has died.
+    pub(super) const fn was_told(&mut self) {
+        self.next_look = None;
+    }
+
     /// Looks whether the peer's process has died, where nothing has come for a while; at once where a
     /// sleep has passed meanwhile.
     pub(super) fn look_for_death(&mut self, has_slept: bool) {
@@ -409,6 +414,7 @@ impl Engine {
         if !is_due {
             return;
         }
+        self.receiver.attachment().look_out();
         // What is to be repaired is, whoever waits here; that is recorded for everybody else.
         self.receiver.attachment().attend();
         if !self.awaits_peer() && self.receiver.is_peer_dead() && !self.receiver.is_readable() {

@@ -259,16 +259,21 @@ impl Shared {
             }
             let paused = engine.unlocked(|| waiter.pause(round));
             engine.waiters.driver_is_awake();
+            let mut to_look = waiter.worth() > 1;
             if waiter.has_slept() {
                 engine.time_has_passed();
+                if waiter.has_news() {
+                    engine.was_told();
+                    to_look = true;
+                }
             }
             if let ControlFlow::Break(()) = paused {
                 engine.poll();
                 engine.look_for_death(true);
                 return check(engine);
             }
-            if round.is_multiple_of(512) || waiter.worth() > 1 {
-                engine.look_for_death(waiter.worth() > 1);
+            if round.is_multiple_of(512) || to_look {
+                engine.look_for_death(to_look);
             }
         }
     }

@@ -13,6 +13,8 @@ use crate::wait::Waiter;
 const QUIET: u32 = 500;
 /// How long after that it is looked for the first time; each time is twice as long as the one before.
 const FIRST: Duration = Duration::from_millis(10);
+/// So many wakeups in a row that brought nothing may have been made for nothing.
+const WOKEN: u32 = 8;
 /// The longest time between two looks.
 const SLICE: Duration = Duration::from_millis(250);
 
@@ -22,6 +24,7 @@ pub(super) struct Watch<'a> {
     attachment: &'a Attachment,
     next: Option<Instant>,
     pause: Duration,
+    woken: u32,
     /// Who waits can take over what a dead receiver of its side was reading.
     inherits: bool,
     /// The deadline is over, and it was looked once more.
@@ -39,6 +42,7 @@ impl<'a> Watch<'a> {
             attachment,
             next: None,
             pause: FIRST,
+            woken: 0,
             inherits: false,
             is_over: false,
             has_heritage: false,
@@ -109,15 +113,27 @@ impl Watch<'_> {
         if self.attachment.is_forked() || self.attachment.is_cut() {
             return ControlFlow::Break(());
         }
+        let is_told = self.inner.has_news();
+        if !is_told && self.inner.was_woken() && self.woken < WOKEN {
+            // Who woke it has something for it.
+            self.woken += 1;
+            return ControlFlow::Continue(());
+        }
+        self.woken = 0;
         let now = Instant::now();
         match self.next {
+            _ if is_told => {
+                self.attend();
+            }
             Some(next) if now < next => return ControlFlow::Continue(()),
             Some(_) => {
                 self.pause = (self.pause * 2).min(SLICE);
+                self.attachment.look_out();
                 self.attend();
             }
             // It has slept for a slice already.
             None if self.inner.has_slept() => {
+                self.attachment.look_out();
                 self.attend();
             }
             None => {}
@@ -157,6 +173,7 @@ impl<'a> Pulse<'a> {
         match self.next {
             None => self.next = now.checked_add(FIRST),
             Some(next) if now >= next => {
+                self.attachment.look_out();
                 self.attachment.attend();
                 self.next = now.checked_add(SLICE);
             }

@@ -176,6 +176,8 @@ fn help(
     mut ticket: Option<Ticket>,
     attachment: &Attachment,
 ) {
+    let mut news = 0;
+    attachment.look_out();
     // Acquire: pairs with the Release in `drop`.
     while !signal.closed.load(Ordering::Acquire) {
         let (Some(berth), Some(last)) = (berth.filter(|berth| berth.is_woken()), ticket) else {
@@ -189,7 +191,11 @@ fn help(
         let slept = sys::sleep(&[(berth.words(), last)], SLICE);
         // Read before the descriptor is set: a change after that is seen by the next sleep.
         let now = berth.words().ticket();
-        if now != last || slept == Slept::TimedOut && berth.is_peer_dead(attachment) {
+        let is_told = attachment.has_news(&mut news);
+        if slept == Slept::TimedOut {
+            attachment.look_out();
+        }
+        if now != last || is_told || slept == Slept::TimedOut && berth.is_peer_dead(attachment) {
             ticket = Some(now);
             signal.set();
         }

@@ -100,7 +100,7 @@ pub struct WaitStats {
 pub struct Waiter {
     berths: [Option<Berth>; 2],
     /// After the berths: it keeps their memory.
-    _attachment: Arc<Attachment>,
+    attachment: Arc<Attachment>,
     policy: Policy,
     first: Duration,
     /// No sleep lasts longer, for reasons that whoever waits with this has.
@@ -119,6 +119,8 @@ pub struct Waiter {
     began: Option<Instant>,
     seen: Option<Instant>,
     deadline: Option<Instant>,
+    /// What the lookout had told when whoever waits with this last looked.
+    news: u32,
 }
 
 impl Waiter {
@@ -129,7 +131,7 @@ impl Waiter {
     ) -> Self {
         Self {
             berths,
-            _attachment: attachment,
+            attachment,
             policy,
             first: FIRST_SLICE,
             most: Duration::MAX,
@@ -149,6 +151,7 @@ impl Waiter {
             began: None,
             seen: None,
             deadline: None,
+            news: 0,
         }
     }
 
@@ -220,6 +223,16 @@ impl Waiter {
     /// Whether the last round was a sleep.
     pub(crate) const fn has_slept(&self) -> bool {
         matches!(self.phase, Phase::Slept(_) | Phase::Polling(_))
+    }
+
+    /// Whether the last round was a sleep that a waker ended.
+    pub(crate) const fn was_woken(&self) -> bool {
+        matches!(self.phase, Phase::Slept(_)) && !self.has_expired
+    }
+
+    /// Whether the lookout has told something, or has to be told, since this was last asked.
+    pub(crate) fn has_news(&mut self) -> bool {
+        self.attachment.has_news(&mut self.news)
     }
 
     /// The wait is over, one way or the other: learns from it. Waiting anew does so, too.
