@@ -326,6 +326,7 @@ impl Endpoint {
         if let Some(repairer) = &repairer {
             // Before it is looked who is there: ATTACH is held, and no other byte.
             let repaired = life::repair(&locks, repairer, None);
+            life::wake(repairer, &repaired);
             if repaired.has_changed() {
                 event!(DEBUG, path = %path.display(), ?repaired, "repaired");
             }

@@ -7,6 +7,7 @@
 )]
 
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use hqq_core::packet::Packet;
 use hqq_core::repair::{Liveness, Repaired, Repairer};
@@ -16,6 +17,10 @@ use hqq_core::{Member, Receiver, Role, Sender};
 
 use crate::attach::{ATTACH, SideByte, member_byte};
 use crate::sys::{self, ByteLocks, LockKind};
+use crate::wait::{Backoff, poll};
+
+/// Longer than others need ATTACH to look whether somebody has died.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Proves deaths: under ATTACH, by taking the locks of those who would hold them.
 ///
@@ -67,7 +72,8 @@ impl Drop for Coroner<'_> {
     }
 }
 
-/// Repairs a region, with ATTACH held; `me` holds locks through the same description.
+/// Repairs a region, with ATTACH held; `me` holds locks through the same description. [`wake`] comes after
+/// this.
 pub(crate) fn repair(
     locks: &ByteLocks,
     repairer: &Repairer,
@@ -81,13 +87,17 @@ pub(crate) fn repair(
         me,
         taken: Vec::new(),
     };
-    let repaired = repairer.repair(&mut coroner);
+    repairer.repair(&mut coroner)
+}
+
+/// Has everybody look who waits, where a repair has changed anything: best once ATTACH is free, as those who
+/// learn of a death may need it.
+pub(crate) fn wake(repairer: &Repairer, repaired: &Repaired) {
     if repaired.has_changed()
         && let Some(hook) = sys::wake_hook()
     {
         repairer.wake_all(&hook);
     }
-    repaired
 }
 
 /// For the tests that show what repair is good for.
@@ -173,8 +183,11 @@ impl Life {
 
     /// Repairs what dead members left; `None` where somebody else holds what that needs.
     pub(crate) fn repair(&self, serial: &Mutex<()>, locks: &ByteLocks) -> Option<Repaired> {
-        let _held = Serial::take(serial, locks)?;
-        Some(repair(locks, &self.repairer, Some(self.me)))
+        let held = Serial::take(serial, locks)?;
+        let repaired = repair(locks, &self.repairer, Some(self.me));
+        drop(held);
+        wake(&self.repairer, &repaired);
+        Some(repaired)
     }
 
     /// Gives `receiver`, one of this endpoint's, a message that a dead member of its side was reading;
@@ -202,7 +215,8 @@ impl Life {
     }
 
     /// T8: takes back what nobody has received, of that what `choose` says, if the receivers have died;
-    /// `taken` is told. Nothing where somebody else holds what that needs.
+    /// `taken` is told. Nothing where somebody else keeps what that needs: others notice the same death at
+    /// the same time, and look.
     pub(crate) fn retract<P: Producer>(
         &self,
         serial: &Mutex<()>,
@@ -214,7 +228,7 @@ impl Life {
         if !ByteLocks::TELL_LIFE || is_switched_off() {
             return;
         }
-        let Some(_held) = Serial::take(serial, locks) else {
+        let Some(_held) = poll(Backoff::within(Some(LOOK)), || Serial::take(serial, locks)) else {
             return;
         };
         let mut coroner = Coroner {

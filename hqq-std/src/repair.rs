@@ -303,7 +303,9 @@ impl Caretaker {
             });
         }
         let repaired = life::repair(&self.locks, &self.repairer, None);
-        self.locks.unlock(ATTACH).map_err(of_io("unlock"))?;
+        let unlocked = self.locks.unlock(ATTACH);
+        life::wake(&self.repairer, &repaired);
+        unlocked.map_err(of_io("unlock"))?;
         Ok(repaired)
     }
 }

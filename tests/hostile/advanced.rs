@@ -73,7 +73,13 @@ fn server(keeper: &Keeper, tally: &Tally, stop: &AtomicBool) {
                         tally.moved(1);
                     }
                     Err(ReceiveError::TimedOut) => {}
-                    Err(error) => tally.error("ReceiveError", &error),
+                    Err(error) => {
+                        let lasts = matches!(error, ReceiveError::Link(_));
+                        tally.error("ReceiveError", &error);
+                        if lasts {
+                            break;
+                        }
+                    }
                 }
             }
             over.store(true, Ordering::Relaxed);

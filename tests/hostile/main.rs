@@ -1,7 +1,11 @@
 //! Everything at once beside a process that writes into all of it: no signal, no panic, no call that
 //! does not end, no memory without bound.
 //!
-//! `HQQ_HOSTILE_SECONDS` says how long, 20 without it.
+//! Calls that nobody disturbs are the control: the same ones, in regions beside those, by threads of the
+//! same process.
+//!
+//! `HQQ_HOSTILE_SECONDS` says how long, 20 without it; `HQQ_ROGUE` which program writes, for one that is not
+//! built as slow as this is.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +19,7 @@ mod outside;
 mod standard;
 mod tally;
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -59,24 +63,35 @@ fn a_process_that_writes_into_everything() {
         Keeper::new(Format::V1, 256, 512),
     ];
     let [exclusive, shared, advanced, format_1] = &keepers;
-    let tally = Tally::default();
+    let left_alone = [
+        Keeper::new(Format::V2, 256, 512),
+        Keeper::new(Format::V2, 256, 512),
+        Keeper::new(Format::V2, 64, 4096),
+    ];
+    let (tally, control) = (Tally::default(), Tally::default());
     let stop = AtomicBool::new(false);
-    let mut command = rogue!["scribble", "1"];
+    let mut command = std::env::var_os("HQQ_ROGUE").map_or_else(|| rogue![], Command::new);
+    command.args(["scribble", "1"]);
     command.args(keepers.iter().map(|keeper| keeper.victim().to_argument()));
     let mut scribbler = Process::start_with(&mut command, Stdio::piped());
     scribbler.wait_for_output("writing");
     let length = Duration::from_secs(seconds());
     let (early, late) = std::thread::scope(|scope| {
-        let (tally, stop) = (&tally, &stop);
+        let (tally, control, stop) = (&tally, &control, &stop);
         let mut threads = Vec::new();
         for keeper in [exclusive, format_1] {
             threads.push(scope.spawn(move || standard::ends(keeper, tally, stop)));
         }
         threads.push(scope.spawn(move || standard::sharing(shared, tally, stop)));
         threads.push(scope.spawn(move || advanced::calls(advanced, tally, stop)));
+        let [alone, alone_shared, alone_advanced] = &left_alone;
+        threads.push(scope.spawn(move || standard::ends(alone, control, stop)));
+        threads.push(scope.spawn(move || standard::sharing(alone_shared, control, stop)));
+        threads.push(scope.spawn(move || advanced::calls(alone_advanced, control, stop)));
+        threads.push(scope.spawn(|| outside::inspect(&left_alone, control, stop)));
         threads.push(scope.spawn(|| outside::inspect(&keepers, tally, stop)));
         threads.push(scope.spawn(|| outside::commands(&keepers, tally, stop)));
-        threads.push(scope.spawn(move || tally.control(stop)));
+        threads.push(scope.spawn(move || control.sleeps(stop)));
         let started = Instant::now();
         let mut early = 0;
         while started.elapsed() < length && threads.iter().all(|thread| !thread.is_finished()) {
@@ -97,7 +112,7 @@ fn a_process_that_writes_into_everything() {
     scribbler.end_input();
     let written = scribbler.wait().text();
     println!("{written}");
-    tally.print();
+    tally.print(&control);
     for keeper in &keepers {
         println!(
             "{}: made anew {} times",
@@ -111,5 +126,5 @@ fn a_process_that_writes_into_everything() {
         late >> 10
     );
     assert!(late < early + GROWTH, "{early} bytes became {late}");
-    tally.check();
+    tally.check(&control);
 }
