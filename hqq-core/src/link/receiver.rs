@@ -208,7 +208,9 @@ impl<C: Consumer> Receiver<C> {
         false
     }
 
-    /// What this receiver has counted; a shared side counts for all its threads together.
+    /// What this receiver has counted. A shared side counts for all its threads together: these are all
+    /// messages of this handle, and of each other handle all but the last 63 at most, which it adds when it finds nothing
+    /// to do or is dropped.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.side.counters()

@@ -223,7 +223,9 @@ impl<P: Producer> Sender<P> {
         self.side.record_latency([median, slow].map(nanoseconds));
     }
 
-    /// What this sender has counted; a shared side counts for all its threads together.
+    /// What this sender has counted. A shared side counts for all its threads together: these are all
+    /// messages of this handle, and of each other handle all but the last 63 at most, which it adds when it finds nothing
+    /// to do or is dropped.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.side.counters()
