@@ -8,83 +8,11 @@ use hqq_core::advanced::MessageKey;
 use hqq_core::packet::MessageKind;
 
 use super::arriving::Arriving;
-use super::body::Body;
 use super::engine::Ticket;
 use super::error::{BodyFailure, LinkFailure, ReceiveError};
 use super::link::AdvancedLink;
+use super::request::Request;
 use super::waiters::Interest;
-
-/// A request to be answered, once: with [`AdvancedLink::respond`], [`AdvancedLink::respond_error`],
-/// [`AdvancedLink::respond_stream`] or their like. Dropping it unanswered answers with an error of status 6,
-/// "invalid operation" ([`ErrorCode::InvalidOperation`](hqq_core::packet::ErrorCode::InvalidOperation)), so that
-/// its caller does not wait for ever; unless the link is closed.
-#[derive(Debug)]
-pub struct Request {
-    pub(super) key: MessageKey,
-    pub(super) method: u64,
-    pub(super) body: Body,
-    pub(super) ticket: Arc<Ticket>,
-}
-
-impl Request {
-    /// What is asked for.
-    #[must_use]
-    pub const fn method(&self) -> u64 {
-        self.method
-    }
-
-    /// The stream it came on; 0 is the link itself.
-    #[must_use]
-    pub const fn connection(&self) -> u64 {
-        self.key.connection
-    }
-
-    /// Its bytes; none where it is streamed.
-    #[must_use]
-    pub fn body(&self) -> &[u8] {
-        self.body.as_slice()
-    }
-
-    /// Takes its bytes; none are left.
-    #[must_use]
-    pub fn take_body(&mut self) -> Vec<u8> {
-        self.body.take()
-    }
-
-    /// Whether its caller has given up: no answer is needed any more.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.ticket.is_cancelled()
-    }
-
-    /// Whether an answer to it was begun; how that went is another thing.
-    #[must_use]
-    pub fn is_answered(&self) -> bool {
-        self.ticket.is_answered()
-    }
-
-    /// Whether an answer is needed, and was not begun.
-    #[inline]
-    pub(super) fn is_due(&self) -> bool {
-        self.ticket.is_due()
-    }
-
-    #[inline]
-    pub(super) fn set_answered(&self) {
-        self.ticket.set_answered();
-    }
-}
-
-impl Drop for Request {
-    #[inline]
-    fn drop(&mut self) {
-        if self.is_due()
-            && let Some(owner) = self.ticket.owner()
-        {
-            AdvancedLink::of(owner).decline(self);
-        }
-    }
-}
 
 /// A message, all of it.
 #[derive(Debug)]
@@ -107,12 +35,11 @@ impl Message {
     pub(super) fn new(mut arriving: Arriving, ticket: impl FnOnce() -> Arc<Ticket>) -> Self {
         let body = arriving.take();
         match arriving.key.kind {
-            MessageKind::Request => Self::Request(Request {
-                key: arriving.key,
-                method: arriving.aux,
-                body: body.into(),
-                ticket: ticket(),
-            }),
+            MessageKind::Request => {
+                let MessageKey { connection, id, .. } = arriving.key;
+                let (method, body) = (arriving.aux, body.into());
+                Self::Request(Request::new(connection, id, method, body, ticket()))
+            }
             _ => Self::Plain {
                 connection: arriving.key.connection,
                 id: arriving.key.id,

@@ -6,7 +6,6 @@
 //! drives it while others wait.
 
 mod arriving;
-mod body;
 mod call;
 mod engine;
 pub mod error;
@@ -14,6 +13,7 @@ mod limit;
 mod link;
 mod message;
 mod options;
+mod request;
 mod serve;
 mod shared;
 mod spare;
@@ -23,8 +23,9 @@ mod waiters;
 
 pub use call::Call;
 pub use link::AdvancedLink;
-pub use message::{BodyReader, Incoming, Message, Request};
+pub use message::{BodyReader, Incoming, Message};
 pub use options::AdvancedOptions;
+pub use request::Request;
 pub use serve::{Refusal, Server};
 pub use stats::AdvancedStats;
 pub use stream::Stream;

@@ -10,7 +10,8 @@ use hqq_core::packet::ErrorCode;
 
 use super::error::{LinkFailure, ReceiveError, TransferError};
 use super::link::{AdvancedLink, Answer};
-use super::message::{Message, Request};
+use super::message::Message;
+use super::request::Request;
 
 /// How often a worker looks whether it is to stop.
 const SLICE: Duration = Duration::from_millis(100);

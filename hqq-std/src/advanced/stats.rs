@@ -1,5 +1,6 @@
 //! What an Advanced link has done.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -10,7 +11,7 @@ const LONGEST: u64 = 60_000_000_000;
 /// The calls from the first on that are timed one by one, as reading the clock costs a good part of one.
 const EACH: u64 = 64;
 /// Of later ones one in so many is timed, and counts for all of them.
-const SAMPLE: u64 = 16;
+const SAMPLE: u64 = 64;
 /// How often it is told how long calls take, at most.
 const TELL: Duration = Duration::from_millis(250);
 
@@ -49,16 +50,36 @@ pub struct AdvancedStats {
     /// Streams that are open.
     pub streams: usize,
     /// Nanoseconds from the beginning of a call to the last part of its answer; `None` where there was
-    /// no memory for it. After the first 64 calls one in 16 is timed and counts 16 times: so do those
-    /// that take longest, of which there may be 16 times fewer or more than it says.
+    /// no memory for it. After the first 64 calls one in 64 is timed and counts 64 times: so do those
+    /// that take longest, of which there may be 64 times fewer or more than it says.
     pub call_latency: Option<Histogram<u64>>,
 }
 
-/// When a call began, and how many it counts for.
+/// When a call began, and whether it counts for many: in one word, which a call that is not timed carries
+/// along at no cost.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Began {
-    at: Instant,
-    weight: u64,
+pub(super) struct Began(NonZeroU64);
+
+impl Began {
+    const SAMPLED: u64 = 1;
+
+    /// A call that begins `after` the recorder did.
+    fn new(after: Duration, sampled: bool) -> Option<Self> {
+        let nanoseconds = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX).max(1);
+        NonZeroU64::new(nanoseconds << 1 | u64::from(sampled)).map(Self)
+    }
+
+    const fn after(self) -> Duration {
+        Duration::from_nanos(self.0.get() >> 1)
+    }
+
+    const fn weight(self) -> u64 {
+        if self.0.get() & Self::SAMPLED == 0 {
+            1
+        } else {
+            SAMPLE
+        }
+    }
 }
 
 /// Counted as it happens.
@@ -75,6 +96,8 @@ pub(super) struct Recorder {
     pub(super) bytes_sent: u64,
     pub(super) bytes_received: u64,
     call_latency: Option<Histogram<u64>>,
+    /// When this recorder began.
+    start: Instant,
     told: Option<Instant>,
 }
 
@@ -92,6 +115,7 @@ impl Recorder {
             bytes_sent: 0,
             bytes_received: 0,
             call_latency: Histogram::new_with_bounds(1, LONGEST, 3).ok(),
+            start: Instant::now(),
             told: None,
         }
     }
@@ -101,13 +125,16 @@ impl Recorder {
     pub(super) fn begun(&mut self) -> Option<Began> {
         let earlier = self.requests_sent;
         self.requests_sent += 1;
-        let weight = match earlier {
-            0..EACH => 1,
-            _ if earlier.is_multiple_of(SAMPLE) => SAMPLE,
-            _ => return None,
-        };
-        let at = Instant::now();
-        Some(Began { at, weight })
+        if earlier >= EACH && !earlier.is_multiple_of(SAMPLE) {
+            return None;
+        }
+        self.time(earlier >= EACH)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn time(&self, sampled: bool) -> Option<Began> {
+        Began::new(self.start.elapsed(), sampled)
     }
 
     /// All of the answer to a call came. Now and then this gives how long calls take: the median and the
@@ -121,11 +148,12 @@ impl Recorder {
     /// As [`Recorder::answered`], of a call that was timed.
     #[cold]
     #[inline(never)]
-    fn timed(&mut self, Began { at, weight }: Began) -> Option<[Duration; 2]> {
+    fn timed(&mut self, began: Began) -> Option<[Duration; 2]> {
         let histogram = self.call_latency.as_mut()?;
         let now = Instant::now();
-        let nanoseconds = u64::try_from((now - at).as_nanos()).unwrap_or(LONGEST);
-        histogram.saturating_record_n(nanoseconds.clamp(1, LONGEST), weight);
+        let took = (now - self.start).saturating_sub(began.after());
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(LONGEST);
+        histogram.saturating_record_n(nanoseconds.clamp(1, LONGEST), began.weight());
         if self.told.is_some_and(|told| now - told < TELL) {
             return None;
         }

@@ -138,17 +138,19 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             .store(turn.next().position().get(), ordering::store_received());
     }
 
-    /// Claims the next packet where that, and releasing it, takes few steps: the turn after it, its buffer and
-    /// its operands.
+    /// Claims the next packet where that takes few steps: the turn after it, its buffer and its operands. With
+    /// `RELEASES` only where nothing but noting it has to be done to release it.
     #[inline(always)]
-    fn claim_next<O: Operands>(&mut self, opcode: u8) -> Option<(Turn, Buffer<'_>, O)> {
+    fn claim_next<O: Operands, const RELEASES: bool>(
+        &mut self,
+        opcode: u8,
+    ) -> Option<(Turn, Buffer<'_>, O)> {
         if !QUICKLY || self.special.is_some() {
             return None;
         }
         let turn = self.turn;
         let next = turn.next();
-        if next == self.flush_at {
-            // Releasing this one is more than these few steps.
+        if RELEASES && next == self.flush_at {
             return None;
         }
         let (slot, buffer) = O::place(&self.memory, turn.position())?;
@@ -302,7 +304,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         opcode: u8,
         take: impl FnOnce(Buffer<'_>, &O) -> Option<T>,
     ) -> Result<T, Missed<O>> {
-        let Some((next, buffer, operands)) = self.claim_next(opcode) else {
+        let Some((next, buffer, operands)) = self.claim_next::<O, true>(opcode) else {
             return Err(Missed::Unclaimed);
         };
         let Some(taken) = take(buffer, &operands) else {
@@ -315,7 +317,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     #[inline(always)]
     fn claim_quickly<O: Operands>(&mut self, opcode: u8) -> Option<(Position, O)> {
         let position = self.turn.position();
-        let (_, _, operands) = self.claim_next(opcode)?;
+        let (_, _, operands) = self.claim_next::<O, false>(opcode)?;
         Some((position, operands))
     }
 

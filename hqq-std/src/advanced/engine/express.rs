@@ -1,14 +1,12 @@
 //! Calls of one chunk where nothing else goes on: sent, waited for and answered under one lock, past the
 //! lists of what arrives and of who waits. Whatever comes between leads to the long way.
 
-use hqq_core::advanced::MessageKey;
 use hqq_core::link::{Missed, WholeGrant};
-use hqq_core::packet::{MessageKind, Whole};
+use hqq_core::packet::Whole;
 
-use super::super::body::Body;
 use super::super::error::CallError;
 use super::super::link::Answer;
-use super::super::message::Request;
+use super::super::request::{Body, Request};
 use super::super::stats::Began;
 use super::incoming::tell;
 use super::{Engine, PendingCall};
@@ -224,17 +222,8 @@ impl Engine {
     #[inline(always)]
     fn requested(&mut self, whole: &Whole, body: Body) -> Request {
         self.recorder.requests_received += 1;
-        let key = MessageKey {
-            connection: 0,
-            id: whole.message_id(),
-            kind: MessageKind::Request,
-        };
-        Request {
-            key,
-            method: whole.aux(),
-            body,
-            ticket: self.served.begin(key),
-        }
+        let ticket = self.served.begin(0, whole.message_id());
+        Request::new(0, whole.message_id(), whole.aux(), body, ticket)
     }
 
     /// Something is to be said now, which is rare.
@@ -298,7 +287,7 @@ impl Engine {
         }
         let whole = self
             .session
-            .response_at_once(&request.key, status, error, body.len());
+            .response_at_once(&request.key(), status, error, body.len());
         let Some(whole) = whole else {
             return false;
         };
@@ -309,7 +298,7 @@ impl Engine {
         self.recorder.bytes_sent += whole.len();
         self.recorder.responses_sent += 1;
         request.set_answered();
-        self.served.end(&request.key);
+        self.served.end(&request.key());
         true
     }
 }

@@ -198,7 +198,7 @@ impl Engine {
 
     /// Notes that a request was handed out; what this gives says whether its caller has given up.
     pub(in crate::advanced) fn serve(&mut self, key: MessageKey) -> Arc<Ticket> {
-        self.served.begin(key)
+        self.served.begin(key.connection, key.id)
     }
 
     /// Says which link requests are answered on; before the first of them.

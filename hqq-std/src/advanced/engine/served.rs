@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 
 use foldhash::{HashMap, HashMapExt};
 use hqq_core::advanced::MessageKey;
+use hqq_core::packet::MessageKind;
 
 use super::super::shared::Owner;
 
@@ -121,13 +122,20 @@ impl Served {
         }
     }
 
-    /// Notes that a request was handed out; what this gives says whether its caller has given up.
-    #[inline]
-    pub(super) fn begin(&mut self, key: MessageKey) -> Arc<Ticket> {
-        let Some(place) = self.near.iter_mut().find(|place| place.is_free()) else {
-            return self.begin_far(key);
+    /// Notes that the request of this number on this stream was handed out; what this gives says whether its
+    /// caller has given up.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, connection: u64, id: u64) -> Arc<Ticket> {
+        // Written where it stays: the processor waits long for what is copied right after it was written.
+        let key = || MessageKey {
+            connection,
+            id,
+            kind: MessageKind::Request,
         };
-        place.key = Some(key);
+        let Some(place) = self.near.iter_mut().find(|place| place.is_free()) else {
+            return self.begin_far(key());
+        };
+        place.key = Some(key());
         if place.is_alone() {
             // Pairs with the Release of whoever dropped the last request that had it.
             fence(Ordering::Acquire);

@@ -9,7 +9,7 @@ use hqq_core::packet::ErrorCode;
 
 use super::super::error::TransferError;
 use super::super::limit::Limit;
-use super::super::message::Request;
+use super::super::request::Request;
 use super::AdvancedLink;
 use super::sending::check_len;
 
@@ -162,7 +162,7 @@ impl AdvancedLink {
         if engine.respond_at_once(request, answer) {
             return Ok(None);
         }
-        let key = &request.key;
+        let key = &request.key();
         let transfer = engine.session.begin_response(key, status, error, Some(len));
         let transfer = transfer.map_err(TransferError::Begin)?;
         request.set_answered();
@@ -204,7 +204,7 @@ impl AdvancedLink {
         if request.is_answered() {
             return Err(TransferError::Answered);
         }
-        let transfer = engine.session.begin_response(&request.key, 0, false, len);
+        let transfer = engine.session.begin_response(&request.key(), 0, false, len);
         let transfer = transfer.map_err(TransferError::Begin)?;
         request.set_answered();
         engine.recorder.responses_sent += 1;
@@ -228,7 +228,7 @@ impl AdvancedLink {
                 result => result,
             };
         }
-        engine.served(&request.key);
+        engine.served(&request.key());
         result
     }
 
@@ -238,7 +238,7 @@ impl AdvancedLink {
         let mut engine = self.shared().lock();
         // Under the lock: see `begin_response`.
         if engine.failure.is_none() && !request.is_cancelled() && !request.is_answered() {
-            engine.decline(&request.key);
+            engine.decline(&request.key());
             drop(engine);
             self.settle();
         }

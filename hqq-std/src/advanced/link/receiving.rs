@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use hqq_core::advanced::{MessageKey, StreamState};
 use hqq_core::packet::MessageKind;
 
-use super::super::body::Body;
 use super::super::engine::Engine;
 use super::super::error::{LinkFailure, ReceiveError};
-use super::super::message::{BodyReader, Incoming, Message, Request, Source, nothing};
+use super::super::message::{BodyReader, Incoming, Message, Source, nothing};
+use super::super::request::Request;
 use super::super::stream::StreamKey;
 use super::super::waiters::Interest;
 use super::AdvancedLink;
@@ -220,11 +220,9 @@ fn take_begun(
     arriving.taken = true;
     let (method, len) = (arriving.aux, arriving.total);
     engine.taken(&key);
-    let request = (key.kind == MessageKind::Request).then(|| Request {
-        key,
-        method,
-        body: Body::default(),
-        ticket: engine.serve(key),
+    let request = (key.kind == MessageKind::Request).then(|| {
+        let ticket = engine.serve(key);
+        Request::new(key.connection, key.id, method, Vec::new().into(), ticket)
     });
     Ok(Ok((Source::Message(key, engine.generation), len, request)))
 }

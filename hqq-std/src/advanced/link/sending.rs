@@ -9,7 +9,7 @@ use hqq_core::advanced::Transfer;
 use super::super::engine::{Advance, Engine, Place};
 use super::super::error::TransferError;
 use super::super::limit::Limit;
-use super::super::message::Request;
+use super::super::request::Request;
 use super::super::waiters::Interest;
 use super::AdvancedLink;
 

@@ -8,7 +8,8 @@ use hqq_core::advanced::Transfer;
 
 use super::super::engine::Engine;
 use super::super::error::{CallError, DialError, LinkFailure, ReceiveError, TransferError};
-use super::super::message::{Message, Request};
+use super::super::message::Message;
+use super::super::request::Request;
 use super::super::stream::{Stream, StreamKey};
 use super::super::waiters::Interest;
 use super::receiving::{take_message, take_message_on};
