@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use hqq_core::{AttachError, FormatError, Layout, superblock};
 use hqq_std::inspect::Snapshot;
-use hqq_std::{Format, LinkOptions, Mode, OpenError, RecvError, Role, StandardLink};
+use hqq_std::wait::Policy;
+use hqq_std::{DrainError, Format, LinkOptions, Mode, OpenError, RecvError, Role, StandardLink};
 use hqq_tests::{LIMIT, Name, Process, Traffic, eventually, peer, rogue};
 
 const SIZE: usize = 128;
@@ -304,6 +305,22 @@ fn a_ring_full_of_claims_of_a_dead_one_is_repaired() {
             scope.spawn(|| next.send(b"the next one").unwrap());
             assert_eq!(near.recv_vec().unwrap(), b"the next one");
         });
+    }
+}
+
+#[test]
+fn who_waits_for_a_dead_peer_to_take_messages_learns_of_it() {
+    for policy in [Policy::Park, Policy::Adaptive] {
+        let name = region();
+        let mut near = small().wait_policy(policy).open(&name).unwrap();
+        let peer = staying(peer!["open", &*name, "secondary", "exclusive"]);
+        near.send(b"nobody takes it").unwrap();
+        peer.kill();
+        let began = Instant::now();
+        // Many times as long as it takes.
+        let drained = near.sender().wait_drained(Some(LIMIT / 8));
+        println!("{policy:?}: noticed after {:.2?}", began.elapsed());
+        assert_eq!(drained, Err(DrainError::PeerDead { unread: 1 }));
     }
 }
 

@@ -151,7 +151,6 @@ impl Watch<'_> {
 pub(super) struct Pulse<'a> {
     attachment: &'a Attachment,
     next: Option<Instant>,
-    beats: u32,
 }
 
 impl<'a> Pulse<'a> {
@@ -159,16 +158,11 @@ impl<'a> Pulse<'a> {
         Self {
             attachment,
             next: None,
-            beats: 0,
         }
     }
 
-    /// To be called once a look.
+    /// To be called once a look, between two of which there may have been a sleep.
     pub(super) fn beat(&mut self) {
-        self.beats = self.beats.saturating_add(1);
-        if self.beats <= QUIET {
-            return;
-        }
         let now = Instant::now();
         match self.next {
             None => self.next = now.checked_add(FIRST),
