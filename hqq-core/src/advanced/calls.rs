@@ -24,6 +24,9 @@ pub enum CallFailure {
 /// | Pending | the answer is discarded: sends Abort with request | Failed |
 /// | Failed | the failure is reported | – |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// Which it is, in a byte where programs have to be small: the compiler would take a word as wide as the
+// fields are aligned.
+#[cfg_attr(not(target_pointer_width = "64"), repr(u8))]
 enum Call {
     Pending {
         connection: u64,

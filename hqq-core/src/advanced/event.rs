@@ -8,6 +8,9 @@ use crate::ring::Consumer;
 
 /// What happened.
 #[non_exhaustive]
+// Which it is, in a byte where programs have to be small: the compiler would take a word as wide as the
+// fields are aligned.
+#[cfg_attr(not(target_pointer_width = "64"), repr(u8))]
 pub enum Event<'a, C: Consumer> {
     /// All of a message is there.
     Message {

@@ -21,6 +21,9 @@ pub struct MessageKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
+// Which it is, in a byte where programs have to be small: the compiler would take a word as wide as the
+// fields are aligned.
+#[cfg_attr(not(target_pointer_width = "64"), repr(u8))]
 pub enum DiscardReason {
     /// It is longer than this side takes.
     TooLong {
@@ -83,7 +86,6 @@ struct Partial {
     last: u64,
     /// Whether more than its first chunk came.
     progressed: bool,
-    slot: usize,
 }
 
 /// A chunk that belongs where it says.
@@ -110,11 +112,33 @@ pub struct Arrival {
     pub last: bool,
 }
 
+impl Arrival {
+    /// What a chunk is, as far as it says so itself; it has `len` bytes in its buffer.
+    pub(super) fn of(packet: &ConnectionCopy, len: usize) -> Self {
+        let chunk = packet.chunk();
+        let is_known = chunk.total_size != UNKNOWN_SIZE;
+        Self {
+            key: MessageKey {
+                connection: chunk.connection_id,
+                id: chunk.message_id,
+                kind: packet.kind(),
+            },
+            total: is_known.then_some(chunk.total_size),
+            offset: chunk.chunk_offset,
+            len,
+            aux: chunk.aux,
+            error: chunk.flags.contains(CopyFlags::ERROR),
+            slot: None,
+            last: chunk.flags.contains(CopyFlags::END),
+        }
+    }
+}
+
 /// What a chunk led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reception {
-    /// It belongs there; another message was discarded for it, where one is given.
-    Arrived(Arrival, Option<MessageKey>),
+    /// It belongs there.
+    Arrived,
     /// It ended its message.
     Discarded(DiscardReason),
     /// Its sender gave the message up, of which something had come; or a request, of which all may
@@ -124,61 +148,82 @@ pub(super) enum Reception {
     Stray,
 }
 
+/// On which terms a chunk is taken in.
+pub(super) struct Terms {
+    /// How much this side has looked for messages, in ticks.
+    pub(super) now: u64,
+    /// Messages of which nothing came since make room first.
+    pub(super) horizon: u64,
+    /// The most bytes of the message.
+    pub(super) max: u64,
+}
+
 /// Messages of which not all chunks have come, at most `N`.
+///
+/// # Invariants
+/// No place from `end` on is taken, and the one before it is. The first free one is taken next, so that
+/// few have to be looked at.
 #[derive(Debug)]
 pub(super) struct Inbound<const N: usize> {
-    partials: heapless::Vec<Partial, N>,
-    used: [bool; N],
+    places: [Option<Partial>; N],
+    end: usize,
 }
 
 impl<const N: usize> Inbound<N> {
     pub(super) const fn new() -> Self {
         Self {
-            partials: heapless::Vec::new(),
-            used: [false; N],
+            places: [const { None }; N],
+            end: 0,
         }
+    }
+
+    #[inline]
+    pub(super) const fn is_empty(&self) -> bool {
+        self.end == 0
     }
 
     pub(super) fn len(&self) -> usize {
-        self.partials.len()
+        self.places.iter().flatten().count()
     }
 
+    fn places(&self) -> &[Option<Partial>] {
+        self.places.get(..self.end).unwrap_or_default()
+    }
+
+    /// Where the message lies.
     fn find(&self, key: &MessageKey) -> Option<usize> {
-        self.partials.iter().position(|partial| partial.key == *key)
+        let is_it = |place: &Option<Partial>| matches!(place, Some(partial) if partial.key == *key);
+        self.places().iter().position(is_it)
     }
 
-    /// Forgets a message: the one way out for those that are not completed.
-    fn remove(&mut self, index: usize) -> Option<Partial> {
-        // The last takes its place. By hand: builds for size would call a function that moves memory.
-        if index >= self.partials.len() {
-            return None;
+    /// Forgets a message: the one way out for all of them.
+    fn remove(&mut self, slot: usize) {
+        if let Some(place) = self.places.get_mut(slot) {
+            *place = None;
         }
-        let mut partial = self.partials.pop()?;
-        if let Some(place) = self.partials.get_mut(index) {
-            core::mem::swap(place, &mut partial);
+        while let Some(None) = self.places().last() {
+            self.end -= 1;
         }
-        if let Some(used) = self.used.get_mut(partial.slot) {
-            *used = false;
-        }
-        Some(partial)
     }
 
     pub(super) fn discard(&mut self, key: &MessageKey) -> bool {
         let found = self.find(key);
-        found.and_then(|index| self.remove(index)).is_some()
+        if let Some(slot) = found {
+            self.remove(slot);
+        }
+        found.is_some()
     }
 
     /// Forgets all messages of a stream, but requests where they go on without it.
     pub(super) fn discard_connection(&mut self, connection: u64, but_requests: bool) {
-        let is_over = |key: &MessageKey| {
-            key.connection == connection && !(but_requests && key.kind == MessageKind::Request)
-        };
-        while let Some(index) = self
-            .partials
-            .iter()
-            .position(|partial| is_over(&partial.key))
-        {
-            let _ = self.remove(index);
+        for slot in 0..N {
+            let partial = self.places.get(slot).and_then(Option::as_ref);
+            let is_over = partial.is_some_and(|Partial { key, .. }| {
+                key.connection == connection && !(but_requests && key.kind == MessageKind::Request)
+            });
+            if is_over {
+                self.remove(slot);
+            }
         }
     }
 
@@ -189,141 +234,134 @@ impl<const N: usize> Inbound<N> {
         horizon: u64,
         is_held: impl Fn(&MessageKey) -> bool,
     ) -> Option<(u64, MessageKey)> {
-        let partials = self.partials.iter();
-        let old = partials.filter(|partial| partial.last < horizon && !is_held(&partial.key));
-        let oldest = old.min_by_key(|partial| partial.last)?;
-        Some((oldest.last, oldest.key))
+        let slot = self.oldest_of(|partial| partial.last < horizon && !is_held(&partial.key))?;
+        let partial = self.places.get(slot)?.as_ref()?;
+        Some((partial.last, partial.key))
+    }
+
+    /// Where, among those that `are`, the one lies of which nothing has come for longest.
+    fn oldest_of(&self, are: impl Fn(&Partial) -> bool) -> Option<usize> {
+        let mut oldest = None;
+        let mut since = u64::MAX;
+        for (slot, place) in self.places().iter().enumerate() {
+            if let Some(partial) = place
+                && are(partial)
+                && (oldest.is_none() || partial.last < since)
+            {
+                since = partial.last;
+                oldest = Some(slot);
+            }
+        }
+        oldest
     }
 
     /// What arrives on a stream may go on from `now`: it was held up until then.
     pub(super) fn resume(&mut self, connection: u64, now: u64) {
-        for partial in &mut self.partials {
+        for partial in self.places.iter_mut().flatten() {
             if partial.key.connection == connection {
                 partial.last = now;
             }
         }
     }
 
-    /// Takes a chunk in, of a message of up to `max` bytes. Those of which nothing came since
-    /// `horizon` make room first; none does unless `may_displace`.
+    /// Takes in a chunk that says of itself what `arrival` does, and completes that. For a new message
+    /// another one may have to go, which becomes `displaced`; none has to while that is one.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn receive(
         &mut self,
         packet: &ConnectionCopy,
-        len: usize,
-        now: u64,
-        horizon: u64,
-        max: u64,
-        may_displace: bool,
+        arrival: &mut Arrival,
+        terms: &Terms,
+        displaced: &mut Option<MessageKey>,
     ) -> Reception {
         let chunk = packet.chunk();
-        let key = MessageKey {
-            connection: chunk.connection_id,
-            id: chunk.message_id,
-            kind: packet.kind(),
-        };
-        let found = self.find(&key);
+        let begins = chunk.flags.contains(CopyFlags::BEGIN);
+        let found = self.find(&arrival.key);
         if packet.is_abort() {
-            let was_known = found.and_then(|index| self.remove(index)).is_some();
-            return if was_known || key.kind != MessageKind::Plain {
-                Reception::Aborted
-            } else {
-                Reception::Stray
-            };
+            if let Some(slot) = found {
+                self.remove(slot);
+            } else if arrival.key.kind == MessageKind::Plain {
+                return Reception::Stray;
+            }
+            return Reception::Aborted;
+        }
+        if found.is_none() && !begins {
+            return Reception::Stray;
         }
         let end = chunk.chunk_offset.saturating_add(chunk.chunk_size);
-        let known = chunk.total_size != UNKNOWN_SIZE;
-        let size = if known { chunk.total_size } else { end };
-        if size > max {
-            let was_known = found.and_then(|index| self.remove(index)).is_some();
-            return if was_known || chunk.flags.contains(CopyFlags::BEGIN) {
-                Reception::Discarded(DiscardReason::TooLong { len: size, max })
-            } else {
-                Reception::Stray
-            };
-        }
-        let last = chunk.flags.contains(CopyFlags::END);
-        let mut arrival = Arrival {
-            key,
-            total: known.then_some(chunk.total_size),
-            offset: chunk.chunk_offset,
-            len,
-            aux: chunk.aux,
-            error: chunk.flags.contains(CopyFlags::ERROR),
-            slot: None,
-            last,
-        };
-        if chunk.flags.contains(CopyFlags::BEGIN) {
-            if let Some(partial) = found.and_then(|index| self.remove(index)) {
-                let (expected, found) = (partial.next, 0);
-                return Reception::Discarded(DiscardReason::OutOfOrder { expected, found });
-            }
-            if last {
-                return Reception::Arrived(arrival, None);
-            }
-            let Ok(displaced) = self.make_room(horizon, may_displace) else {
-                return Reception::Discarded(DiscardReason::NoRoom);
-            };
-            let Some(slot) = self.used.iter().position(|used| !used) else {
-                return Reception::Discarded(DiscardReason::NoRoom);
-            };
-            let partial = Partial {
-                key,
-                total: chunk.total_size,
-                next: end,
-                aux: chunk.aux,
-                error: arrival.error,
-                last: now,
-                progressed: false,
-                slot,
-            };
-            if self.partials.push(partial).is_ok()
-                && let Some(used) = self.used.get_mut(slot)
+        let len = arrival.total.unwrap_or(end);
+        let max = terms.max;
+        let partial = found.and_then(|slot| self.places.get_mut(slot)?.as_mut());
+        let wrong = match partial {
+            _ if len > max => DiscardReason::TooLong { len, max },
+            Some(partial)
+                if begins
+                    || partial.next != chunk.chunk_offset
+                    || partial.total != chunk.total_size =>
             {
-                *used = true;
+                DiscardReason::OutOfOrder {
+                    expected: partial.next,
+                    found: chunk.chunk_offset,
+                }
             }
-            arrival.slot = Some(slot);
-            return Reception::Arrived(arrival, displaced);
-        }
-        let Some(index) = found else {
-            return Reception::Stray;
+            Some(partial) => {
+                partial.next = end;
+                partial.last = terms.now;
+                partial.progressed = true;
+                arrival.aux = partial.aux;
+                arrival.error = partial.error;
+                arrival.slot = found;
+                if !arrival.last {
+                    return Reception::Arrived;
+                }
+                return self.over(found, Reception::Arrived);
+            }
+            None if arrival.last => return Reception::Arrived,
+            None => {
+                let Some(slot) = self.make_room(terms.horizon, displaced) else {
+                    return Reception::Discarded(DiscardReason::NoRoom);
+                };
+                if let Some(place) = self.places.get_mut(slot) {
+                    *place = Some(Partial {
+                        key: arrival.key,
+                        total: chunk.total_size,
+                        next: end,
+                        aux: arrival.aux,
+                        error: arrival.error,
+                        last: terms.now,
+                        progressed: false,
+                    });
+                    self.end = self.end.max(slot + 1);
+                }
+                arrival.slot = Some(slot);
+                return Reception::Arrived;
+            }
         };
-        let Some(partial) = self.partials.get_mut(index) else {
-            return Reception::Stray;
-        };
-        if partial.next != chunk.chunk_offset || partial.total != chunk.total_size {
-            let (expected, found) = (partial.next, chunk.chunk_offset);
-            let _ = self.remove(index);
-            return Reception::Discarded(DiscardReason::OutOfOrder { expected, found });
-        }
-        partial.next = end;
-        partial.last = now;
-        partial.progressed = true;
-        arrival.aux = partial.aux;
-        arrival.error = partial.error;
-        arrival.slot = Some(partial.slot);
-        if last {
-            let _ = self.remove(index);
-        }
-        Reception::Arrived(arrival, None)
+        self.over(found, Reception::Discarded(wrong))
     }
 
-    /// Makes room for one more message: stale ones go first, then the oldest of which nothing but
+    /// The message that was found is over with this.
+    fn over(&mut self, found: Option<usize>, reception: Reception) -> Reception {
+        if let Some(slot) = found {
+            self.remove(slot);
+        }
+        reception
+    }
+
+    /// A place for one more message: stale ones make room first, then the oldest of which nothing but
     /// the beginning came. One that makes progress never has to go.
-    fn make_room(&mut self, horizon: u64, may_displace: bool) -> Result<Option<MessageKey>, ()> {
-        if !self.partials.is_full() {
-            return Ok(None);
+    fn make_room(&mut self, horizon: u64, displaced: &mut Option<MessageKey>) -> Option<usize> {
+        let free = self.places.iter().position(Option::is_none);
+        if free.is_some() || displaced.is_some() {
+            return free;
         }
-        if !may_displace {
-            return Err(());
-        }
-        let victim = self
-            .partials
-            .iter()
-            .enumerate()
-            .filter(|(_, partial)| partial.last < horizon || !partial.progressed)
-            .min_by_key(|(_, partial)| (partial.last >= horizon, partial.last))
-            .map(|(index, _)| index);
-        let displaced = victim.and_then(|index| self.remove(index)).ok_or(())?;
-        Ok(Some(displaced.key))
+        // What is stale is older than what is not.
+        let may_go = |partial: &Partial| partial.last < horizon || !partial.progressed;
+        let victim = self.oldest_of(may_go)?;
+        let partial = self.places.get(victim)?.as_ref();
+        *displaced = partial.map(|partial| partial.key);
+        self.remove(victim);
+        Some(victim)
     }
 }

@@ -24,6 +24,9 @@ pub struct Agreement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
+// Which it is, in a byte where programs have to be small: the compiler would take a word as wide as the
+// fields are aligned.
+#[cfg_attr(not(target_pointer_width = "64"), repr(u8))]
 pub enum NegotiateError {
     /// Negotiation was begun before; there is one attempt a link.
     Repeated,
@@ -111,8 +114,8 @@ pub enum NegotiationState {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Negotiation {
     pub(super) state: NegotiationState,
-    features: Features,
-    capabilities: Capabilities,
+    /// What this side offers; once both have agreed, that.
+    terms: Agreement,
     /// When asking ends, in the caller's ticks.
     deadline: u64,
     /// What is to be sent next.
@@ -131,8 +134,11 @@ impl Negotiation {
     pub(super) const fn new(features: Features, capabilities: Capabilities) -> Self {
         Self {
             state: NegotiationState::Idle,
-            features,
-            capabilities,
+            terms: Agreement {
+                version: ProtocolVersion::CURRENT,
+                features,
+                capabilities,
+            },
             deadline: u64::MAX,
             reply: None,
         }
@@ -168,11 +174,7 @@ impl Negotiation {
             version,
             features,
             capabilities,
-        } = self.agreement().unwrap_or(Agreement {
-            version: ProtocolVersion::CURRENT,
-            features: self.features,
-            capabilities: self.capabilities,
-        });
+        } = self.terms;
         let operands = [version.as_word(), features.bits(), capabilities.bits()];
         packet.set(opcode, operands);
         true
@@ -206,11 +208,12 @@ impl Negotiation {
         }
         let agreement = Agreement {
             version: offer.version.min(ours),
-            features: offer.features & self.features,
-            capabilities: offer.capabilities & self.capabilities,
+            features: offer.features & self.terms.features,
+            capabilities: offer.capabilities & self.terms.capabilities,
         };
         // Where both ask at once, both answer, and both find the same.
         self.reply = Some(Reply::Answer);
+        self.terms = agreement;
         self.state = NegotiationState::Agreed(agreement);
         true
     }
@@ -233,8 +236,8 @@ impl Negotiation {
         let ours = ProtocolVersion::CURRENT;
         let fits = version.major == ours.major
             && version.minor <= ours.minor
-            && self.features.contains(features)
-            && self.capabilities.contains(capabilities);
+            && self.terms.features.contains(features)
+            && self.terms.capabilities.contains(capabilities);
         self.state = if fits {
             NegotiationState::Agreed(Agreement {
                 version,

@@ -41,15 +41,15 @@ pub enum StreamState {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flow {
     /// Bytes that may be sent yet.
-    pub(super) sendable: u64,
+    pub(super) sendable: usize,
     /// Bytes that came, and that the peer was not told to have been taken.
-    owed: u64,
+    owed: usize,
     /// Nothing is to be told for now.
     paused: bool,
 }
 
 impl Flow {
-    const fn new(window: u64) -> Self {
+    const fn new(window: usize) -> Self {
         Self {
             sendable: window,
             owed: 0,
@@ -58,7 +58,7 @@ impl Flow {
     }
 
     /// How many bytes to tell the peer of now: at least half a window, as each telling costs a slot.
-    const fn credit(&self, window: u64) -> Option<u64> {
+    const fn credit(&self, window: usize) -> Option<usize> {
         if self.paused || self.owed < window.div_ceil(2) {
             None
         } else {
@@ -84,7 +84,7 @@ struct Stream {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Telling {
     State(u64, StreamState),
-    Credit(u64, u64),
+    Credit(u64, usize),
 }
 
 /// Streams, at most `N`, and the flow of the link itself.
@@ -93,7 +93,7 @@ pub(super) struct Streams<const N: usize> {
     streams: Table<Stream, N>,
     link: Flow,
     /// The initial credit of a stream in bytes; 0 where credits were not agreed on.
-    window: u64,
+    window: usize,
     next_id: u64,
     id_step: u64,
     /// Streams with something to tell, an upper bound that spares looking at all of them.
@@ -118,7 +118,7 @@ impl<const N: usize> Streams<N> {
     }
 
     /// Credits were agreed on.
-    pub(super) fn set_window(&mut self, window: u64) {
+    pub(super) fn set_window(&mut self, window: usize) {
         self.window = window;
         self.link = Flow::new(window);
         for stream in self.streams.values_mut() {
@@ -272,11 +272,11 @@ impl<const N: usize> Streams<N> {
 
     /// Bytes that may be sent on a stream now; no bound where credits were not agreed on, none
     /// before the peer knows that the stream is open.
-    pub(super) fn sendable(&self, id: u64) -> u64 {
+    pub(super) fn sendable(&self, id: u64) -> usize {
         match self.flow(id) {
             _ if self.streams.get(id).is_some_and(|stream| stream.untold) => 0,
             Some(flow) if self.window > 0 => flow.sendable,
-            _ => u64::MAX,
+            _ => usize::MAX,
         }
     }
 
@@ -288,17 +288,17 @@ impl<const N: usize> Streams<N> {
 
     /// Bytes that may be sent on the link itself now.
     #[inline]
-    pub(super) const fn sendable_on_link(&self) -> u64 {
+    pub(super) const fn sendable_on_link(&self) -> usize {
         if self.window > 0 {
             self.link.sendable
         } else {
-            u64::MAX
+            usize::MAX
         }
     }
 
     /// Notes that a chunk was sent.
     #[inline]
-    pub(super) fn sent(&mut self, id: u64, cost: u64) {
+    pub(super) fn sent(&mut self, id: u64, cost: usize) {
         if self.window > 0
             && let Some(flow) = self.flow_mut(id)
         {
@@ -308,7 +308,7 @@ impl<const N: usize> Streams<N> {
 
     /// Notes that a chunk came.
     #[inline]
-    pub(super) fn received(&mut self, id: u64, cost: u64) {
+    pub(super) fn received(&mut self, id: u64, cost: usize) {
         let window = self.window;
         if window > 0
             && let Some(flow) = self.flow_mut(id)
@@ -331,6 +331,7 @@ impl<const N: usize> Streams<N> {
         let window = self.window;
         if let Some(flow) = self.flow_mut(id) {
             // More than a window is never outstanding: a peer that says so gains nothing.
+            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
             flow.sendable = flow.sendable.saturating_add(bytes).min(window);
         }
     }
@@ -378,7 +379,7 @@ impl<const N: usize> Streams<N> {
             }
         }
         let (id, bytes) = owing?;
-        packet.set(Opcode::ConnectionCredit, [id, bytes, 0]);
+        packet.set(Opcode::ConnectionCredit, [id, bytes as u64, 0]);
         Some(Telling::Credit(id, bytes))
     }
 

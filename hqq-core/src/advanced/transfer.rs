@@ -67,6 +67,9 @@ impl core::error::Error for BeginError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
+// Which it is, in a byte where programs have to be small: the compiler would take a word as wide as the
+// fields are aligned.
+#[cfg_attr(not(target_pointer_width = "64"), repr(u8))]
 pub enum ChunkRefusal {
     /// The stream's receiver has to take something off it first, or has to be told that the stream
     /// is open.
@@ -160,8 +163,13 @@ impl Transfer {
         if self.total == UNKNOWN_SIZE {
             None
         } else {
-            Some(self.total - self.offset)
+            Some(self.left())
         }
+    }
+
+    /// Bytes that are left; more than there will be where the size is not known.
+    pub(super) const fn left(&self) -> u64 {
+        self.total - self.offset
     }
 
     /// Whether all of it was sent, or it was given up.
@@ -190,7 +198,8 @@ impl Transfer {
         if self.is_finished() {
             return None;
         }
-        let len = self.remaining().map_or(room, |left| left.min(room));
+        let left = self.left();
+        let len = left.min(room);
         let mut flags = CopyFlags::from(self.key.kind);
         if self.error {
             flags = flags | CopyFlags::ERROR;
@@ -198,7 +207,12 @@ impl Transfer {
         if self.offset == 0 {
             flags = flags | CopyFlags::BEGIN;
         }
-        if self.remaining().map_or(ends, |left| left == len) {
+        let is_last = if self.total == UNKNOWN_SIZE {
+            ends
+        } else {
+            left == len
+        };
+        if is_last {
             flags = flags | CopyFlags::END;
         }
         let chunk = Chunk {

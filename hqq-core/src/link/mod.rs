@@ -42,6 +42,7 @@ pub use no_shared::{Format1Link, SharedLink, SharedSides};
 pub use notified::{Bell, Notified};
 pub use packets::PacketGrant;
 pub(crate) use packets::{Claim, Decoded};
+pub(crate) use receive_path::SHORT_WAYS;
 pub use received::{ReadGrant, TryIter};
 pub use receiver::Receiver;
 pub use sender::{REASON_DROPPED, REASON_EMPTY, REASON_TOO_LONG, Sender, WriteGrant};

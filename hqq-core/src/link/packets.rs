@@ -23,27 +23,21 @@ impl<P: Producer> Sender<P> {
     /// As [`Sender::try_send_packet`].
     pub(crate) fn try_send_sound(&mut self, packet: &Sound) -> Result<(), TrySendError> {
         let position = self.claim(true)?;
-        self.publish_packet(position, packet);
+        self.publish_packet(position, packet.opcode, &packet.operands);
         Ok(())
     }
 
-    /// Sends a chunk of a message, of the size that `packet` says, if a slot is free; `fill` copies
-    /// it into the buffer.
+    /// Sends a chunk of a message, which is `len` bytes and no more than a buffer has, if a slot is free;
+    /// `fill` copies it into the buffer.
     pub(crate) fn try_send_chunk_with(
         &mut self,
-        packet: ConnectionCopy,
+        packet: &ConnectionCopy,
+        len: usize,
         fill: impl FnOnce(Buffer<'_>),
     ) -> Result<(), TrySendError> {
-        let len =
-            packet
-                .check_bounds(self.max_message_size())
-                .map_err(|_| TrySendError::TooLong {
-                    len: usize::try_from(packet.chunk().chunk_size).unwrap_or(usize::MAX),
-                    max: self.max_message_size(),
-                })?;
         let position = self.claim(true)?;
         fill(self.side.buffers().at(position));
-        self.publish_packet(position, &packet.into());
+        self.publish_packet(position, ConnectionCopy::OPCODE, &packet.operands());
         self.side.count(Event::Message(len));
         Ok(())
     }
@@ -58,20 +52,20 @@ impl<P: Producer> Sender<P> {
         packet: ConnectionCopy,
         bytes: &[u8],
     ) -> Result<(), TrySendError> {
-        if bytes.len() as u64 != packet.chunk().chunk_size {
-            return Err(TrySendError::TooLong {
-                len: bytes.len(),
-                max: usize::try_from(packet.chunk().chunk_size).unwrap_or(usize::MAX),
-            });
+        let (len, said) = (bytes.len(), packet.chunk().chunk_size);
+        let max = self.max_message_size();
+        if len as u64 != said || len > max {
+            let said = usize::try_from(said).unwrap_or(usize::MAX);
+            let max = max.min(said);
+            return Err(TrySendError::TooLong { len, max });
         }
-        self.try_send_chunk_with(packet, |buffer| {
+        self.try_send_chunk_with(&packet, len, |buffer| {
             buffer.copy_in(0, bytes);
         })
     }
 
-    fn publish_packet(&mut self, position: Position, packet: &Sound) {
-        let opcode = packet.opcode.as_byte();
-        self.side.publish(position, opcode, &packet.operands);
+    fn publish_packet(&mut self, position: Position, opcode: Opcode, operands: &[u64; 7]) {
+        self.side.publish(position, opcode.as_byte(), operands);
     }
 }
 
@@ -114,6 +108,8 @@ impl Claim {
 
 /// A claimed packet, decoded.
 pub(crate) enum Decoded {
+    /// None yet.
+    Nothing,
     /// A chunk of a message.
     Chunk(ConnectionCopy),
     /// Any one but a tombstone.
@@ -126,33 +122,39 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As [`Receiver::try_recv`]; a malformed packet is taken out of the ring.
     pub fn try_next_packet(&mut self) -> Result<PacketGrant<'_, C>, TryRecvError> {
-        let claimed = self.claim_packet()?;
-        Ok(self.lend(claimed))
+        let mut packet = Decoded::Nothing;
+        let claim = self.claim_packet(&mut packet)?;
+        Ok(self.lend(&packet, claim))
     }
 
     /// A claimed packet, given back when its borrower drops it.
     #[inline]
-    pub(super) fn lend(&mut self, (packet, claim): (Decoded, Claim)) -> PacketGrant<'_, C> {
+    pub(super) fn lend(&mut self, packet: &Decoded, claim: Claim) -> PacketGrant<'_, C> {
         self.hold_packet(&claim);
         PacketGrant {
             receiver: self,
             packet: match packet {
-                Decoded::Chunk(copy) => copy.into(),
+                Decoded::Chunk(copy) => (*copy).into(),
                 Decoded::Other(packet) => packet.packet(),
+                // Never lent.
+                Decoded::Nothing => Sound::EMPTY.packet(),
             },
             claim,
         }
     }
 
-    #[inline]
-    pub(crate) fn claim_packet(&mut self) -> Result<(Decoded, Claim), TryRecvError> {
+    /// Claims the next packet but tombstones, and puts it into `packet`.
+    // In place: where programs have to be small, moving it takes more of them than looking at it.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    pub(crate) fn claim_packet(&mut self, packet: &mut Decoded) -> Result<Claim, TryRecvError> {
         // A message that was begun by other calls of this receiver is over, and so is a packet that
         // was lent and leaked.
         self.finish();
         self.claim_as(true, |side, claimed| {
             let position = claimed.position;
             side.buffers().at(position).prefetch();
-            Self::decode(side, &claimed, side.operands::<0>(position))
+            Self::decode(side, &claimed, side.operands::<0>(position), packet)
         })
     }
 
@@ -162,7 +164,8 @@ impl<C: Consumer> Receiver<C> {
         side: &C,
         claimed: &Claimed,
         operands: [u64; 7],
-    ) -> Result<Option<(Decoded, Claim)>, TryRecvError> {
+        packet: &mut Decoded,
+    ) -> Result<Option<Claim>, TryRecvError> {
         let position = claimed.position;
         let malformed = TryRecvError::Malformed;
         // A way of their own for chunks, but where programs have to be small.
@@ -170,12 +173,13 @@ impl<C: Consumer> Receiver<C> {
             let copy = ConnectionCopy::from_operands(&operands).map_err(malformed)?;
             let size = side.buffers().size();
             let len = copy.check_bounds(size).map_err(malformed)?;
-            return Ok(Some((Decoded::Chunk(copy), Claim { position, len })));
+            *packet = Decoded::Chunk(copy);
+            return Ok(Some(Claim { position, len }));
         }
         let other = Self::check_other(side, claimed.header, &operands)?;
         Ok(other.map(|(opcode, len)| {
-            let sound = Sound { opcode, operands };
-            (Decoded::Other(sound), Claim { position, len })
+            *packet = Decoded::Other(Sound { opcode, operands });
+            Claim { position, len }
         }))
     }
 

@@ -14,7 +14,7 @@ pub(super) const SKIPPED: usize = 32;
 
 /// Whether there are ways of their own for the packets that most messages travel in. Where 64 bits
 /// are two registers and programs have to be small, one way does for all.
-pub(super) const SHORT_WAYS: bool = cfg!(all(target_has_atomic = "64", not(hqq_narrow)));
+pub(crate) const SHORT_WAYS: bool = cfg!(all(target_has_atomic = "64", not(hqq_narrow)));
 
 /// Where the bytes of a message lie.
 // A whole word, as the compiler puts what has the most values left first: so whether a message is at hand

@@ -4,7 +4,7 @@
 use core::mem::ManuallyDrop;
 
 use super::error::{TryRecvError, TrySendError};
-use super::packets::{Claim, Decoded};
+use super::packets::Decoded;
 use super::receive_path;
 use super::receiver::Receiver;
 use super::sender::Sender;
@@ -150,10 +150,9 @@ impl<C: Consumer> Receiver<C> {
         if !is_this || self.current.is_some() || self.side.last_claimed() != position {
             return self.try_next_packet();
         }
-        let opened: Result<Option<(Decoded, Claim)>, _> =
-            Self::decode(&self.side, &self.claimed_last(), operands);
-        match opened {
-            Ok(Some(opened)) => Ok(self.lend(opened)),
+        let mut packet = Decoded::Nothing;
+        match Self::decode(&self.side, &self.claimed_last(), operands, &mut packet) {
+            Ok(Some(claim)) => Ok(self.lend(&packet, claim)),
             Ok(None) => self.try_next_packet(),
             Err(error) => {
                 receive_path::discard(&mut self.side, position, true);

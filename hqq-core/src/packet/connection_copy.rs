@@ -346,19 +346,25 @@ fn other_chunk_fault(chunk: &Chunk) -> Option<PacketError> {
     None
 }
 
+impl Chunk {
+    #[inline]
+    pub(super) const fn operands(&self) -> [u64; OPERANDS] {
+        [
+            self.connection_id,
+            self.message_id,
+            self.total_size,
+            self.chunk_offset,
+            self.chunk_size,
+            self.flags.bits(),
+            self.aux,
+        ]
+    }
+}
+
 impl ConnectionCopy {
     #[inline]
-    fn write(&self) -> [u64; OPERANDS] {
-        let chunk = &self.0;
-        [
-            chunk.connection_id,
-            chunk.message_id,
-            chunk.total_size,
-            chunk.chunk_offset,
-            chunk.chunk_size,
-            chunk.flags.bits(),
-            chunk.aux,
-        ]
+    const fn write(&self) -> [u64; OPERANDS] {
+        self.0.operands()
     }
 
     #[inline]

@@ -6,7 +6,7 @@ use super::PacketError;
 /// number on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[repr(u64)]
+#[repr(u8)]
 pub enum ErrorCode {
     /// The region's memory is not aligned.
     MemoryAlignment = 1,

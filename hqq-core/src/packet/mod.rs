@@ -258,6 +258,13 @@ impl Sound {
         self.operands = [a, b, c, 0, 0, 0, 0];
     }
 
+    /// Makes it this chunk, which keeps every rule.
+    #[inline]
+    pub(crate) const fn set_chunk(&mut self, chunk: &Chunk) {
+        self.opcode = Opcode::ConnectionCopy;
+        self.operands = chunk.operands();
+    }
+
     /// The typed packet.
     pub(crate) fn packet(&self) -> Packet {
         Packet::sound(self.opcode, &self.operands)

@@ -3,13 +3,16 @@
 use core::fmt;
 
 use super::super::transfer::ChunkRefusal;
-use crate::link::TrySendError;
+use crate::link::{TryRecvError, TrySendError};
 use crate::ring::Corruption;
 
 /// Why a link cannot be polled any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
+// Which it is, in a byte where programs have to be small: the compiler would take a word as wide as the
+// fields are aligned.
+#[cfg_attr(not(target_pointer_width = "64"), repr(u8))]
 pub enum PollError {
     /// The peer has closed the half that this side receives, and everything was received; or the
     /// half that it sends.
@@ -106,6 +109,16 @@ pub(super) const fn unsent(error: TrySendError) -> Result<(), PollError> {
         TrySendError::Disconnected => Err(PollError::Disconnected),
         TrySendError::PeerDead => Err(PollError::PeerDead),
         TrySendError::Corrupt(found) => Err(PollError::Corrupt(found)),
+        _ => Ok(()),
+    }
+}
+
+/// What it means for the link that no packet came: nothing, where there is only none for now.
+pub(super) const fn ended(error: TryRecvError) -> Result<(), PollError> {
+    match error {
+        TryRecvError::Disconnected => Err(PollError::Disconnected),
+        TryRecvError::PeerDead => Err(PollError::PeerDead),
+        TryRecvError::Corrupt(found) => Err(PollError::Corrupt(found)),
         _ => Ok(()),
     }
 }

@@ -3,21 +3,18 @@
 mod error;
 mod send;
 
-use heapless::Vec;
-
 pub use error::{AdvanceError, PollError, Progress};
 pub use send::ChunkGrant;
 
-use error::unsent;
+use error::{ended, unsent};
 
 use super::event::{Body, Bytes, Event};
-use super::inbound::Arrival;
 use super::session::{Session, SessionOptions, Step};
-use super::{MessageKey, NegotiateError, Notice, Transfer};
+use super::{Arrival, MessageKey, NegotiateError, Notice, Transfer};
 use crate::layout::Format;
-use crate::link::{Claim, Decoded, Receiver, Sender, TryRecvError};
+use crate::link::{Claim, Decoded, Receiver, SHORT_WAYS, Sender, TryRecvError};
 use crate::member::Role;
-use crate::packet::{ConnectionCopy, Opcode, Reason, Sound};
+use crate::packet::{Reason, Sound};
 use crate::ring::{Consumer, Producer};
 
 /// Packets that one poll takes in without an event.
@@ -87,7 +84,7 @@ pub struct AdvancedLink<
     sender: Sender<P>,
     receiver: Receiver<C>,
     session: Session<ASSEMBLIES, PENDING, CONNECTIONS>,
-    assemblies: [Vec<u8, MESSAGE>; ASSEMBLIES],
+    assemblies: [[u8; MESSAGE]; ASSEMBLIES],
     reception: Reception,
 }
 
@@ -116,7 +113,7 @@ impl<
             sender,
             receiver,
             session,
-            assemblies: [const { Vec::new() }; ASSEMBLIES],
+            assemblies: [[0; MESSAGE]; ASSEMBLIES],
             reception: Reception::Assemble,
         }
     }
@@ -152,99 +149,118 @@ impl<
     /// # Errors
     /// [`PollError`]; nothing more will come.
     pub fn poll(&mut self, now: u64) -> Result<Option<Event<'_, C>>, PollError> {
-        self.flush_if_connected()?;
-        if let Some(notice) = self.session.next_notice(now) {
-            return Ok(Some(Event::Notice(notice)));
-        }
-        for _ in 0..STEPS {
-            let (packet, claimed) = match self.receiver.claim_packet() {
-                Ok(found) => found,
-                Err(TryRecvError::Malformed(error)) => return Ok(Some(Event::Malformed(error))),
-                Err(TryRecvError::Disconnected) => return Err(PollError::Disconnected),
-                Err(TryRecvError::PeerDead) => return Err(PollError::PeerDead),
-                Err(TryRecvError::Corrupt(found)) => return Err(PollError::Corrupt(found)),
-                // Tombstones were passed over: there may be more behind them.
-                Err(TryRecvError::Busy) => continue,
-                // Only now: what the peer had sent before it left was received first.
-                Err(_) => {
-                    self.session.emptied(now);
-                    self.flush()?;
-                    return Ok(self.session.next_notice(now).map(Event::Notice));
+        let mut step = Step::Nothing;
+        let mut packet = Decoded::Nothing;
+        let mut left = STEPS;
+        let mut is_empty = false;
+        let found = loop {
+            if left == STEPS || left == 0 || self.session.is_crowded() {
+                match self.flush() {
+                    // That nobody will hear of it is no reason not to listen: what the peer had sent before
+                    // it left is received first.
+                    Err(PollError::Disconnected | PollError::PeerDead) if !is_empty => {}
+                    result => result?,
                 }
-            };
-            let step = match &packet {
-                Decoded::Chunk(copy) => self.session.accept_copy(copy, claimed.len()),
-                Decoded::Other(other) if other.opcode == Opcode::ConnectionCopy => {
-                    let copy = ConnectionCopy::sound(&other.operands);
-                    self.session.accept_copy(&copy, claimed.len())
-                }
-                Decoded::Other(other) => self.session.accept_other(other),
-            };
-            match step {
-                Step::Nothing => self.receiver.release_packet(&claimed),
-                Step::Notice(notice) => {
-                    self.receiver.release_packet(&claimed);
-                    return Ok(Some(Event::Notice(notice)));
-                }
-                Step::Chunk(arrival) => match (self.reception, arrival.slot) {
-                    (Reception::Stream, _) => {
-                        let body = self.lend(&claimed);
-                        return Ok(Some(Event::Chunk { arrival, body }));
-                    }
-                    (Reception::Assemble, None) => {
-                        let body = self.lend(&claimed);
-                        return Ok(Some(message(&arrival, body)));
-                    }
-                    (Reception::Assemble, Some(slot)) => {
-                        let fits = self.assemble(slot, arrival.offset, &claimed);
-                        self.receiver.release_packet(&claimed);
-                        if !fits {
-                            if let Some(notice) = self.session.discard(&arrival.key) {
-                                return Ok(Some(Event::Notice(notice)));
-                            }
-                        } else if arrival.last {
-                            let bytes = self.assemblies.get(slot);
-                            let bytes = bytes.map_or(&[][..], |bytes| bytes);
-                            let body = Body(Bytes::Assembled(bytes));
-                            return Ok(Some(message(&arrival, body)));
-                        }
-                    }
-                },
             }
-            // What the packet led to besides: it is reported before anything that came later.
-            if let Some(notice) = self.session.next_notice(now) {
+            // Also what a packet led to besides: it is reported before anything that came later.
+            if matches!(step, Step::Nothing) && self.session.may_have_notice() {
+                self.session.look_for_notice(now, &mut step);
+            }
+            if let Step::Notice(notice) = step {
                 return Ok(Some(Event::Notice(notice)));
             }
-            if self.session.is_crowded() {
-                self.flush_if_connected()?;
+            if left == 0 {
+                return Ok(None);
             }
-        }
-        self.flush_if_connected()?;
-        Ok(None)
-    }
-
-    fn lend(&mut self, packet: &Claim) -> Body<'_, C> {
-        self.receiver.hold_packet(packet);
-        Body(Bytes::Slot {
-            receiver: &mut self.receiver,
-            packet: *packet,
-        })
-    }
-
-    /// Adds a chunk to the message in `slot`; `false` where that is full.
-    fn assemble(&mut self, slot: usize, offset: u64, claimed: &Claim) -> bool {
-        let Some(assembly) = self.assemblies.get_mut(slot) else {
-            return false;
+            left -= 1;
+            let claimed = match self.receiver.claim_packet(&mut packet) {
+                Ok(claimed) => claimed,
+                // Tombstones were passed over: there may be more behind them.
+                Err(TryRecvError::Busy) => continue,
+                Err(TryRecvError::Malformed(error)) => return Ok(Some(Event::Malformed(error))),
+                Err(error) => {
+                    ended(error)?;
+                    self.session.emptied(now);
+                    is_empty = true;
+                    left = 0;
+                    continue;
+                }
+            };
+            let len = claimed.len();
+            match &packet {
+                // The condition, for the compiler: otherwise there are none.
+                Decoded::Chunk(copy) if SHORT_WAYS => step = self.session.accept_copy(copy, len),
+                Decoded::Other(other) => self.session.accept_sound(other, len, &mut step),
+                _ => {}
+            }
+            let Step::Chunk(arrival) = &step else {
+                self.receiver.release_packet(&claimed);
+                continue;
+            };
+            let (Reception::Assemble, Some(slot)) = (self.reception, arrival.slot) else {
+                break Found::InRing(claimed);
+            };
+            let assembled = self.assemble(slot, arrival.offset, &claimed);
+            self.receiver.release_packet(&claimed);
+            match assembled {
+                Some(len) if arrival.last => break Found::Assembled(slot, len),
+                Some(_) => step = Step::Nothing,
+                // Not where the session kept to what it was told there is room for.
+                None => {
+                    let key = arrival.key;
+                    step = Step::Nothing;
+                    self.session.drop_telling(&key, &mut step);
+                }
+            }
         };
-        if offset == 0 {
-            assembly.clear();
+        match &step {
+            Step::Chunk(arrival) => Ok(Some(self.event(arrival, found))),
+            _ => Ok(None),
         }
-        let start = assembly.len();
-        if assembly.resize_default(start + claimed.len()).is_err() {
-            return false;
+    }
+
+    /// The event of a chunk whose bytes lie there.
+    #[cfg_attr(target_pointer_width = "64", inline)]
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn event(&mut self, arrival: &Arrival, found: Found) -> Event<'_, C> {
+        let reception = self.reception;
+        let body = Body(match found {
+            Found::InRing(packet) => {
+                self.receiver.hold_packet(&packet);
+                Bytes::Slot {
+                    receiver: &mut self.receiver,
+                    packet,
+                }
+            }
+            Found::Assembled(slot, len) => {
+                let bytes = self.assemblies.get(slot);
+                let bytes = bytes.and_then(|bytes| bytes.get(..len));
+                Bytes::Assembled(bytes.unwrap_or_default())
+            }
+        });
+        match reception {
+            Reception::Stream => Event::Chunk {
+                arrival: *arrival,
+                body,
+            },
+            Reception::Assemble => Event::Message {
+                key: arrival.key,
+                aux: arrival.aux,
+                error: arrival.error,
+                body,
+            },
         }
-        let to = assembly.get_mut(start..).unwrap_or_default();
-        self.receiver.copy_packet(claimed, 0, to) == claimed.len()
+    }
+
+    /// Adds a chunk to the message in `slot`, from byte `offset` on; says how many bytes there are then,
+    /// `None` where it does not fit.
+    // Chunks follow each other without a gap, so that what came before is all that is before.
+    fn assemble(&mut self, slot: usize, offset: u64, claimed: &Claim) -> Option<usize> {
+        let start = usize::try_from(offset).ok()?;
+        let end = start.checked_add(claimed.len())?;
+        let to = self.assemblies.get_mut(slot)?.get_mut(start..end)?;
+        let copied = self.receiver.copy_packet(claimed, 0, to);
+        (copied == claimed.len()).then_some(end)
     }
 
     /// Sends what the session has to tell, as far as there is room.
@@ -266,14 +282,6 @@ impl<
             }
         }
         Ok(())
-    }
-
-    /// As [`Self::flush`]; that nobody will hear of it is no reason not to listen.
-    fn flush_if_connected(&mut self) -> Result<(), PollError> {
-        match self.flush() {
-            Err(PollError::Disconnected | PollError::PeerDead) => Ok(()),
-            result => result,
-        }
     }
 
     /// Sends some of what waits before more is added that would be dropped.
@@ -332,12 +340,10 @@ impl<
     }
 }
 
-/// The event of a message that is there.
-const fn message<'a, C: Consumer>(arrival: &Arrival, body: Body<'a, C>) -> Event<'a, C> {
-    Event::Message {
-        key: arrival.key,
-        aux: arrival.aux,
-        error: arrival.error,
-        body,
-    }
+/// Where the bytes of an event lie.
+enum Found {
+    /// In the buffer of this packet.
+    InRing(Claim),
+    /// Put together: the place, and how many there are.
+    Assembled(usize, usize),
 }

@@ -161,15 +161,13 @@ impl<
         for _ in 0..chunks {
             let offset = transfer.offset();
             let at_hand = whole.saturating_sub(offset);
-            let available = transfer
-                .remaining()
-                .map_or(at_hand, |left| left.min(at_hand));
+            let available = transfer.left().min(at_hand);
             let packet = match self.session.next_chunk(transfer, available, true) {
                 Ok(packet) => packet,
                 Err(refusal) => return refused(refusal),
             };
             let len = usize::try_from(packet.chunk().chunk_size).unwrap_or(usize::MAX);
-            let sent = self.sender.try_send_chunk_with(packet, |buffer| {
+            let sent = self.sender.try_send_chunk_with(&packet, len, |buffer| {
                 copy_pieces(buffer, pieces.clone(), offset, len);
             });
             match sent {

@@ -3,7 +3,7 @@
 
 use super::super::inbound::{Arrival, MessageKey};
 use super::super::negotiate::NegotiationState;
-use super::{LEAST_COST, Session};
+use super::Session;
 use crate::packet::{Chunk, ConnectionCopy, CopyFlags, Features, MessageKind, Whole};
 
 impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
@@ -34,7 +34,7 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     #[must_use]
     pub fn is_calm(&self) -> bool {
         self.may_call()
-            && self.inbound.len() == 0
+            && self.inbound.is_empty()
             && !self.calls.has_failed()
             && self.displaced.is_none()
     }
@@ -42,9 +42,8 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     /// Whether `len` bytes may go on the link itself in one chunk, now.
     #[inline]
     fn fits(&self, len: usize) -> bool {
-        let bytes = len as u64;
-        bytes <= self.buffer_size
-            && bytes <= self.options.max_message_size
+        len <= self.buffer_size
+            && len as u64 <= self.options.max_message_size
             && self.cost(len) <= self.streams.sendable_on_link()
     }
 
@@ -111,8 +110,8 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
 
     /// What it counts for in the link's credit.
     #[inline]
-    fn whole_cost(&self, whole: &Whole) -> u64 {
-        whole.len().max(LEAST_COST.min(self.buffer_size))
+    fn whole_cost(&self, whole: &Whole) -> usize {
+        self.cost(usize::try_from(whole.len()).unwrap_or(usize::MAX))
     }
 
     /// Takes in a chunk that is all of a request or response on the link itself, where nothing speaks
@@ -134,7 +133,7 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         } = *packet.chunk();
         let kind = packet.kind();
         let plain = kind == MessageKind::Plain;
-        if !flags.contains(ALL) || plain || connection_id != 0 || self.inbound.len() != 0 {
+        if !flags.contains(ALL) || plain || connection_id != 0 || !self.inbound.is_empty() {
             return None;
         }
         if chunk_size > self.options.max_message_size || !self.has_calls() {

@@ -13,15 +13,15 @@ mod at_once;
 mod attention;
 mod notice;
 mod options;
+mod outbox;
 mod receive;
 mod send;
-
-use heapless::Deque;
 
 pub use notice::{Notice, SessionCounters, Step};
 pub use options::SessionOptions;
 
 use attention::Attention;
+use outbox::{Outbox, Posting};
 
 use super::calls::Calls;
 use super::inbound::{Inbound, MessageKey};
@@ -29,15 +29,10 @@ use super::negotiate::{Agreement, NegotiateError, Negotiation, NegotiationState}
 use super::streams::{StreamState, Streams, Telling};
 use crate::layout::{Format, Layout};
 use crate::member::Role;
-use crate::packet::{
-    Capabilities, ConnectionCopy, ErrorCode, ErrorPacket, Features, Packet, Reason, Sound,
-};
+use crate::packet::{Capabilities, Features, MessageKind, Packet, Reason, Sound};
 
-/// Packets that wait for room besides those that are derived from the state; what does not fit is
-/// dropped and counted.
-const OUTBOX: usize = 16;
 /// The bytes that the shortest chunk counts for in a stream's credit.
-const LEAST_COST: u64 = 64;
+const LEAST_COST: usize = 64;
 
 /// What [`Session::control`] gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,16 +52,16 @@ pub struct Session<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTI
     format: Format,
     options: SessionOptions,
     /// Bytes in a buffer.
-    buffer_size: u64,
+    buffer_size: usize,
     /// The first credit of a stream: what the ring holds.
-    window: u64,
+    window: usize,
     /// The most bytes of a message in several chunks, where they are put together.
     assembled: Option<u64>,
     negotiation: Negotiation,
     inbound: Inbound<ASSEMBLIES>,
     calls: Calls<PENDING>,
     streams: Streams<CONNECTIONS>,
-    outbox: Deque<Sound, OUTBOX>,
+    outbox: Outbox,
     /// A message that had to make room, and was not reported yet: until it is, no other has to.
     displaced: Option<MessageKey>,
     attention: Attention,
@@ -100,14 +95,14 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         Self {
             format,
             options,
-            buffer_size: size as u64,
-            window: (count as u64).saturating_mul(size as u64),
+            buffer_size: size,
+            window: count.saturating_mul(size),
             assembled: None,
             negotiation: Negotiation::new(features, options.capabilities & Capabilities::KNOWN),
             inbound: Inbound::new(),
             calls: Calls::new(),
             streams: Streams::new(first_id, id_step),
-            outbox: Deque::new(),
+            outbox: Outbox::new(),
             displaced: None,
             attention: Attention::default(),
             next_message: 1,
@@ -223,8 +218,7 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         }
         // Answers first: where both ends give the same ids, a dial must not come before the refusal
         // of the peer's, nor the end of a stream before what was given up on it.
-        if let Some(first) = self.outbox.front() {
-            *packet = *first;
+        if self.outbox.tell(packet) {
             return Some(Control(Source::Outbox));
         }
         let telling = self.streams.tell(packet)?;
@@ -236,39 +230,40 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         match control.0 {
             Source::Negotiation => self.negotiation.reply = None,
             Source::Streams(telling) => self.streams.told(telling),
-            Source::Outbox => {
-                let _ = self.outbox.pop_front();
-            }
+            Source::Outbox => self.outbox.pop(),
         }
     }
 
     /// Whether what there is to tell ([`Session::control`]) will soon be dropped unless some of it is sent.
     #[must_use]
     pub fn is_crowded(&self) -> bool {
-        self.outbox.len() >= OUTBOX / 2
+        self.outbox.is_crowded()
     }
 
-    /// Queues a packet; `false` where there is no room.
-    fn post(&mut self, packet: impl Into<Sound>) -> bool {
-        let posted = self.outbox.push_back(packet.into()).is_ok();
+    /// Queues what the peer is to be told of a message; `false` where there is no room.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn post(&mut self, key: &MessageKey, posting: Posting) -> bool {
+        let posted = self.outbox.push(key, posting);
         self.counters.unsent += u64::from(!posted);
         posted
     }
 
     fn post_refusal(&mut self, connection: u64) {
-        let _ = self.post(ErrorPacket {
-            context_id: connection,
-            code: ErrorCode::ConnectionNotFound,
-        });
+        let key = MessageKey {
+            connection,
+            id: 0,
+            kind: MessageKind::Plain,
+        };
+        let _ = self.post(&key, Posting::Refusal);
     }
 
     fn post_abort(&mut self, key: &MessageKey) {
-        let _ = self.post(ConnectionCopy::abort(key.connection, key.id, key.kind));
+        let _ = self.post(key, Posting::Abort);
     }
 
     /// What a chunk of `len` bytes counts for in its stream's credit.
-    fn cost(&self, len: usize) -> u64 {
-        (len as u64).max(LEAST_COST.min(self.buffer_size))
+    fn cost(&self, len: usize) -> usize {
+        len.max(LEAST_COST.min(self.buffer_size))
     }
 
     /// Whether streams that the peer wants are offered to this side, or refused.

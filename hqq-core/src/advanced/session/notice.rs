@@ -62,6 +62,9 @@ pub enum Notice {
 /// What a packet led to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+// Which it is, in a byte where programs have to be small: the compiler would take a word as wide as the
+// fields are aligned.
+#[cfg_attr(not(target_pointer_width = "64"), repr(u8))]
 pub enum Step {
     /// Nothing to know.
     Nothing,

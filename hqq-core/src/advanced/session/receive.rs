@@ -1,10 +1,10 @@
 //! What packets that come mean to a session, and which messages die.
 
 use super::super::calls::CallFailure;
-use super::super::inbound::{DiscardReason, MessageKey, Reception};
+use super::super::inbound::{Arrival, DiscardReason, MessageKey, Reception, Terms};
 use super::super::negotiate::{NegotiateError, NegotiationState};
 use super::super::streams::StreamState;
-use super::super::transfer::Transfer;
+use super::outbox::Posting;
 use super::{Notice, Session, Step};
 use crate::layout::Format;
 use crate::packet::{
@@ -18,42 +18,55 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     /// What happened without a packet, or beside one: time passed, calls failed with their stream.
     #[inline]
     pub fn next_notice(&mut self, now: u64) -> Option<Notice> {
-        let may_be_one = self.inbound.len() > 0
-            || self.calls.has_failed()
-            || self.displaced.is_some()
-            || matches!(self.negotiation.state, NegotiationState::Asked);
-        if may_be_one {
-            self.look_for_notice(now)
-        } else {
-            None
+        if !self.may_have_notice() {
+            return None;
+        }
+        let mut step = Step::Nothing;
+        self.look_for_notice(now, &mut step);
+        match step {
+            Step::Notice(notice) => Some(notice),
+            _ => None,
         }
     }
 
+    /// Whether it is worth to [look for](Self::look_for_notice) something to report.
+    #[inline]
+    pub(in super::super) fn may_have_notice(&self) -> bool {
+        !self.inbound.is_empty()
+            || self.calls.has_failed()
+            || self.displaced.is_some()
+            || matches!(self.negotiation.state, NegotiationState::Asked)
+    }
+
+    /// As [`Session::next_notice`], in place: leaves `step` as it is where there is none.
+    // Every notice is written where it stays: copies of them are a good part of a small program.
     #[inline(never)]
-    fn look_for_notice(&mut self, now: u64) -> Option<Notice> {
-        let displaced = self.displaced.take();
-        if let Some(key) = displaced
-            && let Some(notice) = self.discarded(key, DiscardReason::NoRoom)
-        {
-            return Some(notice);
+    pub(in super::super) fn look_for_notice(&mut self, now: u64, step: &mut Step) {
+        if let Some(key) = self.displaced.take() {
+            self.discarded(&key, DiscardReason::NoRoom, step);
         }
-        if self.negotiation.tick(now) {
-            return Some(Notice::NegotiationFailed(NegotiateError::TimedOut));
+        if let Step::Nothing = step
+            && self.negotiation.tick(now)
+        {
+            *step = Step::Notice(Notice::NegotiationFailed(NegotiateError::TimedOut));
         }
         let horizon = self.horizon();
         // Each round forgets a message; of responses, the calls below tell.
-        while let Some((_, stale)) = self.inbound.oldest(horizon, |key| self.is_held(key)) {
+        while let Step::Nothing = step
+            && let Some((_, stale)) = self.inbound.oldest(horizon, |key| self.is_held(key))
+        {
             self.inbound.discard(&stale);
-            if let Some(notice) = self.discarded(stale, DiscardReason::Stale) {
-                return Some(notice);
-            }
+            self.discarded(&stale, DiscardReason::Stale, step);
         }
-        let (connection, id, failure) = self.calls.take_failed()?;
-        Some(Notice::CallFailed {
-            connection,
-            id,
-            failure,
-        })
+        if let Step::Nothing = step
+            && let Some((connection, id, failure)) = self.calls.take_failed()
+        {
+            *step = Step::Notice(Notice::CallFailed {
+                connection,
+                id,
+                failure,
+            });
+        }
     }
 
     /// The first tick at which [`Session::next_notice`] may have something to say although no packet has
@@ -95,7 +108,11 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     pub fn accept(&mut self, packet: &Packet, len: usize) -> Step {
         match packet {
             Packet::ConnectionCopy(copy) => self.accept_copy(copy, len),
-            other => self.accept_other(&other.into()),
+            other => {
+                let mut step = Step::Nothing;
+                self.accept_sound(&other.into(), len, &mut step);
+                step
+            }
         }
     }
 
@@ -103,153 +120,162 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     #[inline]
     pub fn accept_copy(&mut self, packet: &ConnectionCopy, len: usize) -> Step {
         self.attention.taken();
-        // Where programs have to be small, one way does for all.
-        let at_once = if cfg!(target_pointer_width = "64") {
-            self.accept_at_once(packet, len)
-        } else {
-            None
-        };
-        match at_once {
-            Some(arrival) => Step::Chunk(arrival),
-            None => self.accept_chunk(packet, len),
+        if let Some(arrival) = self.accept_at_once(packet, len) {
+            return Step::Chunk(arrival);
         }
+        let mut step = Step::Nothing;
+        self.accept_chunk(packet, len, &mut step);
+        step
     }
 
-    // Kept out of the way of chunks.
+    /// As [`Session::accept`], in place: leaves `step` as it is where there is nothing to know.
+    // Kept out of the way of chunks; those come here where programs have to be small, and one way has to
+    // do for all packets.
     #[inline(never)]
-    pub(in super::super) fn accept_other(&mut self, packet: &Sound) -> Step {
+    pub(in super::super) fn accept_sound(&mut self, packet: &Sound, len: usize, step: &mut Step) {
         self.attention.taken();
         let operands = &packet.operands;
         let [connection, ..] = *operands;
-        match packet.opcode {
-            Opcode::ConnectionCopy | Opcode::StandardTombstone => Step::Nothing,
-            Opcode::ConnectionCreate => self.accept_offer(connection),
+        let notice = match packet.opcode {
+            Opcode::StandardTombstone => return,
+            Opcode::ConnectionCopy => {
+                return self.accept_chunk(&ConnectionCopy::sound(operands), len, step);
+            }
+            Opcode::ConnectionCreate => match self.accept_offer(connection) {
+                Some(notice) => notice,
+                None => return,
+            },
             Opcode::ConnectionAccept => {
-                if self.streams.accepted(connection) {
-                    Step::Notice(Notice::Opened(connection))
-                } else {
-                    Step::Nothing
+                if !self.streams.accepted(connection) {
+                    return;
                 }
+                Notice::Opened(connection)
             }
             Opcode::ConnectionClose => match self.streams.remove(connection) {
-                None | Some(StreamState::Closing) => Step::Nothing,
+                None | Some(StreamState::Closing) => return,
                 Some(_) => {
                     // Its calls have failed over there.
                     self.end_stream(connection, false);
                     let reason = ConnectionClose::sound(operands).reason;
-                    Step::Notice(Notice::Closed { connection, reason })
+                    Notice::Closed { connection, reason }
                 }
             },
             Opcode::ConnectionCredit if self.has(Features::CREDIT) => {
                 let credit = ConnectionCredit::sound(operands);
                 self.streams.credited(connection, credit.bytes);
-                Step::Nothing
+                return;
             }
             Opcode::Negotiate => {
                 let changed = self.negotiation.asked(&Negotiate::sound(operands));
-                self.negotiated(changed)
+                return self.negotiated(changed, step);
             }
             Opcode::NegotiateAck => {
                 let changed = self.negotiation.answered(&NegotiateAck::sound(operands));
-                self.negotiated(changed)
+                return self.negotiated(changed, step);
             }
-            Opcode::Error => self.accept_error(&ErrorPacket::sound(operands)),
-            other => Step::Notice(Notice::Unexpected(other)),
-        }
+            Opcode::Error => {
+                let code = ErrorPacket::sound(operands).code;
+                if connection == 0 && self.negotiation.refused(code) {
+                    return self.negotiated(true, step);
+                }
+                if self.streams.refused(connection) {
+                    Notice::Refused { connection, code }
+                } else {
+                    Notice::PeerError {
+                        context: connection,
+                        code,
+                    }
+                }
+            }
+            other => Notice::Unexpected(other),
+        };
+        *step = Step::Notice(notice);
     }
 
-    fn negotiated(&mut self, changed: bool) -> Step {
-        match self.negotiation.state {
-            NegotiationState::Agreed(agreement) if changed => {
+    fn negotiated(&mut self, changed: bool, step: &mut Step) {
+        if !changed {
+            return;
+        }
+        let notice = match self.negotiation.state {
+            NegotiationState::Agreed(agreement) => {
                 if agreement.features.contains(Features::CREDIT) {
                     self.streams.set_window(self.window);
                 }
-                Step::Notice(Notice::Negotiated(agreement))
+                Notice::Negotiated(agreement)
             }
-            NegotiationState::Failed(error) if changed => {
-                Step::Notice(Notice::NegotiationFailed(error))
-            }
-            _ => Step::Nothing,
-        }
+            NegotiationState::Failed(error) => Notice::NegotiationFailed(error),
+            _ => return,
+        };
+        *step = Step::Notice(notice);
     }
 
-    fn accept_error(&mut self, packet: &ErrorPacket) -> Step {
-        let (context, code) = (packet.context_id, packet.code);
-        if context == 0 && self.negotiation.refused(code) {
-            return self.negotiated(true);
-        }
-        if self.streams.refused(context) {
-            return Step::Notice(Notice::Refused {
-                connection: context,
-                code,
-            });
-        }
-        Step::Notice(Notice::PeerError { context, code })
-    }
-
-    fn accept_offer(&mut self, connection: u64) -> Step {
+    fn accept_offer(&mut self, connection: u64) -> Option<Notice> {
         let offered = match self.agreement() {
             Some(_) => self.streams.offered(connection),
             None => None,
         };
         match offered {
             Some(true) if self.streams.state(connection) == Some(StreamState::Open) => {
-                Step::Notice(Notice::Opened(connection))
+                Some(Notice::Opened(connection))
             }
-            Some(true) => Step::Notice(Notice::Offered(connection)),
-            Some(false) => Step::Nothing,
+            Some(true) => Some(Notice::Offered(connection)),
+            Some(false) => None,
             None => {
                 self.post_refusal(connection);
-                Step::Nothing
+                None
             }
         }
     }
 
     #[inline(never)]
-    fn accept_chunk(&mut self, packet: &ConnectionCopy, len: usize) -> Step {
+    fn accept_chunk(&mut self, packet: &ConnectionCopy, len: usize, step: &mut Step) {
+        let mut arrival = Arrival::of(packet, len);
         let chunk = packet.chunk();
-        let key = MessageKey {
-            connection: chunk.connection_id,
-            id: chunk.message_id,
-            kind: packet.kind(),
-        };
+        let MessageKey {
+            connection,
+            id,
+            kind,
+        } = arrival.key;
         if !packet.is_abort() {
             // Whatever becomes of it, it is off the stream.
-            self.streams.received(key.connection, self.cost(len));
+            self.streams.received(connection, self.cost(len));
         }
-        if key.kind == MessageKind::Response && !self.calls.is_pending(key.connection, key.id) {
+        let is_response = kind == MessageKind::Response;
+        if is_response && !self.calls.is_pending(connection, id) {
             self.counters.late += 1;
-            return Step::Nothing;
+            return;
         }
-        if let Some(reason) = self.objection(packet) {
-            return self.refuse(chunk, key, reason);
-        }
-        let max = self.limit(chunk);
-        let now = self.attention.counted();
-        let horizon = self.horizon();
-        let may_displace = self.displaced.is_none();
-        let reception = self
-            .inbound
-            .receive(packet, len, now, horizon, max, may_displace);
+        let reception = match self.objection(packet) {
+            // The message it begins, if it does, dies with it.
+            Some(reason)
+                if self.inbound.discard(&arrival.key) || chunk.flags.contains(CopyFlags::BEGIN) =>
+            {
+                Reception::Discarded(reason)
+            }
+            Some(_) => Reception::Stray,
+            None => {
+                let terms = Terms {
+                    now: self.attention.counted(),
+                    horizon: self.horizon(),
+                    max: self.limit(chunk),
+                };
+                self.inbound
+                    .receive(packet, &mut arrival, &terms, &mut self.displaced)
+            }
+        };
         match reception {
-            Reception::Arrived(arrival, displaced) => {
-                self.displaced = self.displaced.or(displaced);
-                if arrival.last && key.kind == MessageKind::Response {
-                    let _ = self.calls.remove(key.connection, key.id);
+            Reception::Arrived => {
+                if arrival.last && is_response {
+                    let _ = self.calls.remove(connection, id);
                 }
-                Step::Chunk(arrival)
+                *step = Step::Chunk(arrival);
             }
-            Reception::Aborted if key.kind == MessageKind::Response => {
-                self.calls
-                    .fail(key.connection, key.id, CallFailure::Aborted);
-                Step::Nothing
+            Reception::Aborted if is_response => {
+                self.calls.fail(connection, id, CallFailure::Aborted);
             }
-            Reception::Aborted => Step::Notice(Notice::Aborted(key)),
-            Reception::Discarded(reason) => self.discarded(key, reason).into(),
-            Reception::Stray => {
-                self.counters.stray += 1;
-                Step::Nothing
-            }
+            Reception::Aborted => *step = Step::Notice(Notice::Aborted(arrival.key)),
+            Reception::Discarded(reason) => self.discarded(&arrival.key, reason, step),
+            Reception::Stray => self.counters.stray += 1,
         }
     }
 
@@ -290,19 +316,10 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         (!known).then_some(DiscardReason::UnknownConnection)
     }
 
-    /// Drops a chunk; the message it begins, if it does, dies with it.
-    fn refuse(&mut self, chunk: &Chunk, key: MessageKey, reason: DiscardReason) -> Step {
-        let known = self.inbound.discard(&key);
-        if known || chunk.flags.contains(CopyFlags::BEGIN) {
-            return self.discarded(key, reason).into();
-        }
-        self.counters.stray += 1;
-        Step::Nothing
-    }
-
     /// Tells whom it concerns that a message died: the one way for all of them. Of a response, the
     /// call says so.
-    fn discarded(&mut self, key: MessageKey, reason: DiscardReason) -> Option<Notice> {
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn discarded(&mut self, key: &MessageKey, reason: DiscardReason, step: &mut Step) {
         self.counters.discarded += 1;
         match key.kind {
             MessageKind::Plain => {}
@@ -312,15 +329,15 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
                 self.calls.fail(key.connection, key.id, failure);
                 // The callee need not send the rest.
                 let kind = MessageKind::Request;
-                self.post_abort(&MessageKey { kind, ..key });
-                return None;
+                self.post_abort(&MessageKey { kind, ..*key });
+                return;
             }
         }
-        Some(Notice::Discarded(key, reason))
+        *step = Step::Notice(Notice::Discarded(*key, reason));
     }
 
     /// Answers a request that died on its way.
-    fn post_failure(&mut self, key: MessageKey, reason: DiscardReason) {
+    fn post_failure(&mut self, key: &MessageKey, reason: DiscardReason) {
         let code = match reason {
             // Nor may responses be sent: who did not agree on calls takes no answer.
             DiscardReason::NotAgreed => return,
@@ -328,14 +345,7 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
             DiscardReason::UnknownConnection => ErrorCode::ConnectionNotFound,
             _ => ErrorCode::InvalidOperation,
         };
-        let key = MessageKey {
-            kind: MessageKind::Response,
-            ..key
-        };
-        let answer = Transfer::new(key, Some(0), code.as_code(), true, false);
-        if let Some(packet) = answer.chunk(0, true)
-            && self.post(packet)
-        {
+        if self.post(key, Posting::Failure(code)) {
             // The peer cannot tell it from an answer that waited for credit.
             self.streams.sent(key.connection, self.cost(0));
         }
@@ -353,9 +363,22 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     }
 
     fn discard_for(&mut self, key: &MessageKey, reason: DiscardReason) -> Option<Notice> {
-        if !self.inbound.discard(key) {
-            return None;
+        let mut step = Step::Nothing;
+        if self.inbound.discard(key) {
+            self.discarded(key, reason, &mut step);
         }
-        self.discarded(*key, reason)
+        match step {
+            Step::Notice(notice) => Some(notice),
+            _ => None,
+        }
+    }
+
+    /// As [`Session::discard`], in place: leaves `step` as it is where there is nothing to know.
+    #[cold]
+    #[inline(never)]
+    pub(in super::super) fn drop_telling(&mut self, key: &MessageKey, step: &mut Step) {
+        if self.inbound.discard(key) {
+            self.discarded(key, DiscardReason::Dropped, step);
+        }
     }
 }
