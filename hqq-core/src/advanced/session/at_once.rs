@@ -101,11 +101,13 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     }
 
     /// Notes that all of a request was taken past [`Session::accept`], or of the response to one that was
-    /// sent at once and that nobody [awaits](Session::await_answer) but whoever took it.
+    /// sent at once and that nobody [awaits](Session::await_answer) but whoever took it. Says whether
+    /// something is to be [sent](Session::control) for it.
     #[inline]
-    pub fn took_at_once(&mut self, whole: &Whole) {
+    pub fn took_at_once(&mut self, whole: &Whole) -> bool {
         self.attention.taken();
         self.streams.received(0, self.whole_cost(whole));
+        self.streams.has_telling()
     }
 
     /// What it counts for in the link's credit.

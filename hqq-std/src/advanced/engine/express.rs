@@ -178,10 +178,10 @@ impl Engine {
             // What is read where memory is missing is no message.
             return Err(Missed::Something);
         }
-        self.session.took_at_once(&whole);
+        let is_owing = self.session.took_at_once(&whole);
         self.recorder.bytes_received += whole.len();
         self.heard();
-        if self.session.has_control() {
+        if is_owing {
             self.say_before_more();
         }
         Ok((whole, body))

@@ -54,7 +54,18 @@ impl AdvancedLink {
     /// request to be answered otherwise, or where its stream is closed; [`TransferError::StreamClosed`]
     /// where that is closed meanwhile; [`TransferError::Link`] where the link is over, or ends meanwhile.
     pub fn respond(&self, request: &Request, body: &[u8]) -> Result<(), TransferError> {
-        self.respond_until(request, body, None)
+        if self.responded_at_once(request, Answer::ok(body)) {
+            return Ok(());
+        }
+        self.respond_later(request, body)
+    }
+
+    /// What is left of [`AdvancedLink::respond`], in a place of its own so that what it needs is not made
+    /// ready before.
+    #[cold]
+    #[inline(never)]
+    fn respond_later(&self, request: &Request, body: &[u8]) -> Result<(), TransferError> {
+        self.respond_in_parts(request, Answer::ok(body), Limit::until(None))
     }
 
     /// As [`AdvancedLink::respond`], until `deadline`; `None` is for ever. Then the call fails.
@@ -115,14 +126,18 @@ impl AdvancedLink {
         answer: Answer<'_>,
         limit: Limit<'_>,
     ) -> Result<(), TransferError> {
-        let sent = match self.shared().lock_quiet() {
-            Ok(mut engine) => engine.respond_at_once(request, answer),
-            Err(mut engine) => engine.respond_at_once(request, answer),
-        };
-        if sent {
+        if self.responded_at_once(request, answer) {
             return Ok(());
         }
         self.respond_in_parts(request, answer, limit)
+    }
+
+    #[inline(always)]
+    fn responded_at_once(&self, request: &Request, answer: Answer<'_>) -> bool {
+        match self.shared().lock_quiet() {
+            Ok(mut engine) => engine.respond_at_once(request, answer),
+            Err(mut engine) => engine.respond_at_once(request, answer),
+        }
     }
 
     #[inline(never)]
