@@ -199,6 +199,24 @@ fn a_killed_member_of_a_shared_side_takes_nobody_along() {
     );
 }
 
+/// A buffer that was reserved, and neither sent nor dropped before its link was.
+#[test]
+fn what_somebody_forgot_who_has_left_is_in_nobodys_way_for_long() {
+    let name = region();
+    let shared = small().shared().role(Role::Primary);
+    let (stays, leaves) = (shared.open(&name).unwrap(), shared.open(&name).unwrap());
+    let mut far = small().role(Role::Secondary).open(&name).unwrap();
+    std::mem::forget(leaves.sender().reserve().unwrap());
+    drop(leaves);
+    stays.sender().send(b"behind it").unwrap();
+    let mut message = [0; SIZE];
+    // This one repairs, at its end.
+    let first = far.recv_timeout(&mut message, Duration::from_millis(20));
+    assert_eq!(first, Err(RecvError::TimedOut));
+    assert_eq!(far.recv_timeout(&mut message, LIMIT), Ok(9));
+    assert_eq!(&message[..9], b"behind it");
+}
+
 #[test]
 fn a_side_used_in_one_mode_by_a_dead_one_is_free_for_the_other() {
     for (dead, next) in [("exclusive", Mode::Shared), ("shared", Mode::Exclusive)] {

@@ -169,6 +169,15 @@ impl Attachment {
         Some(repaired)
     }
 
+    /// Repairs what no record tells of, where it is in the way: what a member has left that forgot it when it
+    /// left, or a liar's.
+    pub(crate) fn mend(&self) {
+        if let Some(life) = self.life() {
+            // Nothing where somebody else is at it.
+            let _ = life.repair(&self.leaving, &self.locks);
+        }
+    }
+
     /// Has it noticed from now on when a process ends that a member's record names: `attend` comes after
     /// this.
     pub(crate) fn look_out(&self) {

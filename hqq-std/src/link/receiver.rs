@@ -312,6 +312,8 @@ fn explained(attachment: &Attachment, error: hqq_core::RecvError) -> RecvError {
             if attachment.lives(role, obstacle.member) {
                 RecvError::PeerStalled(obstacle)
             } else {
+                // So that the next call goes on.
+                attachment.mend();
                 RecvError::TimedOut
             }
         }

@@ -282,6 +282,8 @@ fn explained(attachment: &Attachment, error: hqq_core::SendError) -> SendError {
             if attachment.lives(role, obstacle.member) {
                 SendError::PeerStalled(obstacle)
             } else {
+                // So that the next call goes on.
+                attachment.mend();
                 SendError::TimedOut
             }
         }

@@ -249,7 +249,7 @@ fn calls_fail_when_the_peer_is_killed_and_the_next_peer_answers() {
     bounded(|| {
         let name = Name::new();
         let link = created(&name);
-        for _ in 0..2 {
+        for asleep in [0, 60].map(Duration::from_millis) {
             let mut peer = Other::start(&format!("hang {}", &*name));
             let _ = link.negotiate(limit()).unwrap();
             let killed = std::thread::scope(|scope| {
@@ -261,6 +261,8 @@ fn calls_fail_when_the_peer_is_killed_and_the_next_peer_answers() {
                     .collect();
                 let receiving = scope.spawn(|| link.receive_until(limit()));
                 assert_eq!(peer.says(), "holding");
+                // Calls that have only begun look by themselves first.
+                std::thread::sleep(asleep);
                 peer.kill();
                 let killed = Instant::now();
                 for call in waiting {
@@ -274,7 +276,10 @@ fn calls_fail_when_the_peer_is_killed_and_the_next_peer_answers() {
                 assert_eq!(failed, ReceiveError::Link(LinkFailure::PeerDead));
                 killed
             });
-            println!("noticed after {:.2?}", killed.elapsed());
+            println!(
+                "calls of {asleep:?}: noticed after {:.2?}",
+                killed.elapsed()
+            );
             let sent = link.send_large(b"to nobody").unwrap_err();
             assert!(
                 matches!(sent, TransferError::Link(LinkFailure::PeerDead)),
