@@ -120,9 +120,14 @@ impl CoreLink {
     }
 
     fn layout(&self) -> Result<Layout, BenchError> {
+        let size = match self.lending {
+            // Room for a whole batch side by side, as whoever sends batches would choose it.
+            Lending::Batch => self.size * BATCH as usize,
+            _ => self.size,
+        };
         Ok(match self.sides {
-            Sides::Format1 => Layout::format_1(self.count, self.size, PAGE)?,
-            _ => Layout::compact(self.count, self.size)?,
+            Sides::Format1 => Layout::format_1(self.count, size, PAGE)?,
+            _ => Layout::compact(self.count, size)?,
         })
     }
 

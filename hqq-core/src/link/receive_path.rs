@@ -141,35 +141,42 @@ impl ConsumerTask for Take<'_> {
     // Always: in the one function for it, which is not.
     #[inline(always)]
     fn run<C: Consumer>(self, side: &mut C) -> Self::Output {
-        let claimed = match self.begin {
-            Begin::Run(_) => Claimed {
-                position: side.last_claimed(),
-                header: Opcode::StandardRun.as_word(),
-                in_doubt: false,
-                taken: 0,
-            },
+        // Word for word, as what a call gave in memory is not copied at once: in other pieces than it was written
+        // in, it could only be read once it has got to the cache.
+        let (position, header, in_doubt, taken) = match self.begin {
+            Begin::Run(_) => (side.last_claimed(), Opcode::StandardRun.as_word(), false, 0),
             Begin::First | Begin::Again => match side.try_claim() {
-                Ok(claimed) => claimed,
+                Ok(claimed) => (
+                    claimed.position,
+                    claimed.header,
+                    claimed.in_doubt,
+                    claimed.taken,
+                ),
                 Err(refused) => return Err(blocked(side, refused, self.is_first())),
             },
         };
-        let position = claimed.position;
+        let claimed = || Claimed {
+            position,
+            header,
+            in_doubt,
+            taken,
+        };
         let max = side.buffers().size();
-        if claimed.header == Opcode::StandardInline.as_word() && side.carries_inline() {
+        if header == Opcode::StandardInline.as_word() && side.carries_inline() {
             let operands = side.operands::<1>(position);
             if let Some(len) = inline::copy_out(&operands, max, self.buffer) {
                 side.release(position);
                 side.count(Event::Message(len));
                 return Ok(len);
             }
-            return self.take_odd(side, claimed, operands);
+            return self.take_odd(side, claimed(), operands);
         }
-        if claimed.header == Opcode::StandardRun.as_word() && side.carries_inline() {
+        if header == Opcode::StandardRun.as_word() && side.carries_inline() {
             let run = match self.begin {
                 Begin::Run(run) => run,
                 Begin::First | Begin::Again => side.first_operand(position),
             };
-            if claimed.taken == 0
+            if taken == 0
                 && let Some(len) = run::len_alone(run)
                 && len > 0
                 && len <= max
@@ -177,9 +184,9 @@ impl ConsumerTask for Take<'_> {
             {
                 return take_copy(side, position, to);
             }
-            return self.take_odd(side, claimed, [run, 0, 0, 0, 0, 0, 0]);
+            return self.take_odd(side, claimed(), [run, 0, 0, 0, 0, 0, 0]);
         }
-        if claimed.header == Opcode::StandardCopy.as_word() {
+        if header == Opcode::StandardCopy.as_word() {
             // Operands 0 and 1 are for people to look at.
             let operands = side.operands::<2>(position);
             if let Some(len) = standard::copy_len(&operands, max)
@@ -187,10 +194,10 @@ impl ConsumerTask for Take<'_> {
             {
                 return take_copy(side, position, to);
             }
-            return self.take_odd(side, claimed, operands);
+            return self.take_odd(side, claimed(), operands);
         }
         let operands = side.operands::<0>(position);
-        self.take_odd(side, claimed, operands)
+        self.take_odd(side, claimed(), operands)
     }
 }
 

@@ -146,7 +146,8 @@ pub(crate) fn operands(copy_id: u64, payload: &[u8]) -> [u64; OPERANDS] {
 /// operands break a rule of [`StandardInline`].
 ///
 /// The same rules in fewer steps, for the way that most packets take. Operand 0 does not matter.
-#[inline]
+// Always: as a function it would get the operands through memory.
+#[inline(always)]
 pub(crate) fn copy_out(
     operands: &[u64; OPERANDS],
     buffer_size: usize,

@@ -364,17 +364,17 @@ impl<'a> Slot<'a> {
         unsafe { self.part.stamp(self.offset) }
     }
 
-    /// Asks for the line of the slot after this one, or of what lies behind the last, which is about
-    /// to be written.
+    /// Asks for the line of the fourth slot after this one, or of what lies behind the last, which is to be
+    /// written soon: by then it has come over, and those between are on their way at the same time.
     #[inline]
-    pub(crate) fn prefetch_next(self) {
+    pub(crate) fn prefetch_fourth(self) {
         #[cfg(not(loom))]
         {
             // SAFETY: where the part starts.
             let base = unsafe { self.part.at(0) };
             // In the same terms as the accesses to this slot, so that no address is made for it.
             let index = self.offset.wrapping_sub(ring::SLOTS);
-            bytes::prefetch_to_write::<{ ring::SLOTS + LINE }>(base, index);
+            bytes::prefetch_to_write::<{ ring::SLOTS + 4 * LINE }>(base, index);
         }
     }
 
@@ -494,6 +494,15 @@ impl Buffer<'_> {
     pub(crate) fn prefetch(self) {
         #[cfg(not(loom))]
         bytes::prefetch(self.as_ptr());
+    }
+
+    /// As [`Slot::prefetch_fourth`], of buffers of `size` bytes each.
+    #[inline]
+    pub(crate) fn prefetch_fourth(self, size: usize) {
+        #[cfg(not(loom))]
+        bytes::prefetch_fourth_to_write(self.as_ptr(), size);
+        #[cfg(loom)]
+        let _ = size;
     }
 
     /// The same, where it is about to be written.

@@ -17,7 +17,7 @@ use core::arch::asm;
 
 /// From this many bytes on `rep movsb` is used; below, starting it costs more than it saves.
 #[cfg(target_feature = "sse2")]
-const STRING: usize = 512;
+const STRING: usize = 2048;
 /// The same where programs may not use vector registers, such as kernels.
 #[cfg(not(target_feature = "sse2"))]
 const STRING: usize = 16;

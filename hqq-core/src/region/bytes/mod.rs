@@ -28,6 +28,24 @@ pub(super) fn prefetch(at: NonNull<u8>) {
     let _ = at;
 }
 
+/// Asks for the cache line at the fourth step of `step` bytes from `base`, which need not be valid, to be
+/// made this core's own ahead of a store to it, on targets where that can be said.
+#[inline]
+pub(super) fn prefetch_fourth_to_write(base: NonNull<u8>, step: usize) {
+    // SAFETY: as in `prefetch_to_write`; the address is made by the instruction, so that it takes no other.
+    #[cfg(all(target_arch = "x86_64", not(any(fuzzing, hqq_count))))]
+    unsafe {
+        core::arch::asm!(
+            "prefetchw [{base} + 4*{step}]",
+            base = in(reg) base.as_ptr().addr(),
+            step = in(reg) step,
+            options(nostack, preserves_flags, nomem)
+        );
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(any(fuzzing, hqq_count)))))]
+    let _ = (base, step);
+}
+
 /// Asks for the cache line `AHEAD` + `offset` bytes from `base`, which need not be valid, to be made
 /// this core's own ahead of a store to it, on targets where that can be said.
 #[inline]

@@ -268,7 +268,9 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         self.memory.buffers()
     }
 
-    #[cfg_attr(target_pointer_width = "64", inline)]
+    // Always: what it gives, returned through memory, would be read there in other pieces than it was written in,
+    // which has to wait until it has got to the cache.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     fn try_claim(&mut self) -> Result<Claimed, Refused> {
         if self.special.is_some()

@@ -75,7 +75,7 @@ impl<G: Geometry> ExclusiveProducer<G> {
         // Pairs with the Acquire of T4 and T4x.
         slot.stamp()
             .store(stamp::published(position, opcode), ordering::publish());
-        slot.prefetch_next();
+        slot.prefetch_fourth();
         self.turn = Turn::new(position).next();
         self.alarm.check(&self.memory, true);
     }
@@ -132,7 +132,8 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
         // T3x. Pairs with the Acquire of T4 and T4x.
         slot.stamp()
             .store(turn.published(opcode), ordering::publish());
-        slot.prefetch_next();
+        slot.prefetch_fourth();
+        buffer.prefetch_fourth(self.memory.buffers().size());
         self.turn = turn.next();
         if self.alarm.is_asleep(&self.memory, true) {
             Put::ToSleeper
@@ -152,6 +153,8 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
 
     #[inline]
     fn publish_short(&mut self, position: Position, opcode: u8, operand: u64) {
+        let buffers = self.memory.buffers();
+        buffers.at(position).prefetch_fourth(buffers.size());
         self.publish_with(position, opcode, |slot| slot.store_first_operand(operand));
     }
 
