@@ -183,7 +183,7 @@ impl<const N: usize> Inbound<N> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.places.iter().flatten().count()
+        self.places().iter().flatten().count()
     }
 
     fn places(&self) -> &[Option<Partial>] {
