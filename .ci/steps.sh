@@ -85,15 +85,14 @@ format() {
 }
 
 clippy_workspace() {
-    run cargo clippy --workspace --all-targets -- -D warnings
-    run cargo clippy -p hqq-bench --features peers --all-targets -- -D warnings
+    run cargo clippy --workspace --all-targets --all-features -- -D warnings
 }
 
-clippy_core() {
-    # Each feature alone is built in `targets`.
+# With few features; all of them together are in `clippy_workspace`, each alone is built in `targets`.
+clippy_lean() {
     run cargo clippy -p hqq-core --no-default-features -- -D warnings
-    run cargo clippy -p hqq-core --all-features -- -D warnings
-    run cargo clippy -p hqq-core --features embedded-io-async --all-targets -- -D warnings
+    run cargo clippy -p hqq-std --no-default-features -- -D warnings
+    run cargo clippy -p hqq-std -p hqq-bench -p hqq-tests --all-targets -- -D warnings
 }
 
 clippy_cfg() {
@@ -102,11 +101,6 @@ clippy_cfg() {
     run cargo clippy -p hqq-core --all-targets -- -D warnings --cfg hqq_narrow
     run cargo clippy -p hqq-core --test count --test adversary -- -D warnings --cfg hqq_count
     with_cfg loom clippy -p hqq-core --test loom -- -D warnings
-}
-
-clippy_std() {
-    run cargo clippy -p hqq-std --no-default-features --all-targets -- -D warnings
-    run cargo clippy -p hqq-std --all-features --all-targets -- -D warnings
 }
 
 clippy_fuzz() {
@@ -184,7 +178,8 @@ test_big_endian() {
             *) names+=(--test "$name") ;;
         esac
     done
-    # No doctests: rustdoc would be the other compiler's.
+    # No doctests: rustdoc would be the other compiler's. Fewer random cases: the emulator takes its time.
+    PROPTEST_CASES=64 \
     CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER=s390x-linux-gnu-gcc \
     CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_RUNNER="qemu-s390x -L /usr/s390x-linux-gnu" \
         foreign test -p hqq-core --lib "${names[@]}" --no-fail-fast \
