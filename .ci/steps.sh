@@ -88,11 +88,10 @@ clippy_workspace() {
     run cargo clippy --workspace --all-targets --all-features -- -D warnings
 }
 
-# With few features; all of them together are in `clippy_workspace`, each alone is built in `targets`.
+# Without features; all of them together are in `clippy_workspace`, each alone is built in `targets`.
 clippy_lean() {
-    run cargo clippy -p hqq-core --no-default-features -- -D warnings
-    run cargo clippy -p hqq-std --no-default-features -- -D warnings
-    run cargo clippy -p hqq-std -p hqq-bench -p hqq-tests --all-targets -- -D warnings
+    run cargo clippy -p hqq-core --all-targets -- -D warnings
+    run cargo clippy -p hqq-std -p hqq-bench --all-targets -- -D warnings
 }
 
 clippy_cfg() {

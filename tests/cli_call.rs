@@ -228,7 +228,8 @@ fn bodies_of_unknown_length_take_no_memory() {
     };
     for format in ["1", "2"] {
         let name = Name::new();
-        let methods = ["1=wc -c", "2=head -c 83886080 /dev/zero"];
+        // Which begins to read when much of it has come.
+        let methods = ["1=sleep 0.5; wc -c", "2=head -c 83886080 /dev/zero"];
         let mut command = hqq!["serve", &*name, "--create", "--format", format];
         for method in methods {
             command.args(["--method", method]);

@@ -229,7 +229,8 @@ impl Drop for Request {
             return;
         };
         parts.ticket = None;
-        if parts.bytes.len() != SHORT {
+        if parts.bytes.len() != SHORT || parts.bytes.capacity() > SHORT {
+            // More memory than a short one needs, or none that can be used again.
             parts.bytes = Vec::new();
         }
         // Where the thread ends, the memory goes back to where it came from.

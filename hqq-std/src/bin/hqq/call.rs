@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use hqq_core::packet::Features;
 use hqq_std::advanced::error::{CallError, LinkFailure, NegotiationError};
-use hqq_std::{AdvancedLink, AdvancedOptions, BodyReader, LinkOptions};
+use hqq_std::{AdvancedLink, BodyReader, LinkOptions};
 
 use crate::failure::Failure;
 use crate::input::{self, Input, Replay};
 use crate::large;
-use crate::open::{Create, Opened, Target, seconds};
+use crate::open::{Create, Opened, Target, seconds, streaming};
 use crate::output;
 
 /// Send a request and print the response
@@ -36,7 +36,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let deadline = args.target.deadline();
     let never = Create { create: false };
     let Opened { link, .. } = args.target.open(LinkOptions::new(), never, deadline)?;
-    let link = AdvancedLink::new(link, AdvancedOptions::new());
+    let link = AdvancedLink::new(link, streaming());
     let input = Input::new()?;
     let len = large::length(input.file());
     let input = Replay::new(input);

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use hqq_core::packet::Features;
 use hqq_std::advanced::error::{NegotiationError, ReceiveError};
-use hqq_std::{AdvancedLink, AdvancedOptions, Incoming, StandardLink};
+use hqq_std::{AdvancedLink, Incoming, StandardLink};
 
 use crate::failure::Failure;
 use crate::input::{self, Input};
+use crate::open::streaming;
 use crate::output;
 use crate::progress::Progress;
 use crate::signals::{self, SLICE};
@@ -47,7 +48,7 @@ impl<R: Read> Read for Shown<R> {
 
 /// Sends standard input as one message.
 pub fn send(link: StandardLink, deadline: Instant) -> Result<(), Failure> {
-    let link = AdvancedLink::new(link, AdvancedOptions::new());
+    let link = AdvancedLink::new(link, streaming());
     wait_for_peer(&link, deadline, "start `hqq recv --large` on this region")?;
     let agreement = link.negotiate(Some(deadline))?;
     let input = Input::new()?;
@@ -76,7 +77,7 @@ pub fn send(link: StandardLink, deadline: Instant) -> Result<(), Failure> {
 
 /// Writes the next `count` messages to standard output.
 pub fn recv(link: StandardLink, deadline: Instant, count: u64) -> Result<(), Failure> {
-    let link = AdvancedLink::new(link, AdvancedOptions::new());
+    let link = AdvancedLink::new(link, streaming());
     wait_for_peer(&link, deadline, "start `hqq send --large` on this region")?;
     loop {
         signals::check()?;

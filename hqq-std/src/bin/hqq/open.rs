@@ -5,13 +5,22 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use hqq_std::inspect::Snapshot;
-use hqq_std::{Format, LinkOptions, OpenError, Role, StandardLink};
+use hqq_std::{AdvancedOptions, Format, LinkOptions, OpenError, Role, StandardLink};
 
 use crate::failure::Failure;
 use crate::signals;
 
 /// How often a command that waits for a region or a peer looks again.
 pub const RETRY: Duration = Duration::from_millis(20);
+
+/// The most bytes that wait for a program that reads them more slowly than they come, where the peer cannot be
+/// told to stop (format 1).
+const WAITING: usize = 16 << 20;
+
+/// Options of an Advanced link whose bodies are read as they come.
+pub fn streaming() -> AdvancedOptions {
+    AdvancedOptions::new().incoming_bytes(WAITING)
+}
 
 /// The buffers of a region that is created.
 #[derive(clap::Args, Clone, Copy)]

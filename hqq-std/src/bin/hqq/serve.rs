@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 
 use hqq_core::packet::{ErrorCode, Features};
 use hqq_std::advanced::error::{NegotiationError, ReceiveError, TransferError};
-use hqq_std::{AdvancedLink, AdvancedOptions, BodyReader, Format, Incoming, Request};
+use hqq_std::{AdvancedLink, BodyReader, Format, Incoming, Request};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::failure::Failure;
-use crate::open::{Create, Geometry, Opened, Target};
+use crate::open::{Create, Geometry, Opened, Target, streaming};
 use crate::signals::{self, SLICE};
 use crate::spool::spool;
 
@@ -86,7 +86,7 @@ fn serve(args: &Args) -> Result<(), Failure> {
                 .to_owned(),
         ));
     }
-    let link = AdvancedLink::new(link, AdvancedOptions::new().successors(true));
+    let link = AdvancedLink::new(link, streaming().successors(true));
     let commands: HashMap<u64, &str> = args
         .methods
         .iter()
