@@ -3,6 +3,7 @@
 set -euo pipefail
 
 readonly CARGO_FUZZ_VERSION=0.13.2
+readonly DEFMT_PRINT_VERSION=1.2.0
 readonly TOOLS=${XDG_CACHE_HOME:-$HOME/.cache}/hqq-ci
 readonly FUZZ_SECONDS=20
 # In percent: below it the attach target mostly fuzzes the refusal of broken superblocks.
@@ -60,6 +61,11 @@ install() {
     if [[ $(cargo-fuzz --version 2>&1) != "cargo-fuzz $CARGO_FUZZ_VERSION" ]]; then
         run env CARGO_TARGET_DIR="$TARGET/ci/cargo-fuzz" cargo install cargo-fuzz \
             --version "$CARGO_FUZZ_VERSION" --locked --force --root "$TOOLS"
+    fi
+    if [[ $(defmt-print --version 2>&1) != "defmt-print $DEFMT_PRINT_VERSION"* ]]; then
+        # It decodes a few lines: building it fast matters more than what it does.
+        run env CARGO_TARGET_DIR="$TARGET/ci/defmt-print" cargo install defmt-print --debug \
+            --version "$DEFMT_PRINT_VERSION" --locked --force --root "$TOOLS"
     fi
     run cargo --version
     run cargo +nightly --version
@@ -303,7 +309,7 @@ test_guest() {
 }
 
 test_firmware() {
-    run cargo test --workspace --test firmware -- --nocapture |
+    HQQ_DEFMT_PRINT=defmt-print run cargo test --workspace --test firmware -- --nocapture |
         sed --unbuffered 's/^| .*/note: ci: &/'
 }
 

@@ -69,7 +69,25 @@ fn hqq_with_decoder() -> PathBuf {
     root.join("target").join(directory).join("hqq")
 }
 
-/// Decoded by defmt-decoder, the library that `defmt-print` decodes with.
+/// Decoded by `defmt-print`, where `HQQ_DEFMT_PRINT` says which; by `hqq defmt` alone otherwise.
+fn printed(elf: &Path, frames: &Path) -> Option<String> {
+    let Some(program) = std::env::var_os("HQQ_DEFMT_PRINT") else {
+        println!(
+            "defmt-print did not decode the logs: `cargo install defmt-print`, HQQ_DEFMT_PRINT=defmt-print"
+        );
+        return None;
+    };
+    let frames = std::fs::File::open(frames).unwrap();
+    let output = Command::new(&program)
+        .arg("-e")
+        .arg(elf)
+        .stdin(frames)
+        .output()
+        .unwrap_or_else(|error| panic!("{program:?}: {error}; cargo install defmt-print"));
+    Some(succeeded(&output))
+}
+
+/// Decoded by `hqq defmt`.
 fn decoded(hqq: &Path, elf: &Path, arguments: &[&str], input: Stdio) -> String {
     let output = Command::new(hqq)
         .args(["defmt", "--elf"])
@@ -112,6 +130,7 @@ fn firmware() {
     let logs = decoded(&hqq, &elf, &["-"], frames.into());
     println!("{logs}");
     assert!(ended.status.success(), "{ended:?}");
+    let printed = printed(&elf, &path("defmt.bin"));
     for expected in [
         "5000 messages echoed by the interrupt handler",
         "200 calls answered by the interrupt handler",
@@ -119,7 +138,9 @@ fn firmware() {
         "5 messages of the host",
         "all is well, 0 frames dropped",
     ] {
-        assert!(logs.contains(expected), "`{expected}` in {logs}");
+        for logs in [Some(&logs), printed.as_ref()].into_iter().flatten() {
+            assert!(logs.contains(expected), "`{expected}` in {logs}");
+        }
     }
     // What it left in the region of its logs is there, too.
     let logs = path("logs.bin");
