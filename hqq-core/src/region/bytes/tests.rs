@@ -90,6 +90,30 @@ fn assembly_copies_exactly_what_it_should() {
     );
 }
 
+/// Where in its page a copy goes, from where in its page it comes, decides how it is made.
+#[test]
+fn a_copy_to_a_few_bytes_further_in_its_page_is_as_exact() {
+    const LEN: usize = 8192;
+    #[repr(align(4096))]
+    struct Page([u8; LEN]);
+    let (mut buffer, other) = (Page(pattern::<LEN>(0x5a).0), pattern::<LEN>(0xa5).0);
+    let mut private = Page(other);
+    let start = NonNull::from(&mut buffer.0).cast();
+    for beyond in (0..40).chain([63, 64, 4095]) {
+        for len in [2048, 2049, 2111, 2112, 4000] {
+            let to = &mut private.0[beyond..beyond + len];
+            // SAFETY: inside the buffer, which nobody else uses.
+            unsafe { super::copy_out(start, 0, to) };
+            assert!(private.0[beyond..beyond + len] == buffer.0[..len]);
+            let mut rest = private.0[..beyond].iter().zip(&other);
+            assert!(rest.all(|(byte, before)| byte == before));
+            let end = beyond + len;
+            assert!(private.0[end..] == other[end..], "{len} bytes, {beyond}");
+            private.0 = other;
+        }
+    }
+}
+
 /// What the links use in this build.
 #[test]
 fn the_way_in_use_copies_exactly_what_it_should() {
