@@ -233,7 +233,7 @@ impl Repairer {
     /// Mends what dead members have left, while everybody else goes on: T6, then the records of the
     /// members, then those of the sides whose last member has died.
     ///
-    /// Interrupted anywhere it can be begun anew, by anybody. At most 8N steps and a constant. Whoever
+    /// Interrupted anywhere it can be begun anew, by anybody. At most 10N steps and a constant. Whoever
     /// waits should look again afterwards where [`Repaired::has_changed`]: see [`Repairer::wake_all`].
     pub fn repair(&self, life: &mut impl Liveness) -> Repaired {
         let mut repaired = Repaired::default();

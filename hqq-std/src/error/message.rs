@@ -5,7 +5,7 @@ use std::io;
 
 use hqq_core::ring::{Corruption, Obstacle};
 
-/// Why a message was not sent. Nothing was published.
+/// Why a message was not sent. Nothing was published, except as [`SendError::Truncated`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
@@ -33,7 +33,8 @@ pub enum SendError {
     /// This process was forked after the link was opened: the link is its parent's.
     Forked,
     /// The region's file was made shorter; only with
-    /// [`LinkOptions::guard_truncation`](crate::LinkOptions::guard_truncation).
+    /// [`LinkOptions::guard_truncation`](crate::LinkOptions::guard_truncation). Where the part that is left holds
+    /// the ring, the message may have got to the peer all the same.
     Truncated,
     /// The call is of a kind this one does not know.
     Other(hqq_core::SendError),
@@ -180,7 +181,8 @@ impl From<RecvError> for io::Error {
     }
 }
 
-/// Why not everything that was sent has been received.
+/// Why not everything that was sent has been received. What is left is counted as
+/// [`unread`](hqq_core::Sender::unread) does it: messages of a batch that share a buffer as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DrainError {

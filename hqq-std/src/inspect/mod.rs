@@ -109,7 +109,7 @@ pub struct Ring {
     pub released: Option<u32>,
     /// Slots that are not free, the first 16,384 of them.
     pub slots: Vec<Slot>,
-    /// Messages that no consumer has finished with.
+    /// Packets that no consumer has finished with; those of a batch may hold several messages each.
     pub unread: usize,
 }
 

@@ -81,7 +81,7 @@ fn keep<S, R>(attachment: &Arc<Attachment>, (sending, receiving): (S, R)) -> (Ke
 
 /// An endpoint of a region that one thread at a time uses; it splits into halves.
 ///
-/// Dropping it closes both directions: the peer receives what was sent, then end-of-file.
+/// Dropping it closes both directions: the peer receives what was sent, then end-of-file (format 1 has none).
 pub struct StandardLink {
     sender: Sender,
     receiver: Receiver,

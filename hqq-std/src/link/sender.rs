@@ -189,7 +189,7 @@ impl<P: Producer> Sender<P> {
     /// their side.
     ///
     /// # Errors
-    /// [`DrainError`] with the number of messages that are left.
+    /// [`DrainError`] with how much is left.
     pub fn wait_drained(&self, timeout: Option<Duration>) -> Result<(), DrainError> {
         if self.attachment().is_forked() {
             return Err(DrainError::Forked);
@@ -241,7 +241,7 @@ impl<P: Producer> Sender<P> {
     }
 }
 
-/// A result of the ring, unless memory was missing: nobody gets what was sent then.
+/// A result of the ring, unless memory was missing: whether anybody gets what was sent then is not known.
 #[inline]
 fn settled<T>(
     attachment: &Attachment,

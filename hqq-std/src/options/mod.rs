@@ -243,7 +243,7 @@ impl<A> LinkOptions<A> {
         self
     }
 
-    /// How long to wait for another process that is setting the region up.
+    /// How long to wait for another process that is setting the region up; without this, five seconds.
     #[must_use]
     pub const fn attach_timeout(mut self, patience: Duration) -> Self {
         self.patience = patience;
