@@ -16,7 +16,8 @@ pub enum LinkFailure {
     PeerDead,
     /// A ring holds what no rule leads to.
     Corrupt(PollError),
-    /// The last handle of this end was dropped.
+    /// This end was [closed](crate::AdvancedLink::close), or its last handle dropped; or a task waits, and the system
+    /// gave no thread to drive the link for it.
     Closed,
 }
 
