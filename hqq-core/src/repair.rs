@@ -216,24 +216,29 @@ impl Repairer {
     /// is dead has left something behind.
     #[must_use]
     pub fn named(&self) -> [MemberSet; 2] {
-        let mut named = [MemberSet::new(); 2];
-        for (role, named) in Role::BOTH.into_iter().zip(&mut named) {
+        let [mut primaries, mut secondaries] = Role::BOTH.map(|role| {
+            let mut named = MemberSet::new();
             for member in self.ids().filter(|id| self.is_recorded_open(role, *id)) {
                 named.insert(member);
             }
-            for direction in Direction::BOTH {
-                for claim in self.claims(direction).filter(|claim| claim.role == role) {
-                    named.insert(claim.member);
-                }
+            named
+        });
+        for claim in Direction::BOTH
+            .into_iter()
+            .flat_map(|direction| self.claims(direction))
+        {
+            match claim.role {
+                Role::Primary => primaries.insert(claim.member),
+                Role::Secondary => secondaries.insert(claim.member),
             }
         }
-        named
+        [primaries, secondaries]
     }
 
     /// Mends what dead members have left, while everybody else goes on: T6, then the records of the
     /// members, then those of the sides whose last member has died.
     ///
-    /// Interrupted anywhere it can be begun anew, by anybody. At most 10N steps and a constant. Whoever
+    /// Interrupted anywhere it can be begun anew, by anybody. At most 8N steps and a constant. Whoever
     /// waits should look again afterwards where [`Repaired::has_changed`]: see [`Repairer::wake_all`].
     pub fn repair(&self, life: &mut impl Liveness) -> Repaired {
         let mut repaired = Repaired::default();

@@ -299,3 +299,32 @@ mod released {
         }
     }
 }
+
+/// Within its bound, also where each slot says that a dead receiver was reading what is no message, or that a
+/// living one reads.
+#[test]
+fn taking_over_ends_in_a_damaged_ring() {
+    const COUNT: usize = 256;
+    let layout = Layout::new(COUNT, SIZE, 64, 8).unwrap();
+    let options = InitOptions::new().delivery(Delivery::AtLeastOnce);
+    let memory = common::Memory::with(layout, &options);
+    let region = memory.region();
+    let near = member(&region, Role::Primary, 1);
+    let far = member(&region, Role::Secondary, 1);
+    let reading = |position: u64, owner: u64| ((position + 1) << 16) | (owner << 8) | 0x55;
+    for _ in 0..COUNT {
+        near.sender().try_send(b"x").unwrap();
+    }
+    for position in 0..COUNT as u64 {
+        memory.set_stamp(position, reading(position, 2 + position % 2));
+    }
+    let mut asked = 0;
+    let mut receiver = far.receiver();
+    let mut is_dead = |id: Member| {
+        asked += 1;
+        id.get() == 2
+    };
+    // SAFETY: member 2 does not exist.
+    assert!(!unsafe { receiver.take_over(&mut is_dead) });
+    assert!((32..=32 * 64).contains(&asked), "asked {asked} times");
+}

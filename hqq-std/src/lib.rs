@@ -38,6 +38,7 @@
 
 pub mod advanced;
 mod attach;
+mod coroner;
 pub mod datagram;
 pub mod error;
 mod fork;

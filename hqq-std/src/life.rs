@@ -16,61 +16,12 @@ use hqq_core::side::SideState;
 use hqq_core::{Member, Receiver, Role, Sender};
 
 use crate::attach::{ATTACH, SideByte, member_byte};
+use crate::coroner::Coroner;
 use crate::sys::{self, ByteLocks, LockKind};
 use crate::wait::{Backoff, poll};
 
 /// Longer than others need ATTACH to look whether somebody has died.
 const LOOK: Duration = Duration::from_millis(10);
-
-/// Proves deaths: under ATTACH, by taking the locks of those who would hold them.
-///
-/// # Invariants
-/// ATTACH is held for as long as this exists, so that nobody takes a side or an id. `taken` are the
-/// bytes of dead members, which are held until this is dropped.
-struct Coroner<'a> {
-    locks: &'a ByteLocks,
-    /// Whose locks the description holds besides: it gets them again whenever it asks.
-    me: Option<(Role, Member)>,
-    taken: Vec<i32>,
-}
-
-// SAFETY: a member's byte that could be locked is held by nobody who lives, as the kernel frees it
-// only when the last descriptor and mapping of its description are gone, with the process; it is kept
-// until the drop. Nobody can take a side without ATTACH, which is held.
-unsafe impl Liveness for Coroner<'_> {
-    fn is_member_dead(&mut self, role: Role, member: Member) -> bool {
-        if self.me == Some((role, member)) {
-            return false;
-        }
-        let byte = member_byte(role, member);
-        if self.taken.contains(&byte) {
-            return true;
-        }
-        let taken = matches!(self.locks.try_lock(byte, LockKind::Write), Ok(true));
-        if taken {
-            self.taken.push(byte);
-        }
-        taken
-    }
-
-    fn is_side_dead(&mut self, role: Role, consumer: bool) -> bool {
-        // This description may hold its own role's bytes, which it would not be told.
-        self.me.is_none_or(|(own, _)| own != role)
-            && matches!(
-                self.locks.holder(SideByte::new(role, consumer).offset()),
-                Ok(None)
-            )
-    }
-}
-
-impl Drop for Coroner<'_> {
-    fn drop(&mut self) {
-        for byte in &self.taken {
-            // Nothing can be done about a failure; closing the description frees it.
-            let _ = self.locks.unlock(*byte);
-        }
-    }
-}
 
 /// Repairs a region, with ATTACH held; `me` holds locks through the same description. [`wake`] comes after
 /// this.
@@ -82,11 +33,7 @@ pub(crate) fn repair(
     if !ByteLocks::TELL_LIFE || is_switched_off() {
         return Repaired::default();
     }
-    let mut coroner = Coroner {
-        locks,
-        me,
-        taken: Vec::new(),
-    };
+    let mut coroner = Coroner::new(locks, me);
     repairer.repair(&mut coroner)
 }
 
@@ -205,11 +152,7 @@ impl Life {
             return false;
         }
         let (role, _) = self.me;
-        let mut coroner = Coroner {
-            locks,
-            me: Some(self.me),
-            taken: Vec::new(),
-        };
+        let mut coroner = Coroner::new(locks, Some(self.me));
         // SAFETY: the coroner's word is good until it is dropped, after this.
         unsafe { receiver.take_over(&mut |member| coroner.is_member_dead(role, member)) }
     }
@@ -231,11 +174,7 @@ impl Life {
         let Some(_held) = poll(Backoff::within(Some(LOOK)), || Serial::take(serial, locks)) else {
             return;
         };
-        let mut coroner = Coroner {
-            locks,
-            me: Some(self.me),
-            taken: Vec::new(),
-        };
+        let mut coroner = Coroner::new(locks, Some(self.me));
         let peer = self.me.0.peer();
         let dead = coroner.is_side_dead(peer, true)
             && self
