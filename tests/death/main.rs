@@ -2,13 +2,12 @@
 //!
 //! | module | who dies, or stops |
 //! |---|---|
-//! | `kill9` | senders and receivers, at random instants under full traffic; either role, restarted |
 //! | `forked` | a parent, whose child lives on |
 //! | `interrupted` | who repairs, or makes a region |
 //! | `step` | one process, after each instruction of one call |
 //! | `stopped` | nobody: a peer is stopped for a while |
 //!
-//! `HQQ_KILLS` sets how often; each test prints what it has seen.
+//! Each test prints what it has seen. Kills at random instants are the test `kill9`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -16,12 +15,9 @@
     reason = "a helper that fails fails the test"
 )]
 
-mod crew;
 mod forked;
 #[cfg(target_arch = "x86_64")]
 mod interrupted;
-mod kill9;
-mod ledger;
 #[cfg(target_arch = "x86_64")]
 mod step;
 mod stopped;

@@ -1,0 +1,310 @@
+//! All of a request or response in few steps: what is sent so arrives by every way, and what comes so is
+//! what packets say.
+
+use crate::common::{Memory, fill, in_every_pairing, pattern, receive};
+use hqq_core::link::{Missed, Unwanted};
+use hqq_core::packet::{ConnectionCopy, Packet, PacketError, Whole};
+use hqq_core::ring::{Consumer, Producer};
+use hqq_core::{Dynamic, ExclusiveReceiver, Receiver, Sender, TryRecvError, TrySendError};
+
+const COUNT: usize = 4;
+const SIZE: usize = 256;
+const LENGTHS: [usize; 9] = [0, 1, 16, 31, 40, 64, 65, 255, 256];
+/// Few steps are taken where registers are many.
+const QUICKLY: bool = cfg!(target_pointer_width = "64");
+
+fn any_of(number: u64, len: usize) -> Whole {
+    match number % 3 {
+        0 => Whole::request(number, 7, len),
+        1 => Whole::response(number, 0, false, len),
+        _ => Whole::response(number, 5, true, len),
+    }
+}
+
+/// The next one, by few steps or by many, and whether it was by few.
+fn next<C: Consumer>(receiver: &mut Receiver<C>) -> (Whole, Vec<u8>, bool) {
+    match receiver.next_whole() {
+        Ok(grant) => {
+            let mut body = vec![0; SIZE];
+            assert_eq!(grant.copy_to(&mut body), grant.len());
+            assert_eq!(grant.is_empty(), grant.whole().len() == 0);
+            body.truncate(grant.len());
+            return (*grant.whole(), body, true);
+        }
+        Err(Missed::Something) => {}
+        Err(missed) => panic!("{missed:?}"),
+    }
+    let (whole, body) = opened(receiver, None).unwrap();
+    (whole.unwrap(), body, false)
+}
+
+/// A packet that was not taken, or the next one: what it is, where it is whole, and its bytes.
+fn opened<C: Consumer>(
+    receiver: &mut Receiver<C>,
+    unwanted: Option<Unwanted>,
+) -> Result<(Option<Whole>, Vec<u8>), TryRecvError> {
+    let grant = match unwanted {
+        Some(unwanted) => receiver.open(unwanted)?,
+        None => receiver.try_next_packet()?,
+    };
+    let mut body = vec![0; grant.len()];
+    grant.copy_to(0, &mut body);
+    let whole = match grant.packet() {
+        Packet::ConnectionCopy(copy) => Whole::read(&copy.operands(), SIZE),
+        _ => None,
+    };
+    Ok((whole, body))
+}
+
+/// Sends more of them than the ring holds; says how many came in few steps.
+fn pass<P: Producer, C: Consumer>(sender: &mut Sender<P>, receiver: &mut Receiver<C>) -> usize {
+    let mut quick = 0;
+    for number in 0..99 {
+        let body = pattern(
+            number,
+            LENGTHS[usize::try_from(number).unwrap() % LENGTHS.len()],
+        );
+        let whole = any_of(number, body.len());
+        sender.try_send_whole(&whole, &body).unwrap();
+        assert!(receiver.is_readable());
+        let (came, bytes, quickly) = next(receiver);
+        assert_eq!((came, bytes), (whole, body));
+        quick += usize::from(quickly);
+        assert!(!receiver.is_readable());
+    }
+    for counters in [sender.counters(), receiver.counters()] {
+        assert_eq!((counters.messages, counters.bytes), (99, 11 * 728));
+    }
+    quick
+}
+
+fn passes<P: Producer, C: Consumer>(sender: &mut Sender<P>, receiver: &mut Receiver<C>) {
+    pass(sender, receiver);
+}
+
+#[test]
+fn what_is_sent_arrives_in_every_pairing() {
+    in_every_pairing!(Memory::new(COUNT, SIZE, 0), passes);
+}
+
+#[test]
+fn between_exclusive_sides_most_take_few_steps() {
+    let memory = Memory::new(COUNT, SIZE, 0);
+    let (mut near, mut far) = memory.pair();
+    let quick = pass(near.sender(), far.receiver());
+    assert_eq!(quick > 40, QUICKLY, "{quick}");
+}
+
+/// Both ends in one process, with `whole` sent.
+fn with_one(whole: &Whole, body: &[u8], check: impl Fn(&Memory, &mut ExclusiveReceiver<Dynamic>)) {
+    let memory = Memory::new(COUNT, SIZE, 0);
+    let (mut near, mut far) = memory.pair();
+    near.sender().try_send_whole(whole, body).unwrap();
+    near.try_send(b"after").unwrap();
+    check(&memory, far.receiver());
+    assert_eq!(receive(far.receiver()), Ok(b"after".to_vec()));
+    // All slots were given back.
+    for _ in 0..3 * COUNT {
+        near.try_send(b"on").unwrap();
+        assert_eq!(receive(far.receiver()), Ok(b"on".to_vec()));
+    }
+    memory.assert_canaries();
+}
+
+#[test]
+fn what_is_refused_is_opened_later_or_dropped() {
+    let (whole, body) = (Whole::request(1, 2, 100), pattern(1, 100));
+    with_one(&whole, &body, |_, receiver| {
+        let unwanted = receiver.next_whole().ok().map(|grant| grant.refuse());
+        assert_eq!(unwanted.is_some(), QUICKLY);
+        let (came, bytes) = opened(receiver, unwanted).unwrap();
+        assert_eq!((came, bytes), (Some(whole), body.clone()));
+    });
+    with_one(&whole, &body, |_, receiver| {
+        let refused = receiver.next_whole().map(|grant| drop(grant.refuse()));
+        if refused.is_err() {
+            drop(receiver.try_next_packet().unwrap());
+        }
+    });
+    with_one(&whole, &body, |_, receiver| {
+        let dropped = receiver.next_whole().map(drop);
+        if dropped.is_err() {
+            drop(receiver.try_next_packet().unwrap());
+        }
+    });
+}
+
+#[test]
+fn what_is_opened_too_late_is_the_next_one() {
+    if !QUICKLY {
+        return;
+    }
+    let memory = Memory::new(COUNT, SIZE, 0);
+    let (mut near, mut far) = memory.pair();
+    let (mut sent, mut old) = (Vec::new(), Vec::new());
+    for number in 1..=2 {
+        let whole = any_of(number, 3);
+        near.sender().try_send_whole(&whole, &[1, 2, 3]).unwrap();
+        sent.push(whole);
+    }
+    let receiver = far.receiver();
+    old.push(receiver.next_whole().ok().unwrap().refuse());
+    // It is given back by whatever comes next.
+    assert_eq!(opened(receiver, None).unwrap().0, Some(sent[1]));
+    near.sender().try_send_whole(&any_of(3, 0), &[]).unwrap();
+    assert_eq!(opened(receiver, old.pop()).unwrap().0, Some(any_of(3, 0)));
+    assert!(matches!(receiver.next_whole(), Err(Missed::Nothing)));
+}
+
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+#[test]
+fn what_one_receiver_left_another_does_not_open() {
+    use hqq_core::Role;
+    if !QUICKLY {
+        return;
+    }
+    let memories = [(); 2].map(|()| Memory::new(COUNT, SIZE, 0));
+    let (mut near, mut far) = memories[0].pair();
+    let whole = any_of(1, 1);
+    near.sender().try_send_whole(&whole, b"x").unwrap();
+    let unwanted = far.receiver().next_whole().ok().unwrap().refuse();
+    let near = memories[1].shared(Role::Primary);
+    let far = memories[1].shared(Role::Secondary);
+    let other = opened(&mut far.receiver(), Some(unwanted));
+    assert_eq!(other, Err(TryRecvError::Empty));
+    near.sender().try_send(b"on").unwrap();
+    assert_eq!(receive(&mut far.receiver()), Ok(b"on".to_vec()));
+}
+
+#[test]
+fn other_packets_are_opened_or_refused_as_ever() {
+    let whole = Whole::request(1, 2, 8);
+    let open = |receiver: &mut ExclusiveReceiver<Dynamic>| {
+        let unwanted = match receiver.next_whole() {
+            Err(Missed::Unwanted(unwanted)) => Some(unwanted),
+            Err(Missed::Something) => None,
+            _ => panic!("taken"),
+        };
+        opened(receiver, unwanted)
+    };
+    // Each operand as a peer may have written it, and what is found.
+    type Found = Result<(Option<Whole>, Vec<u8>), TryRecvError>;
+    type Case = (usize, u64, fn(&Found) -> bool);
+    let cases: [Case; 6] = [
+        (
+            0,
+            3,
+            |found| matches!(found, Ok((None, body)) if body.len() == 8),
+        ),
+        (2, 9, |found| {
+            matches!(
+                found,
+                Err(TryRecvError::Malformed(PacketError::ChunkEdges { .. }))
+            )
+        }),
+        (3, 1, |found| {
+            matches!(
+                found,
+                Err(TryRecvError::Malformed(PacketError::ChunkRange { .. }))
+            )
+        }),
+        (4, 1 << 40, |found| {
+            matches!(
+                found,
+                Err(TryRecvError::Malformed(PacketError::ChunkRange { .. }))
+            )
+        }),
+        (5, 3, |found| {
+            matches!(found, Err(TryRecvError::Malformed(PacketError::Aux { .. })))
+        }),
+        (5, 1 << 20, |found| {
+            matches!(
+                found,
+                Err(TryRecvError::Malformed(PacketError::UnknownFlags(_)))
+            )
+        }),
+    ];
+    for (operand, value, is_right) in cases {
+        with_one(&whole, &[7; 8], |memory, receiver| {
+            memory.set64(memory.slot_word(0, 1 + operand), value);
+            let found = open(receiver);
+            assert!(is_right(&found), "operand {operand} = {value}: {found:?}");
+            let errors = u64::from(found.is_err());
+            assert_eq!(receiver.counters().errors, errors);
+        });
+    }
+    // Longer than a buffer, and consistently so.
+    with_one(&whole, &[7; 8], |memory, receiver| {
+        for operand in [2, 4] {
+            memory.set64(memory.slot_word(0, 1 + operand), SIZE as u64 + 1);
+        }
+        let found = open(receiver);
+        assert!(
+            matches!(
+                found,
+                Err(TryRecvError::Malformed(PacketError::Size { .. }))
+            ),
+            "{found:?}"
+        );
+    });
+}
+
+#[test]
+fn nothing_is_sent_that_is_too_long_or_finds_no_room_or_no_receiver() {
+    let memory = Memory::new(COUNT, SIZE, 0);
+    let (mut near, mut far) = memory.pair();
+    let max = SIZE;
+    for (said, len) in [(7, 8), (8, 7), (SIZE + 1, SIZE + 1)] {
+        let error = near
+            .sender()
+            .try_send_whole(&any_of(1, said), &vec![0; len]);
+        assert_eq!(error, Err(TrySendError::TooLong { len, max }));
+    }
+    assert!(matches!(far.receiver().next_whole(), Err(Missed::Nothing)));
+    assert_eq!(fill(near.sender(), b"x"), COUNT);
+    let whole = Whole::response(1, 0, false, 1);
+    assert_eq!(
+        near.sender().try_send_whole(&whole, b"y"),
+        Err(TrySendError::Full)
+    );
+    for _ in 0..COUNT {
+        assert_eq!(receive(far.receiver()), Ok(b"x".to_vec()));
+    }
+    drop(far);
+    assert_eq!(
+        near.sender().try_send_whole(&whole, b"y"),
+        Err(TrySendError::Disconnected)
+    );
+}
+
+#[test]
+fn a_message_that_was_begun_stays_the_next_one() {
+    let memory = Memory::new(COUNT, SIZE, 0);
+    let (mut near, mut far) = memory.pair();
+    near.try_send(&[9; 50]).unwrap();
+    assert_eq!(far.receiver().try_read(&mut [0; 20]), Ok(20));
+    assert!(matches!(
+        far.receiver().next_whole(),
+        Err(Missed::Something)
+    ));
+    assert_eq!(far.receiver().try_read(&mut [0; 99]), Ok(30));
+}
+
+#[test]
+fn it_is_the_packet_that_it_says() {
+    for number in 0..3 {
+        let whole = any_of(number, 20);
+        let copy = ConnectionCopy::from_operands(&whole.operands()).unwrap();
+        assert_eq!(copy, whole.into());
+        assert_eq!(
+            (copy.kind(), copy.chunk().message_id),
+            (whole.kind(), number)
+        );
+        assert_eq!(
+            (copy.chunk().aux, copy.chunk().chunk_size),
+            (whole.aux(), whole.len())
+        );
+        assert_eq!(whole.is_response(), number != 0);
+        assert_eq!(whole.is_failure(), number == 2);
+    }
+}

@@ -1,0 +1,100 @@
+//! Senders and receivers are killed at random instants under full traffic: nothing that was committed
+//! is lost or comes twice but what a killed receiver held, and the ring goes on after every kill.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hqq_std::Delivery::{AtLeastOnce, AtMostOnce};
+use hqq_tests::Phase;
+
+use crate::crew::{Plan, Side, run};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn plans(kills: usize) -> [Plan; 6] {
+    let plan = |name, sending, receiving, delivery| Plan {
+        name,
+        sending,
+        receiving,
+        delivery,
+        kills: kills.div_ceil(6),
+        leave: false,
+        no_repair: false,
+        patience: PATIENCE,
+    };
+    let (one, many) = (Side::exclusive(), Side::shared(2, 2));
+    [
+        plan("one to one, at most once", one, one, AtMostOnce),
+        plan("one to one, at least once", one, one, AtLeastOnce),
+        plan("many to many, at most once", many, many, AtMostOnce),
+        plan("many to many, at least once", many, many, AtLeastOnce),
+        plan(
+            "many to one, at least once",
+            Side::shared(3, 1),
+            one,
+            AtLeastOnce,
+        ),
+        plan(
+            "one to many, at least once",
+            one,
+            Side::shared(1, 3),
+            AtLeastOnce,
+        ),
+    ]
+}
+
+pub(crate) fn what_was_committed_comes_once_whoever_is_killed(kills: usize) {
+    let mut hit: BTreeMap<Phase, u64> = BTreeMap::new();
+    for plan in plans(kills) {
+        for (phase, times) in run(&plan).unwrap() {
+            *hit.entry(phase).or_default() += times;
+        }
+    }
+    let all: u64 = hit.values().sum();
+    let of = |phases: &[Phase]| {
+        phases
+            .iter()
+            .filter_map(|phase| hit.get(phase))
+            .sum::<u64>()
+    };
+    let states = [
+        ("WRITING", of(&[Phase::Writing])),
+        ("READING", of(&[Phase::Reading, Phase::Noted])),
+        ("sending", of(&[Phase::Sending])),
+        ("receiving", of(&[Phase::Claiming])),
+        ("between", of(&[Phase::Between])),
+    ];
+    for (state, times) in states {
+        println!(
+            "{state:>10} {times:>6} {:>5.1} %",
+            100.0 * times as f64 / all as f64
+        );
+    }
+    // A few kills may miss one.
+    for (state, times) in [states[0], states[1], states[4]] {
+        assert!(
+            all < 300 || 20 * times >= all,
+            "{state}: {times} of {all} kills"
+        );
+    }
+}
+
+/// The test above would fail without repair: this one does what it does, and gets stuck.
+#[cfg(debug_assertions)]
+pub(crate) fn without_repair_a_killed_one_stops_the_others() {
+    let [_, _, mut plan, ..] = plans(0);
+    plan.no_repair = true;
+    plan.kills = 100;
+    plan.patience = Duration::from_secs(2);
+    let stuck = run(&plan).unwrap_err();
+    println!("as it should: {stuck:?}");
+}
+
+pub(crate) fn either_role_is_replaced_again_and_again(replacements: usize) {
+    let [first, _, second, ..] = plans(0);
+    for mut plan in [first, second] {
+        plan.leave = true;
+        plan.kills = replacements.div_ceil(2);
+        run(&plan).unwrap();
+    }
+}
