@@ -390,6 +390,51 @@ fn fault<C: Consumer>(side: &C, header: u64, operands: &[u64; 7]) -> Option<Pack
     standard::size_fault(size, minimum, side.buffers().size() as u64)
 }
 
+/// Makes the next message the one at hand.
+#[inline]
+pub(super) fn load<C: Consumer>(
+    side: &mut C,
+    first: bool,
+    at_hand: &mut Option<Current>,
+) -> Result<(), TryRecvError> {
+    // In few steps, and without a packet in memory, where it is alone in a buffer.
+    let Some((position, run)) = side.claim_quickly::<u64>(Opcode::StandardRun.as_byte()) else {
+        return load_odd(side, first, at_hand, None);
+    };
+    let claimed = Claimed {
+        position,
+        header: Opcode::StandardRun.as_word(),
+        in_doubt: false,
+        taken: 0,
+    };
+    let max = side.buffers().size();
+    match run::len_alone(run).filter(|len| (1..=max).contains(len)) {
+        Some(len) => {
+            *at_hand = Some(Current::alone(&claimed, Bytes::Buffer, len));
+            Ok(())
+        }
+        None => load_odd(side, first, at_hand, Some((claimed, run))),
+    }
+}
+
+/// As [`load`], from the run on that was claimed, if one was.
+#[cfg_attr(target_pointer_width = "64", inline(never))]
+#[cfg_attr(not(target_pointer_width = "64"), inline)]
+fn load_odd<C: Consumer>(
+    side: &mut C,
+    first: bool,
+    at_hand: &mut Option<Current>,
+    begun: Option<(Claimed, u64)>,
+) -> Result<(), TryRecvError> {
+    let begun = begun.map(|(claimed, run)| {
+        let operands = [run, 0, 0, 0, 0, 0, 0];
+        (claimed.position, open(side, claimed, &operands, at_hand))
+    });
+    claim_from(side, begun, first, |side, claimed| {
+        open_next(side, claimed, at_hand)
+    })
+}
+
 /// Copies the message at hand into `buffer` and finishes with it; one that does not fit stays.
 pub(super) fn hand_over<C: Consumer>(
     side: &mut C,

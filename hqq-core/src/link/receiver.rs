@@ -281,9 +281,7 @@ impl<C: Consumer> Receiver<C> {
         if self.current.is_some() {
             return Ok(());
         }
-        receive_path::claim_as(&mut self.side, first, |side, claimed| {
-            receive_path::open_next(side, claimed, &mut self.current)
-        })
+        receive_path::load(&mut self.side, first, &mut self.current)
     }
 
     /// The next packet in the ring that `open` makes something of.
