@@ -49,6 +49,14 @@ pub(crate) fn create_with(
 /// # Errors
 /// [`BenchError`].
 pub(crate) fn open(lines: Lines) -> Result<StandardLink, BenchError> {
+    open_with(lines, LinkOptions::new())
+}
+
+/// The same with options of its own.
+///
+/// # Errors
+/// [`BenchError`].
+pub(crate) fn open_with(lines: Lines, options: LinkOptions) -> Result<StandardLink, BenchError> {
     let CacheLine([number, ..]) = &lines[0];
     // Relaxed: stored before this process was started.
     let descriptor = number.load(Ordering::Relaxed);
@@ -58,7 +66,5 @@ pub(crate) fn open(lines: Lines) -> Result<StandardLink, BenchError> {
         .write(true)
         .open(path)
         .map_err(BenchError::Lend)?;
-    Ok(LinkOptions::new()
-        .role(Role::Secondary)
-        .from_fd(file.into())?)
+    Ok(options.role(Role::Secondary).from_fd(file.into())?)
 }

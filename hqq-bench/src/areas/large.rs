@@ -42,9 +42,10 @@ pub(crate) fn suite(plan: &Plan) -> Suite {
             rows.push(point(row, series, size).group(how.group()));
         }
     }
-    let anew = Large::new(How::Anew, 64, 64 * 1024);
+    let alone = |how| Row::against(Box::new(Large::new(how, 64, 64 * 1024)), "pipeline", None);
     for lone in [
-        Row::against(Box::new(anew), "pipeline", None),
+        alone(How::Adaptive),
+        alone(How::Anew),
         Row::against(
             Box::new(Pipeline::to_fresh(16, 256 * 1024)),
             "pipeline",

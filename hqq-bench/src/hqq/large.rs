@@ -15,9 +15,11 @@ use crate::memory::{LINE, Lines};
 pub(crate) enum How {
     /// `hqq_std::AdvancedLink`: `send_large`, `receive`, and `reuse` of what was received.
     Assembled,
-    /// The same without `reuse`: each message in memory of its own.
+    /// The same, waiting with the default policy, which sleeps where spinning does not pay.
+    Adaptive,
+    /// The first without `reuse`: each message in memory of its own.
     Anew,
-    /// The same: `send_large`, and `receive_stream` into memory of the receiver's.
+    /// As the first: `send_large`, and `receive_stream` into memory of the receiver's.
     SystemStreamed,
     /// `hqq_core`'s: `advance`, and each chunk copied as it comes.
     Streamed,
@@ -30,6 +32,7 @@ impl How {
     pub(crate) const fn group(self) -> &'static str {
         match self {
             Self::Assembled => "assembled",
+            Self::Adaptive => "assembled-adaptive",
             Self::Anew => "assembled-anew",
             Self::SystemStreamed => "std-streamed",
             Self::Streamed => "streamed",
@@ -40,6 +43,7 @@ impl How {
     const fn words(self) -> &'static str {
         match self {
             Self::Assembled => "send_large, receive, reuse",
+            Self::Adaptive => "send_large, receive, reuse, adaptive",
             Self::Anew => "send_large, receive",
             Self::SystemStreamed => "send_large, receive_stream",
             Self::Streamed => "advance, chunks copied as they come",
@@ -81,7 +85,7 @@ impl Measure for Large {
 
     fn lines(&self) -> Result<usize, BenchError> {
         match self.how {
-            How::Assembled | How::Anew | How::SystemStreamed => Ok(system::LINES),
+            How::Assembled | How::Adaptive | How::Anew | How::SystemStreamed => Ok(system::LINES),
             How::Streamed | How::InPlace => {
                 Ok(chunks::layout(self.count, self.size)?.len().div_ceil(LINE))
             }
@@ -90,9 +94,9 @@ impl Measure for Large {
 
     fn first(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
         match self.how {
-            How::Assembled | How::Anew | How::SystemStreamed => {
+            How::Assembled | How::Adaptive | How::Anew | How::SystemStreamed => {
                 let options = LinkOptions::new().count(self.count).size(self.size);
-                system::first(lines, options)
+                system::first(lines, options, self.how)
             }
             How::Streamed => chunks::first(lines, self.count, self.size, false),
             How::InPlace => chunks::first(lines, self.count, self.size, true),
@@ -101,7 +105,7 @@ impl Measure for Large {
 
     fn second(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
         match self.how {
-            How::Assembled | How::Anew | How::SystemStreamed => {
+            How::Assembled | How::Adaptive | How::Anew | How::SystemStreamed => {
                 system::second(lines, self.id, self.how)
             }
             How::Streamed | How::InPlace => chunks::second(lines, self.id),

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::os::fd::OwnedFd;
 
+use hqq_std::wait::Policy;
 use hqq_std::{AdvancedLink, AdvancedOptions, Incoming, LinkOptions, Message};
 
 use super::How;
@@ -15,8 +16,20 @@ use crate::patience::Patience;
 
 pub(super) use crate::advanced::lent::LINES;
 
-pub(super) fn first(lines: Lines, options: LinkOptions) -> Result<Box<dyn Part>, BenchError> {
-    let (link, lent) = lent::create_with(lines, options)?;
+/// As the bare copies, and all other rows that do not say otherwise, it spins.
+const fn policy(how: How) -> Policy {
+    match how {
+        How::Adaptive => Policy::Adaptive,
+        _ => Policy::Spin,
+    }
+}
+
+pub(super) fn first(
+    lines: Lines,
+    options: LinkOptions,
+    how: How,
+) -> Result<Box<dyn Part>, BenchError> {
+    let (link, lent) = lent::create_with(lines, options.wait_policy(policy(how)))?;
     Ok(Box::new(Sending {
         link: AdvancedLink::new(link, AdvancedOptions::new()),
         number: 0,
@@ -29,9 +42,10 @@ pub(super) fn second(
     measure: &'static str,
     how: How,
 ) -> Result<Box<dyn Part>, BenchError> {
+    let link = lent::open_with(lines, LinkOptions::new().wait_policy(policy(how)))?;
     Ok(Box::new(Receiving {
         measure,
-        link: AdvancedLink::new(lent::open(lines)?, AdvancedOptions::new()),
+        link: AdvancedLink::new(link, AdvancedOptions::new()),
         how,
         number: 0,
     }))
@@ -101,7 +115,9 @@ impl Part for Receiving {
             }
             let message = self.link.receive()?;
             bulk::check(self.measure, message.body(), self.number)?;
-            if let (How::Assembled, Message::Plain { body, .. }) = (self.how, message) {
+            if let (How::Assembled | How::Adaptive, Message::Plain { body, .. }) =
+                (self.how, message)
+            {
                 self.link.reuse(body);
             }
         }
