@@ -16,9 +16,10 @@ pub enum LinkFailure {
     PeerDead,
     /// A ring holds what no rule leads to.
     Corrupt(PollError),
-    /// This end was [closed](crate::AdvancedLink::close), or its last handle dropped; or a task waits, and the system
-    /// gave no thread to drive the link for it.
+    /// This end was [closed](crate::AdvancedLink::close), or its last handle dropped.
     Closed,
+    /// A task waits, and the system gave no thread to drive the link for it. The link is not over.
+    NoThread(io::ErrorKind),
 }
 
 impl fmt::Display for LinkFailure {
@@ -28,6 +29,10 @@ impl fmt::Display for LinkFailure {
             Self::PeerDead => f.write_str("the peer's process died: open a new link"),
             Self::Corrupt(error) => error.fmt(f),
             Self::Closed => f.write_str("this link was closed"),
+            Self::NoThread(kind) => write!(
+                f,
+                "the system gave no thread to drive the link for tasks ({kind}): try again later, or wait in a thread"
+            ),
         }
     }
 }
@@ -38,6 +43,7 @@ impl LinkFailure {
     const fn kind(self) -> io::ErrorKind {
         match self {
             Self::Corrupt(_) => io::ErrorKind::InvalidData,
+            Self::NoThread(kind) => kind,
             _ => io::ErrorKind::ConnectionAborted,
         }
     }

@@ -112,7 +112,7 @@ impl AdvancedLink {
         // Without a thread nobody would ever drive the ring for tasks.
         self.owner
             .start_background()
-            .map_err(|_| LinkFailure::Closed)
+            .map_err(|error| LinkFailure::NoThread(error.kind()))
     }
 
     /// Sees to it that the peer gets to know what was just decided, also where the ring is full now

@@ -212,17 +212,17 @@ impl fmt::Display for DrainError {
         match self {
             Self::TimedOut { unread } => write!(
                 f,
-                "{unread} messages were not received in time: wait longer, or see whether the receiver runs"
+                "{unread} packets with messages were not received in time: wait longer, or see whether the receiver runs"
             ),
             Self::Truncated => f.write_str(TRUNCATED),
             Self::Forked => f.write_str(FORKED),
             Self::PeerDead { unread } => write!(
                 f,
-                "the receivers have died with {unread} messages unread: they stay for the next one"
+                "the receivers have died with {unread} packets unread: they stay for the next one"
             ),
             Self::Disconnected { unread } => write!(
                 f,
-                "the receiver has closed its half with {unread} messages unread: they stay for the next one"
+                "the receiver has closed its half with {unread} packets unread: they stay for the next one"
             ),
         }
     }
