@@ -6,9 +6,14 @@ mod common;
 use std::io;
 use std::time::{Duration, Instant};
 
-use common::{LIMIT, Name, bounded};
+use common::{LIMIT, Name, bounded, bounded_by};
+use hqq_core::position::Position;
+use hqq_core::ring::stamp;
+use hqq_core::{Direction, Layout, Member};
 use hqq_std::wait::Backoff;
-use hqq_std::{DrainError, LinkOptions, OpenError, RecvError, SendError, StandardLink};
+use hqq_std::{
+    Delivery, DrainError, LinkOptions, OpenError, RecvError, Role, SendError, StandardLink,
+};
 
 const SHORT: Duration = Duration::from_millis(30);
 
@@ -232,4 +237,35 @@ fn waiting_for_a_peer_that_does_not_come_ends() {
         .unwrap();
     assert!(matches!(error, OpenError::Attach { .. }), "{error:?}");
     assert!(error.is_transient());
+}
+
+/// Writes into a region's file as a liar does.
+fn scribble(name: &Name, at: usize, bytes: &[u8]) {
+    let file = std::fs::File::options()
+        .write(true)
+        .open(name.path())
+        .unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, bytes, at as u64).unwrap();
+}
+
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn what_nobody_can_take_over_does_not_put_a_deadline_off() {
+    let name = Name::new();
+    let options = small().delivery(Delivery::AtLeastOnce);
+    let _near = options.create(&name).unwrap();
+    let mut far = options.open(&name).unwrap();
+    let layout = Layout::file(2, 64).unwrap();
+    // A member that never was is recorded as open, and a slot says that it reads there.
+    let member = Member::new(9).unwrap();
+    let record = layout.member(Role::Secondary, member, true).unwrap();
+    scribble(&name, record, &(1_u32 << 4 | 2 << 2 | 1).to_le_bytes());
+    let stamp = stamp::reading(Position::new(1), member, 0x50);
+    let slot = layout.slots(Direction::ToSecondary) + layout.slot_len();
+    scribble(&name, slot, &stamp.to_le_bytes());
+    let result = bounded_by(Duration::from_secs(30), move || {
+        // Longer than the longest time between two looks for the dead.
+        far.recv_timeout(&mut [0; 64], Duration::from_millis(600))
+    });
+    assert!(result.is_err(), "{result:?}");
 }

@@ -96,6 +96,7 @@ impl<C: Consumer> Receiver<C> {
                 Err(_) if watch.goes_on() => {}
                 Err(error) => return Err(explained(attachment, error)),
             }
+            watch.go_on();
         }
     }
 

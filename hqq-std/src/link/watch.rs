@@ -67,6 +67,11 @@ impl<'a> Watch<'a> {
         std::mem::replace(&mut self.was_ended, false)
     }
 
+    /// The call that waits begins anew, and has as long as it had.
+    pub(super) const fn go_on(&mut self) {
+        self.inner.go_on();
+    }
+
     /// Looks whether somebody has died; `true` where it is worth trying again.
     fn attend(&mut self) -> bool {
         let Some(repaired) = self.attachment.attend() else {

@@ -190,6 +190,13 @@ impl Waiter {
         self.limit = limit;
     }
 
+    /// The same call goes on: what it waits for from now on has to come by the same deadline.
+    pub(crate) const fn go_on(&mut self) {
+        if let Some(deadline) = self.deadline {
+            self.limit = Limit::At(deadline);
+        }
+    }
+
     /// The first sleep of a wait lasts at most this long.
     pub(crate) const fn set_first(&mut self, first: Duration) {
         self.first = first;
