@@ -42,6 +42,7 @@ fn a_child_has_nothing_of_its_parents_links() {
         line("Err"),
         "Err(Forked) Err(Forked) Err(Empty) Err(Forked)"
     );
+    assert_eq!(line("cut"), "cut Err(Truncated) Err(Truncated)");
     let mut buffer = [0; 128];
     assert_eq!(far.recv_timeout(&mut buffer, LIMIT), Ok(6));
     assert_eq!(&buffer[..6], b"parent");

@@ -23,6 +23,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::engine::{Engine, Look};
 use super::error::LinkFailure;
 use super::waiters::{Interest, Parked};
+use crate::fork::Generation;
 use crate::wait::Waiter;
 
 /// What the handles of one link share.
@@ -358,6 +359,7 @@ fn needs_driver(engine: &Engine) -> bool {
 pub(super) struct Owner {
     pub(super) shared: Arc<Shared>,
     background: Mutex<Option<JoinHandle<()>>>,
+    generation: Generation,
 }
 
 impl Owner {
@@ -372,6 +374,7 @@ impl Owner {
                 wanting: AtomicU32::new(0),
             }),
             background: Mutex::new(None),
+            generation: Generation::current(),
         }
     }
 
@@ -389,6 +392,11 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        if self.generation.is_over() {
+            // In a forked child, which has none of the threads: nobody waits, and one may have had a lock.
+            std::mem::forget(self.background.get_mut().take());
+            return;
+        }
         let mut engine = self.shared.lock();
         engine.closed = true;
         engine.fail(LinkFailure::Closed);

@@ -220,6 +220,11 @@ fn cover(address: usize) -> bool {
                 MapFlags::PRIVATE | MapFlags::FIXED,
             )
         };
+        if let Ok(covered) = covered {
+            // A forked child gets private memory in the place of all of the mapping, if nothing is there.
+            // SAFETY: the pages that were just mapped; what they hold does not change.
+            let _ = unsafe { rustix::mm::madvise(covered, len, rustix::mm::Advice::LinuxDontFork) };
+        }
         return covered.is_ok();
     }
     false

@@ -101,7 +101,7 @@ pub(crate) struct Ready {
     berth: Option<Berth>,
     helper: Option<JoinHandle<()>>,
     /// After the berth: it keeps its memory.
-    _attachment: Arc<Attachment>,
+    attachment: Arc<Attachment>,
 }
 
 impl Ready {
@@ -130,7 +130,7 @@ impl Ready {
             signal,
             berth,
             helper: Some(helper),
-            _attachment: attachment,
+            attachment,
         })
     }
 
@@ -162,9 +162,11 @@ impl Drop for Ready {
         if let Some(berth) = &self.berth {
             berth.kick();
         }
-        if let Some(helper) = self.helper.take() {
+        match self.helper.take() {
+            // A forked child has no such thread.
+            helper if self.attachment.is_forked() => std::mem::forget(helper),
             // It has nothing to say.
-            let _ = helper.join();
+            helper => drop(helper.map(JoinHandle::join)),
         }
     }
 }
