@@ -115,6 +115,14 @@ fn what_is_no_memory() {
         let error = connector_on(&offer(8192), &[descriptor]);
         assert!(matches!(error, HandoffError::NotMemory), "{error:?}");
     }
+    // Huge pages: sealed like memory, but an access to one fails where none is left.
+    let flags = MemfdFlags::ALLOW_SEALING | MemfdFlags::CLOEXEC | MemfdFlags::HUGETLB;
+    if let Ok(huge) = memfd_create("hqq-test", flags) {
+        rustix::fs::ftruncate(&huge, 2 << 20).unwrap();
+        fcntl_add_seals(&huge, SEALED).unwrap();
+        let error = connector_on(&offer(2 << 20), &[huge.as_fd()]);
+        assert!(matches!(error, HandoffError::NotMemory), "{error:?}");
+    }
     // A file without a name on a file system in memory: as good as memory, but never sealed.
     let error = connector_on(&offer(0), &[in_memory.as_fd()]);
     assert!(matches!(error, HandoffError::Unsealed { .. }), "{error:?}");

@@ -16,6 +16,7 @@ use super::message::{LEN, Message};
 use super::socket::{Deadline, credentials, receive, send};
 use super::{Allow, HandoffError};
 use crate::options::{Access, LinkOptions};
+use crate::sys;
 
 /// Bytes in the largest region that is taken, unless asked otherwise: 1 GiB.
 pub const DEFAULT_MOST: u64 = 1 << 30;
@@ -142,6 +143,10 @@ pub(super) fn check_memory(region: &OwnedFd) -> Result<u64, HandoffError> {
         Err(Errno::INVAL) => return Err(HandoffError::NotMemory),
         Err(error) => return Err(HandoffError::of_io("look at seals")(error.into())),
     };
+    // Huge pages have seals, too, but whoever else has them can give them away.
+    if !sys::is_in_memory(region).map_err(HandoffError::of_io("measure memory"))? {
+        return Err(HandoffError::NotMemory);
+    }
     let duplicate = region
         .try_clone()
         .map_err(HandoffError::of_io("duplicate a descriptor"))?;

@@ -80,6 +80,12 @@ pub(crate) fn anonymous(len: u64) -> io::Result<File> {
     Ok(file)
 }
 
+/// Whether a file is plain memory. Huge pages are not: of those there may be none left when one is touched
+/// that was there before.
+pub(crate) fn is_in_memory(file: impl AsFd) -> io::Result<bool> {
+    Ok(rustix::fs::fstatfs(file)?.f_type == TMPFS)
+}
+
 /// Bytes that could be had without swapping; `None` where the kernel does not tell.
 fn available_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
@@ -116,8 +122,7 @@ pub(crate) fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
 pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
     // Asked for more memory than there is, the kernel does not refuse but kills processes until it
     // finds it; and no file system bounds a memfd.
-    let in_memory = rustix::fs::fstatfs(file)?.f_type == TMPFS;
-    if in_memory && available_memory().is_some_and(|available| len > available) {
+    if is_in_memory(file)? && available_memory().is_some_and(|available| len > available) {
         return Err(Errno::NOSPC.into());
     }
     rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len)?;

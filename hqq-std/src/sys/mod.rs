@@ -21,7 +21,7 @@ pub(crate) use guard::Guard;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use linux::{
     ByteLocks, TELLS_BLOCKS, allocate, anonymous, create_named, create_unnamed, give_name,
-    named_path, names, next_data, open_named, reopen, unlink_named,
+    is_in_memory, named_path, names, next_data, open_named, reopen, unlink_named,
 };
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use no_futex::{
