@@ -9,7 +9,8 @@ use hqq_core::Layout;
 use hqq_std::{Delivery, LinkOptions, Role};
 use hqq_tests::{Name, fill_message};
 
-use crate::step::{RING, SIZE, Stepper, drain, image, region_of, states, works};
+use crate::step::{RING, SIZE, drain, works};
+use crate::stepper::{Stepper, image, region_of, states};
 
 /// A region in which all have died: one with a buffer half filled, one with a message half read, and
 /// two messages that wait.

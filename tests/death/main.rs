@@ -20,4 +20,6 @@ mod forked;
 mod interrupted;
 #[cfg(target_arch = "x86_64")]
 mod step;
+#[cfg(target_arch = "x86_64")]
+mod stepper;
 mod stopped;

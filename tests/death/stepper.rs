@@ -1,0 +1,157 @@
+//! A child that is stepped through one call, instruction by instruction, and what the region holds after
+//! each: what a kill there would leave.
+#![allow(unsafe_code, reason = "ptrace is an unsafe call")]
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use hqq_tests::{Name, Sheet};
+use nix::libc;
+
+/// A child that stands still between two instructions.
+pub(crate) struct Stepper(Child);
+
+impl Stepper {
+    /// Starts a child, up to where it asks to be stepped.
+    pub(crate) fn start(arguments: &[&str], sheet: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_victim"));
+        command
+            .arg("step")
+            .args(arguments)
+            .arg(sheet)
+            .stdin(Stdio::null());
+        let child = Self(command.spawn().unwrap());
+        assert_eq!(child.wait(), Some(libc::SIGSTOP), "it did not get there");
+        child
+    }
+
+    fn id(&self) -> libc::pid_t {
+        self.0.id().try_into().unwrap()
+    }
+
+    /// The signal that it has stopped for.
+    fn wait(&self) -> Option<i32> {
+        let mut status = 0;
+        // SAFETY: waits for a child of this thread.
+        let waited = unsafe { libc::waitpid(self.id(), &raw mut status, libc::__WALL) };
+        (waited == self.id() && libc::WIFSTOPPED(status)).then(|| libc::WSTOPSIG(status))
+    }
+
+    /// One instruction; `false` where it has come to the end of its call.
+    pub(crate) fn step(&self) -> bool {
+        let none = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: steps a child that is traced by this thread and stands still.
+        let stepped = unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, self.id(), none, none) };
+        assert_eq!(stepped, 0, "{}", std::io::Error::last_os_error());
+        match self.wait() {
+            Some(libc::SIGTRAP) => true,
+            Some(libc::SIGSTOP) => false,
+            other => panic!("it stopped for {other:?}"),
+        }
+    }
+}
+
+impl Drop for Stepper {
+    fn drop(&mut self) {
+        // Both fail where it has ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The bytes of a region's file.
+pub(crate) fn image(path: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// A region with these bytes, in which nobody lives.
+pub(crate) fn region_of(image: &[u8]) -> Name {
+    let name = Name::new();
+    let file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(name.path());
+    std::io::Write::write_all(&mut file.unwrap(), image).unwrap();
+    name
+}
+
+/// A region that the child works on while it is watched.
+struct Watched {
+    name: Name,
+    memory: memmap2::MmapRaw,
+}
+
+impl Watched {
+    fn new(name: Name) -> Self {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .open(name.path())
+            .unwrap();
+        let memory = memmap2::MmapRaw::map_raw(&file).unwrap();
+        Self { name, memory }
+    }
+
+    /// Whether it holds anything else than `last`, which becomes what it holds.
+    fn has_changed(&self, last: &mut [u8]) -> bool {
+        // SAFETY: the mapping has as many bytes; its only other user stands still.
+        let now = unsafe { std::slice::from_raw_parts(self.memory.as_ptr(), last.len()) };
+        let changed = now != last;
+        if changed {
+            last.copy_from_slice(now);
+        }
+        changed
+    }
+}
+
+/// How far a child got, and what it left there.
+pub(crate) struct State {
+    /// Instructions.
+    pub(crate) at: u64,
+    pub(crate) image: Vec<u8>,
+    /// What it had noted: messages sent, or received.
+    pub(crate) noted: u64,
+}
+
+/// Steps a child through its call: how many instructions that takes, and every state it leaves, one for
+/// each change of the region and of what it notes.
+pub(crate) fn states(name: Name, arguments: &[&str]) -> (u64, Vec<State>) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sheet");
+    let sheet = Sheet::create(&path);
+    let watched = Watched::new(name);
+    let mut last = image(&watched.name.path());
+    let arguments: Vec<&str> = [arguments[0], &*watched.name]
+        .into_iter()
+        .chain(arguments[1..].iter().copied())
+        .collect();
+    let child = Stepper::start(&arguments, &path);
+    watched.has_changed(&mut last);
+    let mut states = vec![State {
+        at: 0,
+        image: last.clone(),
+        noted: 0,
+    }];
+    let mut at = 0;
+    loop {
+        let goes_on = child.step();
+        at += 1;
+        let noted = sheet.count(0);
+        if watched.has_changed(&mut last) || noted != states.last().unwrap().noted {
+            states.push(State {
+                at,
+                image: last.clone(),
+                noted,
+            });
+        }
+        if !goes_on {
+            return (at, states);
+        }
+    }
+}
