@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use hqq_tests::{Name, Process, hqq};
+use hqq_tests::Name;
 
 use crate::{MIB, call, end, input, piped, random, serve, sha256};
 

@@ -9,7 +9,7 @@ use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions};
 use hqq_tests::{LIMIT, Name, Process, eventually, hqq};
 use rustix::process::{Pid, Signal, test_kill_process};
 
-use crate::{MIB, call, end, input, piped, serve};
+use crate::{MIB, call, end, input, serve};
 
 /// The id of a process that has written it to this file.
 fn process_in(file: &std::path::Path) -> Pid {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions};
 use hqq_tests::{LIMIT, Name, Process, eventually, hqq};
 
-use crate::{MIB, call, end, input, piped, random, serve};
+use crate::{MIB, end, input, piped, random, serve};
 
 /// Sends `bytes` as one message; whoever starts first creates the region.
 fn transfer(format: &str, from: impl Into<Stdio>, sender_first: bool) -> Vec<u8> {

@@ -1,9 +1,11 @@
 //! What `hqq ls` and `hqq inspect` show of a region of format 1.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+
 use hqq_core::{Direction, Layout};
 use hqq_std::Role;
 use hqq_tests::{Name, hqq};
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::{options, region, run, write};

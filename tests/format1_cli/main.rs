@@ -5,14 +5,12 @@ mod inspecting;
 
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
-use std::os::unix::fs::FileExt as _;
 use std::process::Command;
 
-use hqq_core::{Direction, Layout};
-use hqq_std::{Format, LinkOptions, Role};
+use hqq_std::{Format, LinkOptions};
 use hqq_tests::{Name, Numbered, Outcome, Process, STOP, c_peer, eventually, hqq};
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 fn run(mut command: Command) -> Outcome {
     Process::start(&mut command).wait()

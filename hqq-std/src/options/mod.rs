@@ -1,32 +1,18 @@
 //! Which region to use, how to make it, and which role to take in it.
 
 mod access;
+mod open;
 mod place;
 
-use std::fs::File;
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hqq_core::layout::{FILE_ALIGNMENT, FILE_MEMBERS};
-use hqq_core::{Delivery, Format, InitOptions, Layout, Role};
+use hqq_core::{Delivery, Format, Role};
 
-use crate::attach::Endpoint;
-use crate::error::OpenError;
-use crate::identify::no_space;
-use crate::link::StandardLink;
 use crate::mapping::MapOptions;
-use crate::name::RegionName;
-use crate::prepare::{Ready, Request, prepare};
-use crate::repair::Caretaker;
-use crate::sys;
-use crate::trace::event;
 use crate::wait::Policy;
 
 pub use access::{Access, Exclusive, Shared};
-use place::Place;
+pub use open::pair;
 
 /// Buffers in each direction, unless asked otherwise.
 pub const DEFAULT_COUNT: usize = 64;
@@ -137,7 +123,7 @@ impl<A> LinkOptions<A> {
     ///   Give timeouts;
     /// - wakeups: waiting is polling, a millisecond apart once nothing came for a while;
     /// - sides of one's own: any number of processes, HQQ-Go ones too, may share a role, with
-    ///   [`StandardLink`] as well as with [`SharedLink`](crate::SharedLink). Whoever creates the
+    ///   [`StandardLink`](crate::StandardLink) as well as with [`SharedLink`](crate::SharedLink). Whoever creates the
     ///   region is primary and everybody who opens it secondary, unless [`LinkOptions::role`] says
     ///   otherwise;
     /// - repair: a process that dies between claiming a slot and publishing or releasing it blocks
@@ -227,7 +213,7 @@ impl<A> LinkOptions<A> {
     /// that were read in place may have ended in zeros: ask [`Half::is_truncated`] after reading them.
     /// Regions without a name need none of this: nobody can change their length.
     ///
-    /// Linux only: elsewhere opening fails with [`OpenError::Io`].
+    /// Linux only: elsewhere opening fails with [`OpenError::Io`](crate::OpenError::Io).
     ///
     /// [`Half::is_truncated`]: crate::link::Half::is_truncated
     #[must_use]
@@ -249,251 +235,4 @@ impl<A> LinkOptions<A> {
         self.patience = patience;
         self
     }
-
-    fn layout(&self) -> Result<Layout, OpenError> {
-        let count = self.count.unwrap_or(DEFAULT_COUNT);
-        let size = self.size.unwrap_or(DEFAULT_SIZE);
-        Ok(match self.format.unwrap_or_default() {
-            Format::V1 => Layout::format_1(count, size, rustix::param::page_size())?,
-            Format::V2 => Layout::new(count, size, FILE_ALIGNMENT, FILE_MEMBERS)?,
-        })
-    }
-
-    fn request(&self, initialise: Option<Layout>) -> Request {
-        let options = InitOptions::new().session(random()).delivery(self.delivery);
-        Request {
-            format: self.format,
-            count: self.count,
-            size: self.size,
-            created: false,
-            initialise: initialise.map(|layout| (layout, options)),
-            map: self.map,
-            huge_pages: self.huge_pages,
-            patience: self.patience,
-        }
-    }
-
-    /// Makes a region, lets `then` attach to it, and gives it its name last: nobody sees it before
-    /// it is ready, and nothing is left where something fails.
-    fn create_in<T>(
-        &self,
-        place: &Place,
-        then: impl FnOnce(Ready) -> Result<T, OpenError>,
-    ) -> Result<T, OpenError> {
-        let mut request = self.request(Some(self.layout()?));
-        request.created = true;
-        let path = place.path();
-        let of_io = |error| OpenError::of_io(path.clone(), "create", error);
-        if path.symlink_metadata().is_ok() {
-            return Err(OpenError::Exists { path });
-        }
-        let Some(file) = sys::create_unnamed(&path, self.permissions).map_err(of_io)? else {
-            let file = place.create(self.permissions).map_err(of_io)?;
-            return prepare(file, path, &request)
-                .and_then(then)
-                .inspect_err(|_| place.remove());
-        };
-        // The same description: it holds the locks until the last descriptor is closed.
-        let unnamed = file.try_clone().map_err(of_io)?;
-        let made = prepare(file, path.clone(), &request).and_then(then)?;
-        sys::give_name(&unnamed, &path).map_err(of_io)?;
-        event!(DEBUG, path = %path.display(), "region created");
-        Ok(made)
-    }
-
-    /// Opens what is there; initialises it where `layout` says how and it is empty.
-    fn open_in(&self, place: &Place, layout: Option<Layout>) -> Result<Ready, OpenError> {
-        let of_io = |error| OpenError::of_io(place.path(), "open", error);
-        let file = place.open().map_err(of_io)?;
-        let metadata = file.metadata().map_err(of_io)?;
-        if !metadata.is_file() && !place.is_object() {
-            return Err(OpenError::NotAFile { path: place.path() });
-        }
-        let expected = self.owner.unwrap_or_else(sys::effective_user);
-        if !self.any_owner && metadata.uid() != expected {
-            return Err(OpenError::ForeignOwner {
-                path: place.path(),
-                owner: metadata.uid(),
-                expected,
-            });
-        }
-        prepare(file, place.path(), &self.request(layout))
-    }
-
-    /// Opens a named region to look after it, without taking a role in it; see
-    /// [`repair`](crate::repair).
-    ///
-    /// # Errors
-    /// As [`LinkOptions::open`].
-    pub fn caretaker(&self, name: &str) -> Result<Caretaker, OpenError> {
-        let place = Place::Name(RegionName::new(name)?);
-        Caretaker::new(self.open_in(&place, None)?, self.patience)
-    }
-
-    /// As [`LinkOptions::caretaker`], for a region in a file.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn caretaker_path(&self, path: impl AsRef<Path>) -> Result<Caretaker, OpenError> {
-        let place = Place::Path(path.as_ref().to_owned());
-        Caretaker::new(self.open_in(&place, None)?, self.patience)
-    }
-
-    /// Creates a named region without taking a role in it.
-    ///
-    /// # Errors
-    /// As [`LinkOptions::create`].
-    pub fn create_region(&self, name: &str) -> Result<(), OpenError> {
-        let place = Place::Name(RegionName::new(name)?);
-        self.create_in(&place, |ready| {
-            drop(ready);
-            Ok(())
-        })
-    }
-}
-
-impl<A: Access> LinkOptions<A> {
-    /// Creates a named region and takes a role in it.
-    ///
-    /// # Errors
-    /// [`OpenError`]; nothing is left behind then.
-    pub fn create(&self, name: &str) -> Result<A::Link, OpenError> {
-        let place = Place::Name(RegionName::new(name)?);
-        self.create_in(&place, |ready| self.finish(ready))
-    }
-
-    /// Opens a named region and takes a role in it.
-    ///
-    /// # Errors
-    /// [`OpenError`].
-    pub fn open(&self, name: &str) -> Result<A::Link, OpenError> {
-        let place = Place::Name(RegionName::new(name)?);
-        self.finish(self.open_in(&place, None)?)
-    }
-
-    /// Opens a named region, or creates it where there is none. A file of that name which is empty, or
-    /// all zero and long enough, becomes the region, once it has been so for a fifth of a second: it may
-    /// be one that an HQQ-Go process is making.
-    ///
-    /// # Errors
-    /// [`OpenError`].
-    pub fn create_or_open(&self, name: &str) -> Result<A::Link, OpenError> {
-        let place = Place::Name(RegionName::new(name)?);
-        self.create_or_open_in(&place)
-    }
-
-    /// Creates a region in a file.
-    ///
-    /// # Errors
-    /// [`OpenError`]; nothing is left behind then.
-    pub fn create_path(&self, path: impl AsRef<Path>) -> Result<A::Link, OpenError> {
-        let place = Place::Path(path.as_ref().to_owned());
-        self.create_in(&place, |ready| self.finish(ready))
-    }
-
-    /// Opens a region in a file.
-    ///
-    /// # Errors
-    /// [`OpenError`].
-    pub fn open_path(&self, path: impl AsRef<Path>) -> Result<A::Link, OpenError> {
-        let place = Place::Path(path.as_ref().to_owned());
-        self.finish(self.open_in(&place, None)?)
-    }
-
-    /// Opens a region in a file, or creates it where there is none; a file that is empty, or all
-    /// zero and long enough, is initialised in place, once it has been so for a fifth of a second.
-    ///
-    /// # Errors
-    /// [`OpenError`].
-    pub fn create_or_open_path(&self, path: impl AsRef<Path>) -> Result<A::Link, OpenError> {
-        let place = Place::Path(path.as_ref().to_owned());
-        self.create_or_open_in(&place)
-    }
-
-    /// Creates a region without a name; the other end gets it as a descriptor, see
-    /// [`StandardLink::region_fd`] and [`LinkOptions::from_fd`].
-    ///
-    /// # Errors
-    /// [`OpenError`].
-    pub fn anonymous(&self) -> Result<A::Link, OpenError> {
-        let layout = self.layout()?;
-        let path = PathBuf::from("(anonymous)");
-        let needed = layout.len() as u64;
-        let file = sys::anonymous(needed).map_err(|error| no_space(&path, needed, error))?;
-        let mut request = self.request(Some(layout));
-        request.created = true;
-        self.finish(prepare(file, path, &request)?)
-    }
-
-    /// Opens the region that a descriptor refers to, such as one received over a Unix socket or
-    /// inherited. Locks are taken on a description of its own.
-    ///
-    /// # Errors
-    /// [`OpenError`].
-    pub fn from_fd(&self, fd: OwnedFd) -> Result<A::Link, OpenError> {
-        let path = PathBuf::from("(descriptor)");
-        let of_io = |error| OpenError::of_io(path.clone(), "reopen", error);
-        let given = File::from(fd);
-        if !given.metadata().map_err(of_io)?.is_file() {
-            return Err(OpenError::NotAFile { path });
-        }
-        let file = sys::reopen(&given).map_err(of_io)?;
-        self.finish(prepare(file, path, &self.request(None))?)
-    }
-
-    fn create_or_open_in(&self, place: &Place) -> Result<A::Link, OpenError> {
-        let layout = self.layout()?;
-        let open = || self.finish(self.open_in(place, Some(layout))?);
-        match open() {
-            Err(OpenError::NotFound { .. }) => {
-                match self.create_in(place, |ready| self.finish(ready)) {
-                    Err(OpenError::Exists { .. }) => open(),
-                    result => result,
-                }
-            }
-            result => result,
-        }
-    }
-
-    fn finish(&self, ready: Ready) -> Result<A::Link, OpenError> {
-        let roles = match (&self.role, ready.identity.layout.format()) {
-            (Some(role), _) => std::slice::from_ref(role),
-            (None, Format::V2) => &Role::BOTH[..],
-            (None, Format::V1) if ready.initialised => &[Role::Primary],
-            (None, Format::V1) => &[Role::Secondary],
-        };
-        A::link(Endpoint::claim(ready, roles, A::MODE)?, self.wait_policy)
-    }
-}
-
-/// Two links over one anonymous region, primary first, for threads and for tests.
-///
-/// # Errors
-/// [`OpenError`] where there is no memory.
-pub fn pair() -> Result<(StandardLink, StandardLink), OpenError> {
-    LinkOptions::new().pair()
-}
-
-impl<A: Access> LinkOptions<A>
-where
-    A::Link: crate::link::HasRegion,
-{
-    /// Both ends of an anonymous region, primary first, for threads and for tests.
-    ///
-    /// # Errors
-    /// [`OpenError`] where there is no memory.
-    pub fn pair(&self) -> Result<(A::Link, A::Link), OpenError> {
-        use crate::link::HasRegion;
-        let near = self.clone().role(Role::Primary).anonymous()?;
-        let fd = near
-            .region_fd()
-            .map_err(|error| OpenError::of_io(PathBuf::from("(anonymous)"), "reopen", error))?;
-        let far = self.clone().role(Role::Secondary).from_fd(fd)?;
-        Ok((near, far))
-    }
-}
-
-/// A number that tells one initialisation from another.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

@@ -12,18 +12,21 @@
 
 mod backoff;
 pub(crate) mod berth;
+mod limit;
 mod pace;
 mod ready;
+mod stats;
 mod tempo;
 mod waiter;
 
 pub use backoff::Backoff;
 pub(crate) use backoff::poll;
 pub(crate) use berth::Berth;
+pub(crate) use limit::Limit;
 pub use ready::Readiness;
 pub(crate) use ready::Ready;
-pub(crate) use waiter::Limit;
-pub use waiter::{WaitStats, Waiter};
+pub use stats::WaitStats;
+pub use waiter::Waiter;
 
 /// What a call does while it waits.
 ///

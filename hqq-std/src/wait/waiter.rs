@@ -9,7 +9,7 @@ use hqq_core::{Wait, Waiting};
 
 use super::pace::Pace;
 use super::tempo::{CLOCK, GAP, Tempo};
-use super::{Backoff, Berth, Policy, berth};
+use super::{Backoff, Berth, Limit, Policy, WaitStats, berth};
 use crate::attach::Attachment;
 use crate::sys::{self, Slept};
 
@@ -21,33 +21,6 @@ const SLICE: Duration = Duration::from_millis(250);
 const SLICE_WORTH: u32 = 256;
 /// A note of a waker older than this is not about this sleep.
 const NOTE: Duration = Duration::from_secs(2);
-
-/// How a call's time is limited.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Limit {
-    Never,
-    /// Counted from when the call begins to wait.
-    Within(Duration),
-    At(Instant),
-}
-
-impl Limit {
-    /// At most this long; `None` is for ever, as is what no clock can hold.
-    pub(crate) const fn within(timeout: Option<Duration>) -> Self {
-        match timeout {
-            None => Self::Never,
-            Some(timeout) => Self::Within(timeout),
-        }
-    }
-
-    /// Until `deadline`; `None` is for ever.
-    pub(crate) const fn until(deadline: Option<Instant>) -> Self {
-        match deadline {
-            None => Self::Never,
-            Some(deadline) => Self::At(deadline),
-        }
-    }
-}
 
 /// How far a wait has come.
 #[derive(Clone, Copy, Debug)]
@@ -63,21 +36,6 @@ enum Phase {
     Slept(bool),
     /// Nobody wakes us: so many timed sleeps were made.
     Polling(u32),
-}
-
-/// How often a half waited, and how that ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WaitStats {
-    /// Waits that had to do more than look again a few times.
-    pub waits: u64,
-    /// Sleeps.
-    pub sleeps: u64,
-    /// Sleeps that ended with their slice of time, and not by a waker.
-    pub expired: u64,
-    /// Of those, sleeps of a quarter of a second or more after which there was what the half waited for:
-    /// nobody woke it, although the peer should have.
-    pub missed: u64,
 }
 
 /// Waits for one half of a link, in the way of its [`Policy`], until a deadline.

@@ -3,7 +3,6 @@
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 
 use hqq_core::link::GrantError;
-use hqq_std::link::HasRegion as _;
 use hqq_std::{RecvError, Role, SendError, TrySendError};
 
 use crate::common::LIMIT;
