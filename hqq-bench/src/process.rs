@@ -310,16 +310,17 @@ impl Orders {
                     .is_zero())
             .then_some(())
         })?;
-        // As above.
-        while number.load(Ordering::Acquire) != expected {
+        loop {
+            // As above.
+            let seen = number.load(Ordering::Acquire);
+            if seen == expected {
+                break;
+            }
             self.first.check()?;
-            // Whether it was woken, saw another value, or the time was over: looking tells.
-            let _ = futex::wait(
-                low_half(number),
-                Flags::empty(),
-                (expected - 1) as u32,
-                Some(&SLICE),
-            );
+            // Whether it was woken, saw another value, or the time was over: looking tells. What was seen, not the
+            // order before this one: before the first there was none, and where the first process works alone it
+            // stays so for long.
+            let _ = futex::wait(low_half(number), Flags::empty(), seen as u32, Some(&SLICE));
         }
         // Relaxed: published by the number.
         let measure = which.load(Ordering::Relaxed);
