@@ -107,6 +107,7 @@ impl<C: Consumer> Receiver<C> {
             return Err(if self.side.has_packet() {
                 Missed::Something
             } else {
+                self.side.catch_up();
                 Missed::Nothing
             });
         };

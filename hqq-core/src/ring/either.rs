@@ -156,6 +156,10 @@ where
         either!(self, side => side.claim_quickly(opcode))
     }
 
+    fn catch_up(&mut self) {
+        either!(self, side => side.catch_up());
+    }
+
     fn last_claimed(&self) -> Position {
         either!(self, side => side.last_claimed())
     }

@@ -291,6 +291,11 @@ pub trait Consumer: Sealed {
         None
     }
 
+    /// Nothing is there after [`Consumer::claim_quickly`]: tells the producers of what they should have been told,
+    /// and were not as a packet was claimed and never released.
+    #[doc(hidden)]
+    fn catch_up(&mut self) {}
+
     /// The position that [`Consumer::take_quickly`] claimed last; not for sides that never do.
     #[doc(hidden)]
     fn last_claimed(&self) -> Position {

@@ -135,6 +135,31 @@ fn what_is_refused_is_opened_later_or_dropped() {
 }
 
 #[test]
+fn what_is_dropped_gives_its_room_back() {
+    let memory = Memory::new(COUNT, SIZE, 0);
+    let (mut near, mut far) = memory.pair();
+    let (sender, receiver) = (near.sender(), far.receiver());
+    for dropped in 0..COUNT {
+        for number in 0..COUNT {
+            let whole = Whole::request(number as u64, 7, 4);
+            sender.try_send_whole(&whole, b"body").unwrap();
+        }
+        for number in 0..COUNT {
+            let taken = receiver.next_whole().map(|grant| {
+                if number == dropped {
+                    drop(grant.refuse());
+                }
+            });
+            // By few steps only where registers are many.
+            if taken.is_err() {
+                drop(receiver.try_next_packet().unwrap());
+            }
+        }
+        assert!(matches!(receiver.next_whole(), Err(Missed::Nothing)));
+    }
+}
+
+#[test]
 fn what_is_opened_too_late_is_the_next_one() {
     if !QUICKLY {
         return;

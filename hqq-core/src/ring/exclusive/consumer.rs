@@ -323,6 +323,12 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         Some((position, operands))
     }
 
+    fn catch_up(&mut self) {
+        if self.finished.position().since(self.flush_at.position()) > 0 {
+            self.flush();
+        }
+    }
+
     fn last_claimed(&self) -> Position {
         self.turn.position().minus(1)
     }
