@@ -2,7 +2,7 @@
 
 use super::{
     CHECKSUM_WORD, Delivery, FormatError, IDENTITY_WORDS, MAGIC, STATE_INITIALISING, STATE_READY,
-    STATE_WORD, VERSION, crc_of_word, format1,
+    STATE_WORD, VERSION, crc_of_word,
 };
 use crate::layout::{Direction, Format, Geometry, IDENTITY_LEN, Layout};
 use crate::position::Position;
@@ -70,7 +70,7 @@ pub fn initialise(
 ) -> Result<(), FormatError> {
     if layout.format() == Format::V1 {
         #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
-        return format1::initialise(region, layout, options.start);
+        return super::format1::initialise(region, layout, options.start);
         #[cfg(not(all(target_has_atomic = "64", not(hqq_narrow))))]
         return Err(FormatError::OtherFormat {
             expected: Format::V2,
@@ -201,7 +201,7 @@ pub fn try_claim(region: &Region, format: Format) -> bool {
         .compare_exchange(
             0,
             match format {
-                Format::V1 => format1::STATE_INITIALISING,
+                Format::V1 => super::format1::STATE_INITIALISING,
                 Format::V2 => STATE_INITIALISING,
             },
             // Pairs with nothing: the claimer alone goes on.
