@@ -13,6 +13,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub use error::{FormatError, RingField};
 #[cfg(target_has_atomic = "32")]
 pub use initialise::try_claim;
+#[cfg(not(loom))]
 pub(crate) use initialise::{Fresh, identity_words, initialise_as};
 pub use initialise::{InitOptions, initialise};
 
