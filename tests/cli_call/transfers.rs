@@ -54,14 +54,20 @@ fn large_messages_from_files_and_pipes() {
     assert!(transfer("1", piped(some.clone()), true) == some);
 }
 
+/// What is written into the pipe, who sends it, and who receives it.
+fn through_a_pipe(name: &Name) -> (io::PipeWriter, Process, Process) {
+    let (reader, writer) = io::pipe().unwrap();
+    let command = &mut hqq!["send", &**name, "--large", "--create"];
+    let sender = Process::start_with(command, reader);
+    eventually("the region to appear", || name.exists().then_some(()));
+    let receiver = Process::start(&mut hqq!["recv", &**name, "--large"]);
+    (writer, sender, receiver)
+}
+
 #[test]
 fn what_is_written_arrives_before_more_is() {
     let name = Name::new();
-    let (reader, mut writer) = io::pipe().unwrap();
-    let command = &mut hqq!["send", &*name, "--large", "--create"];
-    let sender = Process::start_with(command, reader);
-    eventually("the region to appear", || name.exists().then_some(()));
-    let mut receiver = Process::start(&mut hqq!["recv", &*name, "--large"]);
+    let (mut writer, sender, mut receiver) = through_a_pipe(&name);
     for part in ["one", "two"] {
         writer.write_all(part.as_bytes()).unwrap();
         receiver.wait_for_output(part);
@@ -74,11 +80,7 @@ fn what_is_written_arrives_before_more_is() {
 #[test]
 fn a_sender_that_dies_breaks_its_message_off() {
     let name = Name::new();
-    let (reader, mut writer) = io::pipe().unwrap();
-    let command = &mut hqq!["send", &*name, "--large", "--create"];
-    let sender = Process::start_with(command, reader);
-    eventually("the region to appear", || name.exists().then_some(()));
-    let mut receiver = Process::start(&mut hqq!["recv", &*name, "--large"]);
+    let (mut writer, sender, mut receiver) = through_a_pipe(&name);
     writer.write_all(&vec![b'a'; 100_000]).unwrap();
     receiver.wait_for_output("aaaa");
     sender.kill();

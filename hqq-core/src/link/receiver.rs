@@ -192,7 +192,7 @@ impl<C: Consumer> Receiver<C> {
     #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     #[allow(unsafe_code, reason = "the caller vouches for a death")]
     pub unsafe fn take_over(&mut self, is_dead: &mut dyn FnMut(Member) -> bool) -> bool {
-        // As long as for a message that is no such: what honest members read is.
+        // As many as any other call passes over. What honest members were reading are messages.
         for _ in 0..SKIPPED {
             if self.current.is_some() {
                 return false;
