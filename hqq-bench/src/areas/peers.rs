@@ -25,7 +25,7 @@ mod built_in {
     use crate::areas::messages::EXCLUSIVE;
     use crate::areas::sweep::sizes;
     use crate::measure::{Measure, named};
-    use crate::peers::between::{Between, Carrier};
+    use crate::peers::between::{Between, Carrier, Room};
     use crate::peers::datagram::Datagram;
     use crate::peers::iceoryx::{PublishSubscribe, RequestResponse};
     use crate::peers::in_process::InProcess;
@@ -84,6 +84,33 @@ mod built_in {
         Row::against(Box::new(carrier), EXCLUSIVE, None)
     }
 
+    /// A carrier for each of its rooms, of which the faster one stands for the group.
+    fn rooms<C: Carrier>(
+        group: &'static str,
+        name: &str,
+        size: usize,
+    ) -> impl Iterator<Item = Between<C>> + use<C> {
+        let rooms = [
+            (Room::Default, "default", "default room"),
+            (Room::Large, "large", "1 MiB of room"),
+        ];
+        rooms
+            .map(|(room, suffix, label)| {
+                let id = named(format!("{group}-{suffix}"));
+                let name = named(format!("{name}, {label}"));
+                Between::new(id, name, Way::OneWay, size).room(room)
+            })
+            .into_iter()
+    }
+
+    fn roomy<C: Carrier>(group: &'static str, name: &str) -> impl Iterator<Item = Row> {
+        rooms::<C>(group, name, 64).map(move |carrier| between(carrier).group(group))
+    }
+
+    fn roomy_batches<C: Carrier>(group: &'static str, name: &str) -> impl Iterator<Item = Row> {
+        rooms::<C>(group, name, 64).map(move |carrier| between(carrier.batched()).group(group))
+    }
+
     /// Of the area `messages`.
     pub(crate) fn messages(rows: &mut Vec<Row>, goals: &mut Vec<Goal>) {
         let cost = |row: Row, series| row.point(Plot::Cost, series, 64);
@@ -111,12 +138,15 @@ mod built_in {
                 ),
                 "crossbeam ArrayQueue",
             ),
-            queue(
-                "channel-64-blocking",
-                "crossbeam channel, blocking, 64 bytes",
-                channel::blocking::<8>,
-            )
-            .group("channel-64"),
+            cost(
+                queue(
+                    "channel-64-blocking",
+                    "crossbeam channel, blocking, 64 bytes",
+                    channel::blocking::<8>,
+                )
+                .group("channel-64"),
+                "crossbeam channel",
+            ),
             cost(
                 queue(
                     "channel-64-spinning",
@@ -136,10 +166,20 @@ mod built_in {
             ),
             cost(
                 queue(
-                    "std-mpsc-64",
-                    "std sync_channel, 64 bytes",
-                    std_channel::make::<8>,
-                ),
+                    "std-mpsc-64-blocking",
+                    "std sync_channel, blocking, 64 bytes",
+                    std_channel::blocking::<8>,
+                )
+                .group("std-mpsc-64"),
+                "std sync_channel",
+            ),
+            cost(
+                queue(
+                    "std-mpsc-64-spinning",
+                    "std sync_channel, spinning, 64 bytes",
+                    std_channel::spinning::<8>,
+                )
+                .group("std-mpsc-64"),
                 "std sync_channel",
             ),
         ]);
@@ -150,30 +190,6 @@ mod built_in {
         };
         rows.extend([
             cost(Row::against(Box::new(iceoryx), EXCLUSIVE, None), "iceoryx2"),
-            cost(
-                between(carrier::<Pipe>("pipe-64", "pipe, 64 bytes")),
-                "pipe",
-            ),
-            between(carrier::<Pipe>("pipe-64-batch", "pipe, 16 a write, 64 bytes").batched()),
-            cost(
-                between(carrier::<Stream>("unix-64", "Unix stream socket, 64 bytes")),
-                "Unix stream",
-            ),
-            between(carrier::<Stream>("unix-64-batch", "Unix stream, 16 a write").batched()),
-            cost(
-                between(carrier::<SeqPacket>(
-                    "seqpacket-64",
-                    "Unix seqpacket, 64 bytes",
-                )),
-                "Unix seqpacket",
-            ),
-            cost(
-                between(carrier::<Datagram>(
-                    "datagram-64",
-                    "Unix datagram, 64 bytes",
-                )),
-                "Unix datagram",
-            ),
             cost(
                 between(carrier::<MessageQueue>(
                     "mq-64",
@@ -189,6 +205,26 @@ mod built_in {
                 "ipc-channel",
             ),
         ]);
+        for row in roomy::<Pipe>("pipe-64", "pipe, 64 bytes") {
+            rows.push(cost(row, "pipe"));
+        }
+        for row in roomy::<Stream>("unix-64", "Unix stream socket, 64 bytes") {
+            rows.push(cost(row, "Unix stream"));
+        }
+        for row in roomy::<SeqPacket>("seqpacket-64", "Unix seqpacket, 64 bytes") {
+            rows.push(cost(row, "Unix seqpacket"));
+        }
+        for row in roomy::<Datagram>("datagram-64", "Unix datagram, 64 bytes") {
+            rows.push(cost(row, "Unix datagram"));
+        }
+        rows.extend(roomy_batches::<Pipe>(
+            "pipe-64-batch",
+            "pipe, 16 a write, 64 bytes",
+        ));
+        rows.extend(roomy_batches::<Stream>(
+            "unix-64-batch",
+            "Unix stream, 16 a write, 64 bytes",
+        ));
         let at_most = |id, row, against, limit| {
             Goal::at_most(id, "one way", row, Against::Row(against), limit)
         };
@@ -254,15 +290,34 @@ mod built_in {
     fn sized<C: Carrier>(id: &str, series: &'static str, size: usize) -> Row {
         let id = named(format!("size-{id}-{size}"));
         let name = named(format!("{series}, {size} bytes"));
-        let row = reference(Between::<C>::new(id, name, Way::OneWay, size));
+        point(
+            reference(Between::<C>::new(id, name, Way::OneWay, size)),
+            series,
+            size,
+        )
+    }
+
+    fn point(row: Row, series: &'static str, size: usize) -> Row {
         row.point(Plot::Size, series, size as u64).bytes(size)
+    }
+
+    /// The same, for each of its rooms.
+    fn sized_roomy<C: Carrier>(
+        id: &str,
+        series: &'static str,
+        size: usize,
+    ) -> impl Iterator<Item = Row> {
+        let group = named(format!("size-{id}-{size}"));
+        let name = format!("{series}, {size} bytes");
+        rooms::<C>(group, &name, size)
+            .map(move |carrier| point(reference(carrier), series, size).group(group))
     }
 
     /// Of the area `sweep`.
     pub(crate) fn sweep(plan: &Plan, rows: &mut Vec<Row>) {
         for size in sizes(plan) {
-            rows.push(sized::<Pipe>("pipe", "pipe", size));
-            rows.push(sized::<Stream>("unix", "Unix stream", size));
+            rows.extend(sized_roomy::<Pipe>("pipe", "pipe", size));
+            rows.extend(sized_roomy::<Stream>("unix", "Unix stream", size));
             rows.push(sized::<Channel>("ipc-channel", "ipc-channel", size));
         }
     }

@@ -15,6 +15,20 @@ use crate::work::{
     Asking, Buffered, Echoing, End, Messages, Receiving, Sending, Sink, Source, Way,
 };
 
+/// How much a carrier holds of what was sent and not received yet, where that can be set. Which is faster
+/// depends on the machine's caches: more room means fewer waits, and more lines to move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// As the system makes it.
+    Default,
+    /// [`LARGE`] bytes.
+    Large,
+}
+
+/// What every user may have of a pipe, and more than the default of a socket; a system that allows less
+/// gives less.
+pub(crate) const LARGE: usize = 1 << 20;
+
 /// How a carrier is made at both ends.
 pub(crate) trait Carrier: Sized + 'static {
     /// The end of the first process, before the second one starts. `lines` are for what the second one
@@ -22,13 +36,13 @@ pub(crate) trait Carrier: Sized + 'static {
     ///
     /// # Errors
     /// [`BenchError`].
-    fn first(name: &str, size: usize, lines: Lines) -> Result<Self, BenchError>;
+    fn first(name: &str, size: usize, room: Room, lines: Lines) -> Result<Self, BenchError>;
 
     /// The end of the second process.
     ///
     /// # Errors
     /// [`BenchError`].
-    fn second(name: &str, size: usize, lines: Lines) -> Result<Self, BenchError>;
+    fn second(name: &str, size: usize, room: Room, lines: Lines) -> Result<Self, BenchError>;
 
     /// Sends the bytes, all of them.
     ///
@@ -53,6 +67,7 @@ pub(crate) struct Between<C> {
     pub(crate) way: Way,
     pub(crate) size: usize,
     pub(crate) batched: bool,
+    room: Room,
     pub(crate) carrier: std::marker::PhantomData<C>,
 }
 
@@ -64,6 +79,7 @@ impl<C: Carrier> Between<C> {
             way,
             size,
             batched: false,
+            room: Room::Default,
             carrier: std::marker::PhantomData,
         }
     }
@@ -71,6 +87,12 @@ impl<C: Carrier> Between<C> {
     /// In batches.
     pub(crate) fn batched(mut self) -> Self {
         self.batched = true;
+        self
+    }
+
+    /// With as much room.
+    pub(crate) fn room(mut self, room: Room) -> Self {
+        self.room = room;
         self
     }
 
@@ -94,7 +116,12 @@ impl<C: Carrier> Measure for Between<C> {
     }
 
     fn first(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
-        let carrier = C::first(&self.system_name(process::id()), self.size, lines)?;
+        let carrier = C::first(
+            &self.system_name(process::id()),
+            self.size,
+            self.room,
+            lines,
+        )?;
         let messages = Messages::new(self.id, self.size);
         Ok(match (self.way, self.batched) {
             (Way::OneWay, true) => Box::new(Sending::new(Batches::new(carrier, messages))),
@@ -104,7 +131,7 @@ impl<C: Carrier> Measure for Between<C> {
     }
 
     fn second(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
-        let carrier = C::second(&self.system_name(parent_id()), self.size, lines)?;
+        let carrier = C::second(&self.system_name(parent_id()), self.size, self.room, lines)?;
         let messages = Messages::new(self.id, self.size);
         Ok(match (self.way, self.batched) {
             (Way::OneWay, true) => Box::new(Receiving::new(Batches::new(carrier, messages))),

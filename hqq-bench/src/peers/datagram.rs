@@ -2,13 +2,14 @@
 //!
 //! unix(7): "SOCK_DGRAM, for a datagram-oriented socket that preserves message boundaries (as on most UNIX
 //! implementations, UNIX domain datagram sockets are always reliable and don't reorder datagrams)". How many
-//! wait is `net.unix.max_dgram_qlen`, which only root sets.
+//! wait is `net.unix.max_dgram_qlen`, which only root sets. "The SO_SNDBUF socket option does have an effect
+//! for UNIX domain sockets, but the SO_RCVBUF option does not": its default and 1 MiB compete.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-use super::between::{Carrier, some};
-use super::failed;
+use super::between::{Carrier, Room, some};
+use super::{failed, give_room};
 use crate::error::BenchError;
 use crate::memory::Lines;
 
@@ -24,8 +25,9 @@ fn address(name: &str, end: &str) -> Result<SocketAddr, BenchError> {
     SocketAddr::from_abstract_name(format!("{name}-{end}")).map_err(failed(NAME))
 }
 
-fn bound(name: &str, end: &str, peer: &str) -> Result<Datagram, BenchError> {
+fn bound(name: &str, end: &str, peer: &str, room: Room) -> Result<Datagram, BenchError> {
     let socket = UnixDatagram::bind_addr(&address(name, end)?).map_err(failed(NAME))?;
+    give_room(&socket, room).map_err(failed(NAME))?;
     Ok(Datagram {
         socket,
         peer: Some(address(name, peer)?),
@@ -43,12 +45,12 @@ impl Datagram {
 }
 
 impl Carrier for Datagram {
-    fn first(name: &str, _: usize, _: Lines) -> Result<Self, BenchError> {
-        bound(name, "first", "second")
+    fn first(name: &str, _: usize, room: Room, _: Lines) -> Result<Self, BenchError> {
+        bound(name, "first", "second", room)
     }
 
-    fn second(name: &str, _: usize, _: Lines) -> Result<Self, BenchError> {
-        bound(name, "second", "first")
+    fn second(name: &str, _: usize, room: Room, _: Lines) -> Result<Self, BenchError> {
+        bound(name, "second", "first", room)
     }
 
     #[inline]

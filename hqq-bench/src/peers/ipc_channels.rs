@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use ipc_channel::ipc::{self, IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender};
 
-use super::between::Carrier;
+use super::between::{Carrier, Room};
 use super::failed;
 use crate::error::BenchError;
 use crate::memory::{Lines, words};
@@ -40,7 +40,7 @@ impl Channel {
 }
 
 impl Carrier for Channel {
-    fn first(_: &str, _: usize, lines: Lines) -> Result<Self, BenchError> {
+    fn first(_: &str, _: usize, _: Room, lines: Lines) -> Result<Self, BenchError> {
         let (server, name) = IpcOneShotServer::new().map_err(failed(NAME))?;
         let bytes = name.bytes().map(u64::from).chain([0]);
         for (word, byte) in words(lines).iter().zip(bytes) {
@@ -50,7 +50,7 @@ impl Carrier for Channel {
         Ok(Self::Waiting(Some(server)))
     }
 
-    fn second(_: &str, _: usize, lines: Lines) -> Result<Self, BenchError> {
+    fn second(_: &str, _: usize, _: Room, lines: Lines) -> Result<Self, BenchError> {
         // Relaxed: stored before this process was started.
         let bytes = words(lines).iter().map(|word| word.load(Ordering::Relaxed));
         let name: String = bytes

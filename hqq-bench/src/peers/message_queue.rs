@@ -8,7 +8,7 @@ use std::fs;
 use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_open, mq_receive, mq_send, mq_unlink};
 use nix::sys::stat::Mode;
 
-use super::between::{Carrier, some};
+use super::between::{Carrier, Room, some};
 use super::failed;
 use crate::error::BenchError;
 use crate::memory::Lines;
@@ -46,7 +46,7 @@ impl Drop for MessageQueue {
 }
 
 impl Carrier for MessageQueue {
-    fn first(name: &str, size: usize, _: Lines) -> Result<Self, BenchError> {
+    fn first(name: &str, size: usize, _: Room, _: Lines) -> Result<Self, BenchError> {
         let most = fs::read_to_string("/proc/sys/fs/mqueue/msg_max");
         let most = most.ok().and_then(|text| text.trim().parse().ok());
         let size = i64::try_from(size).unwrap_or(i64::MAX);
@@ -64,7 +64,7 @@ impl Carrier for MessageQueue {
         })
     }
 
-    fn second(name: &str, _: usize, _: Lines) -> Result<Self, BenchError> {
+    fn second(name: &str, _: usize, _: Room, _: Lines) -> Result<Self, BenchError> {
         let open = |way| {
             let name = system_name(name, way);
             let flags = MQ_OFlag::O_RDWR | MQ_OFlag::O_CLOEXEC;

@@ -17,6 +17,11 @@ pub(crate) mod std_channel;
 pub(crate) mod stream;
 
 use std::error::Error;
+use std::os::fd::AsFd;
+
+use rustix::net::sockopt::set_socket_send_buffer_size;
+
+use between::{LARGE, Room};
 
 use crate::error::BenchError;
 
@@ -26,6 +31,14 @@ pub(crate) const DEPTH: usize = 256;
 /// Removes what peers leave in the system when they end; only the first process has left something.
 pub(crate) fn clean_up() {
     iceoryx::clean_up(std::process::id());
+}
+
+/// Sets what a socket holds; a system that allows less gives less.
+fn give_room(socket: &impl AsFd, room: Room) -> Result<(), rustix::io::Errno> {
+    match room {
+        Room::Default => Ok(()),
+        Room::Large => set_socket_send_buffer_size(socket, LARGE),
+    }
 }
 
 /// What a peer says went wrong.

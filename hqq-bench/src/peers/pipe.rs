@@ -1,8 +1,8 @@
 //! A pipe each way: one `write` and one `read` for each message.
 //!
 //! pipe(7): "the default pipe capacity is 16 pages, but the capacity can be queried and set using the
-//! `F_GETPIPE_SZ` and `F_SETPIPE_SZ` operations"; set to 1 MiB, what every user may have. Up to `PIPE_BUF`
-//! bytes "must be atomic".
+//! `F_GETPIPE_SZ` and `F_SETPIPE_SZ` operations"; the default and 1 MiB, what every user may have, compete.
+//! Up to `PIPE_BUF` bytes "must be atomic".
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -11,13 +11,12 @@ use std::os::unix::process::parent_id;
 
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
-use super::between::{Carrier, some, tell, told};
+use super::between::{Carrier, LARGE, Room, some, tell, told};
 use super::failed;
 use crate::error::BenchError;
 use crate::memory::Lines;
 
 const NAME: &str = "pipe";
-const CAPACITY: usize = 1 << 20;
 
 /// The ends of two pipes.
 pub(crate) struct Pipe {
@@ -28,11 +27,13 @@ pub(crate) struct Pipe {
 }
 
 impl Carrier for Pipe {
-    fn first(_: &str, _: usize, lines: Lines) -> Result<Self, BenchError> {
+    fn first(_: &str, _: usize, room: Room, lines: Lines) -> Result<Self, BenchError> {
         let make = || {
             let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-            // A system that allows less leaves it as it is.
-            let _ = fcntl_setpipe_size(&write, CAPACITY);
+            if room == Room::Large {
+                // A system that allows less leaves it as it is.
+                let _ = fcntl_setpipe_size(&write, LARGE);
+            }
             Ok::<[File; 2], rustix::io::Errno>([read.into(), write.into()])
         };
         let [theirs, outgoing] = make().map_err(failed(NAME))?;
@@ -46,7 +47,7 @@ impl Carrier for Pipe {
         })
     }
 
-    fn second(_: &str, _: usize, lines: Lines) -> Result<Self, BenchError> {
+    fn second(_: &str, _: usize, _: Room, lines: Lines) -> Result<Self, BenchError> {
         let [read, write] = told(lines);
         let path = |descriptor| format!("/proc/{}/fd/{descriptor}", parent_id());
         let mut for_writing = OpenOptions::new();

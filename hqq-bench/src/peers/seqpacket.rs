@@ -1,7 +1,9 @@
 //! A Unix socket of sequenced packets.
 //!
 //! unix(7): "SOCK_SEQPACKET, for a sequenced-packet socket that is connection-oriented, preserves message
-//! boundaries, and delivers messages in the order that they were sent".
+//! boundaries, and delivers messages in the order that they were sent". "The
+//! SO_SNDBUF socket option does have an effect for UNIX domain sockets, but the SO_RCVBUF option does not":
+//! its default and 1 MiB compete.
 
 use std::os::fd::OwnedFd;
 
@@ -10,8 +12,8 @@ use rustix::net::{
     bind, connect, listen, recv, send, socket_with,
 };
 
-use super::between::{Carrier, some};
-use super::failed;
+use super::between::{Carrier, Room, some};
+use super::{failed, give_room};
 use crate::error::BenchError;
 use crate::memory::Lines;
 
@@ -22,6 +24,7 @@ pub(crate) struct SeqPacket {
     socket: OwnedFd,
     /// The second process has not been waited for yet.
     listening: bool,
+    room: Room,
 }
 
 fn socket(name: &str) -> Result<(OwnedFd, SocketAddrUnix), rustix::io::Errno> {
@@ -39,6 +42,7 @@ impl SeqPacket {
     fn connected(&mut self) -> Result<&OwnedFd, BenchError> {
         if self.listening {
             self.socket = accept_with(&self.socket, SocketFlags::CLOEXEC).map_err(failed(NAME))?;
+            give_room(&self.socket, self.room).map_err(failed(NAME))?;
             self.listening = false;
         }
         Ok(&self.socket)
@@ -46,22 +50,25 @@ impl SeqPacket {
 }
 
 impl Carrier for SeqPacket {
-    fn first(name: &str, _: usize, _: Lines) -> Result<Self, BenchError> {
+    fn first(name: &str, _: usize, room: Room, _: Lines) -> Result<Self, BenchError> {
         let (socket, address) = socket(name).map_err(failed(NAME))?;
         bind(&socket, &address).map_err(failed(NAME))?;
         listen(&socket, 1).map_err(failed(NAME))?;
         Ok(Self {
             socket,
             listening: true,
+            room,
         })
     }
 
-    fn second(name: &str, _: usize, _: Lines) -> Result<Self, BenchError> {
+    fn second(name: &str, _: usize, room: Room, _: Lines) -> Result<Self, BenchError> {
         let (socket, address) = socket(name).map_err(failed(NAME))?;
         connect(&socket, &address).map_err(failed(NAME))?;
+        give_room(&socket, room).map_err(failed(NAME))?;
         Ok(Self {
             socket,
             listening: false,
+            room,
         })
     }
 

@@ -1,42 +1,59 @@
 //! `std::sync::mpsc::sync_channel`: bounded, many producers, one consumer.
 //!
 //! "This channel has an internal buffer on which messages will be queued. … it is possible for this
-//! channel to block." Used with calls that do not block, repeated after a spin hint, as the blocking ones
-//! sleep sooner.
+//! channel to block." There is nothing to set. Two ways to use it compete: the blocking calls, and the
+//! calls that do not block, repeated after a spin hint.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::DEPTH;
 use super::in_process::{Item, check, item};
+use super::{DEPTH, failed};
 use crate::error::BenchError;
 use crate::patience::{Hint, Patience};
 use crate::work::{Sink, Source};
 
-/// A half.
+const NAME: &str = "std sync_channel";
+
+/// A half, blocking or spinning.
 pub(crate) struct Half<T> {
     measure: &'static str,
     half: T,
+    blocks: bool,
 }
 
 type Halves<const W: usize> = (Half<SyncSender<Item<W>>>, Half<Receiver<Item<W>>>);
 
-pub(crate) fn make<const W: usize>(measure: &'static str) -> Halves<W> {
+/// Both halves.
+fn make<const W: usize>(measure: &'static str, blocks: bool) -> Halves<W> {
     let (sender, receiver) = sync_channel(DEPTH);
     let near = Half {
         measure,
         half: sender,
+        blocks,
     };
     let far = Half {
         measure,
         half: receiver,
+        blocks,
     };
     (near, far)
+}
+
+pub(crate) fn blocking<const W: usize>(measure: &'static str) -> Halves<W> {
+    make(measure, true)
+}
+
+pub(crate) fn spinning<const W: usize>(measure: &'static str) -> Halves<W> {
+    make(measure, false)
 }
 
 impl<const W: usize> Source for Half<SyncSender<Item<W>>> {
     #[inline]
     fn send(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
         let item = item(number);
+        if self.blocks {
+            return self.half.send(item).map_err(failed(NAME));
+        }
         patience.until(Hint::SpinLoop, || self.half.try_send(item).ok())
     }
 }
@@ -44,7 +61,11 @@ impl<const W: usize> Source for Half<SyncSender<Item<W>>> {
 impl<const W: usize> Sink for Half<Receiver<Item<W>>> {
     #[inline]
     fn take(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
-        let item = patience.until(Hint::SpinLoop, || self.half.try_recv().ok())?;
+        let item = if self.blocks {
+            self.half.recv().map_err(failed(NAME))?
+        } else {
+            patience.until(Hint::SpinLoop, || self.half.try_recv().ok())?
+        };
         check(self.measure, &item, number)
     }
 }

@@ -125,7 +125,9 @@ impl Report {
         for row in &suite.rows {
             let id = row.measure.id();
             if let Some(point) = row.point {
-                let value = samples.heat_of(id).or_else(|| {
+                // Of what competes, that plot shows everything, others what was the fastest.
+                let heat = samples.heat_of(id).filter(|_| point.plot == Plot::Geometry);
+                let value = heat.or_else(|| {
                     let (_, sample) = samples.get(id)?;
                     Some(Quartiles::of(sample.rounds.iter().copied())?.median)
                 });
