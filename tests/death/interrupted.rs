@@ -9,7 +9,7 @@ use hqq_core::Layout;
 use hqq_std::{Delivery, LinkOptions, Role};
 use hqq_tests::{Name, fill_message};
 
-use crate::step::{RING, SIZE, drain, works};
+use crate::step::{RING, SIZE, drain, every_step, works};
 use crate::stepper::{Stepper, image, region_of, states};
 
 /// A region in which all have died: one with a buffer half filled, one with a message half read, and
@@ -46,6 +46,7 @@ fn recovered(name: &Name, delivery: Delivery, at: u64) {
 fn a_repair_that_is_cut_off_anywhere_is_done_by_the_next() {
     for delivery in [Delivery::AtMostOnce, Delivery::AtLeastOnce] {
         let (instructions, states) = states(region_of(&abandoned(delivery)), &["repair"]);
+        assert!(states.len() > 16, "it repaired nothing");
         for state in &states {
             let name = region_of(&state.image);
             let caretaker = LinkOptions::new().caretaker(&name).unwrap();
@@ -56,8 +57,8 @@ fn a_repair_that_is_cut_off_anywhere_is_done_by_the_next() {
             // As well without: whoever attaches repairs.
             recovered(&region_of(&state.image), delivery, state.at);
         }
-        // In earnest, so that its locks are seen to be free.
-        let each = states.len().div_ceil(8);
+        // In earnest, so that its locks are seen to be free. Getting there takes a step for each instruction.
+        let each = states.len().div_ceil(if every_step() { 32 } else { 3 });
         for state in states.iter().step_by(each) {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("sheet");
@@ -99,6 +100,8 @@ fn empty() -> Name {
 fn a_region_whose_making_is_cut_off_anywhere_is_made_by_the_next() {
     let (count, size) = (RING.to_string(), SIZE.to_string());
     let (instructions, states) = states(empty(), &["create", &count, &size]);
+    // Each word of the superblock is a change.
+    assert!(states.len() > 16, "it made none");
     let options = LinkOptions::new().count(RING).size(SIZE);
     for state in &states {
         let name = region_of(&state.image);

@@ -324,9 +324,14 @@ impl Call {
     }
 }
 
+/// Whether children are to be killed wherever they may be.
+pub(crate) fn every_step() -> bool {
+    std::env::var("HQQ_STEPS").is_ok_and(|steps| steps == "all")
+}
+
 /// The instructions to kill at: before and after each change of the region, and some between.
 fn moments(instructions: u64, states: &[State]) -> Vec<u64> {
-    if std::env::var("HQQ_STEPS").is_ok_and(|steps| steps == "all") {
+    if every_step() {
         return (0..instructions).collect();
     }
     // The changes are what matters; four of them a call, others each time.

@@ -10,26 +10,55 @@ use std::process::{Child, Command, Stdio};
 
 use hqq_tests::{Name, Sheet};
 use nix::libc;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 /// A child that stands still between two instructions.
-pub(crate) struct Stepper(Child);
+pub(crate) struct Stepper {
+    child: Child,
+    _together: Together,
+}
+
+/// This thread on the one core that it is on, with the children that it starts: one of the two waits for the
+/// other at each step, and waking another core takes longer than the rest of it.
+struct Together(CpuSet);
+
+impl Together {
+    fn new() -> Self {
+        let before = sched_getaffinity(None).unwrap();
+        let mut one = CpuSet::new();
+        one.set(sched_getcpu());
+        sched_setaffinity(None, &one).unwrap();
+        Self(before)
+    }
+}
+
+impl Drop for Together {
+    fn drop(&mut self) {
+        // It was so before.
+        let _ = sched_setaffinity(None, &self.0);
+    }
+}
 
 impl Stepper {
     /// Starts a child, up to where it asks to be stepped.
     pub(crate) fn start(arguments: &[&str], sheet: &Path) -> Self {
+        let together = Together::new();
         let mut command = Command::new(env!("CARGO_BIN_EXE_victim"));
         command
             .arg("step")
             .args(arguments)
             .arg(sheet)
             .stdin(Stdio::null());
-        let child = Self(command.spawn().unwrap());
+        let child = Self {
+            child: command.spawn().unwrap(),
+            _together: together,
+        };
         assert_eq!(child.wait(), Some(libc::SIGSTOP), "it did not get there");
         child
     }
 
     fn id(&self) -> libc::pid_t {
-        self.0.id().try_into().unwrap()
+        self.child.id().try_into().unwrap()
     }
 
     /// The signal that it has stopped for.
@@ -57,8 +86,8 @@ impl Stepper {
 impl Drop for Stepper {
     fn drop(&mut self) {
         // Both fail where it has ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

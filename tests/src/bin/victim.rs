@@ -282,7 +282,11 @@ fn step(arguments: &[&str]) -> Result {
             })
         }
         ["create", name, count, size, _] => {
-            let options = LinkOptions::new().count(count.parse()?).size(size.parse()?);
+            // Whoever is stepped is slow.
+            let options = LinkOptions::new()
+                .count(count.parse()?)
+                .size(size.parse()?)
+                .attach_timeout(Duration::from_secs(600));
             let mut made = None;
             be_stepped(|| made = Some(options.create_or_open(name)))?;
             match made {
