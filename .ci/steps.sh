@@ -11,12 +11,17 @@ readonly LEAST_ATTACHED=20
 
 export PATH=$TOOLS/bin:$PATH
 export CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0
-# A panic says where it happened all the same.
-export CARGO_PROFILE_DEV_DEBUG=0
+# A panic says where it happened all the same; and nothing that is linked has its libraries' debug information
+# copied into it, which would be most of what a run writes.
+export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_RELEASE_DEBUG=0
 # The parts of a crate that is optimised a little are not optimised together once more: compiling the tests
 # takes a third longer with it, and they run as fast without.
 export CARGO_PROFILE_DEV_LTO=off
 unset RUSTFLAGS RUSTDOCFLAGS RUSTC CARGO_BUILD_TARGET
+
+# The tests and examples of the workspace, with one set of features, so that nothing is compiled twice. Without
+# features hqq-core is tested by the steps for other words and machines.
+readonly WORKSPACE=(--workspace --features hqq-core/embedded-io-async)
 
 # One target directory for each set of RUSTFLAGS and each compiler: they would rebuild each
 # other's artifacts otherwise.
@@ -33,6 +38,14 @@ run() {
 # Runs cargo with RUSTFLAGS="--cfg NAME".
 with_cfg() { # NAME ARGUMENT…
     run env RUSTFLAGS="--cfg $1" CARGO_TARGET_DIR="$TARGET/cfg-$1" cargo "${@:2}"
+}
+
+# As `with_cfg`, but the crates that are not ours are compiled without it, once for all of them.
+with_cfg_for_ours() { # NAME ARGUMENT…
+    local compiler=$TARGET/ci/rustc-$1
+    printf '#!/bin/sh\nexec "$@" --cfg %s\n' "$1" >"$compiler"
+    chmod +x "$compiler"
+    run env RUSTC_WORKSPACE_WRAPPER="$compiler" CARGO_TARGET_DIR="$TARGET/cfg" cargo "${@:2}"
 }
 
 # Runs cargo with Debian's compiler, whose library source is there to be built for any target, and
@@ -146,30 +159,30 @@ test_workspace() {
     export HQQ_WAKEUPS=100000
     # Calls of eight threads, in each format.
     export HQQ_CALLS=50000
-    run cargo test --workspace --no-fail-fast
-}
-
-test_features() {
-    run cargo test -p hqq-core --features embedded-io-async --test embedded_io \
-        --test embedded_io_async
+    run cargo test "${WORKSPACE[@]}" --no-fail-fast
 }
 
 test_narrow() {
-    with_cfg hqq_narrow test -p hqq-core --lib --tests --no-fail-fast
+    with_cfg_for_ours hqq_narrow test -p hqq-core --lib --tests --no-fail-fast
 }
 
 test_count() {
-    with_cfg hqq_count test -p hqq-core --test count --test adversary
+    with_cfg_for_ours hqq_count test -p hqq-core --test count --test adversary
 }
 
 test_hostile() {
-    HQQ_HOSTILE_SECONDS=60 run cargo test --workspace --test hostile -- --show-output |
+    HQQ_HOSTILE_SECONDS=60 run cargo test "${WORKSPACE[@]}" --test hostile -- --show-output |
         sed --unbuffered -E 's/^(Writes .*|[0-9]+ [0-9]+|messages moved.*|late: .*|memory: .*| +[0-9]+ [A-Z].*)$/note: ci: \1/'
 }
 
 test_loom() {
     # What weakens an ordering and which model noticed is printed by a test that succeeds.
-    with_cfg loom test --release -p hqq-core --test loom --no-fail-fast -- --show-output |
+    # Of all that loom needs, only what runs in the models is optimised.
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+        with_cfg loom test --release -p hqq-core --test loom --no-fail-fast \
+        --config 'profile.release.package."*".opt-level=0' \
+        --config profile.release.package.loom.opt-level=3 \
+        --config profile.release.package.generator.opt-level=3 -- --show-output |
         sed --unbuffered 's/^\([a-z_]*: caught by .*\)$/note: ci: \1/'
 }
 
@@ -188,16 +201,18 @@ test_big_endian() {
 
 demo() {
     seq 200000 >target/ci/demo.txt
-    run cargo hqq demo target/ci/demo.txt
+    # That it works is what is asked here, not how fast: optimising it takes most of the time.
+    run env CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+        cargo hqq demo target/ci/demo.txt
 }
 
 examples() {
     local built=$TARGET/debug/examples server
-    run cargo build --examples -p hqq-core -p hqq-std
+    run cargo build "${WORKSPACE[@]}" --examples
     run "$built/poll_loop"
     # Between two processes; it fails where a wakeup is lost.
     run timeout 120 "$built/parked" 100000 | sed 's/^\([0-9]* round trips\|no wakeup\)/note: ci: &/'
-    run cargo run --quiet -p hqq-core --features embedded-io-async --example async_tasks
+    run "$built/async_tasks"
     run timeout 60 "$built/rpc_server" "hqq-ci-rpc-$$" &
     server=$!
     # The server creates the region first.
@@ -237,19 +252,32 @@ bench() {
 # is an emulator, a self-check runs; i686 and s390x have the whole tests (test_i686, test_big_endian),
 # x86_64-unknown-none has test_guest.
 targets() {
+    local code=0
+    # Three at a time, as each has a library `core` of its own.
+    group thumbv6m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf || code=1
+    refused_without_64_bit_atomics || code=1
+    discard thumbv6m-none-eabi thumbv7em-none-eabihf/debug riscv32imac-unknown-none-elf
+    group riscv64gc-unknown-none-elf aarch64-unknown-none wasm32-unknown-unknown || code=1
+    discard riscv64gc-unknown-none-elf aarch64-unknown-none wasm32-unknown-unknown
+    group x86_64-unknown-none i686-unknown-linux-gnu s390x-unknown-linux-gnu || code=1
+    return "$code"
+}
+
+# What was built for these targets, in a run of all steps.
+discard() { # TARGET…
+    [[ -z ${HQQ_CI_WHOLE-} ]] || rm -rf "${@/#/$TARGET/foreign/}"
+}
+
+# Builds for each of these targets, and runs the self-check where that is done here.
+group() { # TARGET…
     local target features code=0 result named=()
-    local all=(
-        thumbv6m-none-eabi thumbv7em-none-eabihf riscv32imac-unknown-none-elf
-        riscv64gc-unknown-none-elf aarch64-unknown-none x86_64-unknown-none
-        wasm32-unknown-unknown i686-unknown-linux-gnu s390x-unknown-linux-gnu
-    )
-    for target in "${all[@]}"; do
+    for target in "$@"; do
         named+=(--target "$target")
     done
     for features in "" defmt embedded-io embedded-io-async defmt,embedded-io-async; do
         # All at once, which keeps both cores busy; one by one where that fails.
         built_for "$features" "${named[@]}" && result=built || result=
-        for target in "${all[@]}"; do
+        for target in "$@"; do
             if [[ -z $result ]] && ! built_for "$features" --target "$target"; then
                 code=1
                 printf 'note: ci: %-29s %-24s %s\n' "$target" "${features:-(none)}" FAILED
@@ -258,14 +286,13 @@ targets() {
             fi
         done
     done
-    for target in "${all[@]}"; do
+    for target in "$@"; do
         case $target in *-linux-* | x86_64-*) continue ;; esac
         result="ok"
         (cd tests/targets && foreign run --quiet --locked -Zbuild-std=core --target "$target" \
             --bin selfcheck) || { result=FAILED; code=1; }
         printf 'note: ci: %-29s %-24s %s\n' "$target" "self-check, emulated" "$result"
     done
-    refused_without_64_bit_atomics || code=1
     return "$code"
 }
 
@@ -297,12 +324,12 @@ test_i686() {
 
 # Short; `cargo test --release -p hqq-tests --test guest` is the whole.
 test_guest() {
-    run env HQQ_GUEST_MESSAGES=50000 cargo test --workspace --test guest -- --nocapture |
+    run env HQQ_GUEST_MESSAGES=50000 cargo test "${WORKSPACE[@]}" --test guest -- --nocapture |
         sed --unbuffered 's/^\(KVM\|TCG\): /note: ci: &/'
 }
 
 test_firmware() {
-    HQQ_DEFMT_PRINT=defmt-print run cargo test --workspace --test firmware -- --nocapture |
+    HQQ_DEFMT_PRINT=defmt-print run cargo test "${WORKSPACE[@]}" --test firmware -- --nocapture |
         sed --unbuffered 's/^| .*/note: ci: &/'
 }
 
