@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions};
 use hqq_tests::{LIMIT, Name, Process, eventually, hqq};
+use rustix::process::Signal;
 
 use crate::{MIB, end, input, piped, random, serve};
 
@@ -64,6 +65,19 @@ fn through_a_pipe(name: &Name) -> (io::PipeWriter, Process, Process) {
     (writer, sender, receiver)
 }
 
+/// The same, where the receiver is there first, and a sender waits for it for so many seconds; both are at
+/// work.
+fn begun_through_a_pipe(name: &Name, wait: &str) -> (io::PipeWriter, Process, Process) {
+    let (reader, mut writer) = io::pipe().unwrap();
+    let mut receiver = Process::start(&mut hqq!["recv", &**name, "--large", "--create"]);
+    eventually("the region to appear", || name.exists().then_some(()));
+    let command = &mut hqq!["send", &**name, "--large", "--wait", wait];
+    let sender = Process::start_with(command, reader);
+    writer.write_all(b"begun").unwrap();
+    receiver.wait_for_output("begun");
+    (writer, sender, receiver)
+}
+
 #[test]
 fn what_is_written_arrives_before_more_is() {
     let name = Name::new();
@@ -86,6 +100,65 @@ fn a_sender_that_dies_breaks_its_message_off() {
     sender.kill();
     let outcome = receiver.wait().with_code(1);
     outcome.complains(&["broke off"]);
+}
+
+#[test]
+fn a_receiver_that_stands_still_is_not_waited_for_without_end() {
+    // Less than the ring holds, which ends with the input, and more.
+    for (len, rest) in [(1000, "received"), (4 * MIB, "sent")] {
+        let name = Name::new();
+        let (mut writer, sender, receiver) = begun_through_a_pipe(&name, "1");
+        receiver.signal(Signal::STOP);
+        let writing = std::thread::spawn(move || writer.write_all(&vec![b'a'; len]));
+        let outcome = sender.wait().with_code(1);
+        outcome.complains(&["has received nothing for 1s", rest]);
+        // The sender's end of the pipe may have been the first to go.
+        let _ = writing.join().unwrap();
+        receiver.kill();
+    }
+}
+
+#[test]
+fn an_input_that_comes_slowly_is_no_receiver_that_stands_still() {
+    let name = Name::new();
+    let (mut writer, mut sender, receiver) = begun_through_a_pipe(&name, "1");
+    // For longer than a receiver may stand still.
+    std::thread::sleep(Duration::from_millis(1300));
+    assert!(sender.is_running());
+    writer.write_all(b", ended").unwrap();
+    drop(writer);
+    assert_eq!(receiver.wait().text(), "begun, ended");
+    let _ = sender.wait().with_code(0);
+}
+
+#[test]
+fn a_receiver_of_several_messages_waits_for_one_sender_after_the_other() {
+    for format in ["2", "1"] {
+        let name = Name::new();
+        let mut recv = hqq!["recv", &*name, "--large", "--create", "--count", "3"];
+        let receiver = Process::start(recv.args(["--format", format]));
+        eventually("the region to appear", || name.exists().then_some(()));
+        let mut all = Vec::new();
+        for len in [100, 3 * MIB, 0] {
+            let bytes = random(len);
+            let mut send = hqq!["send", &*name, "--large"];
+            let sender = Process::start_with(&mut send, input(&bytes));
+            assert_eq!(sender.wait().with_code(0).stderr, "");
+            all.extend(bytes);
+        }
+        assert!(receiver.wait().ok() == all);
+        assert!(!name.exists());
+    }
+    // One that does not come.
+    let name = Name::new();
+    let mut recv = hqq!["recv", &*name, "--large", "--create", "--count", "2"];
+    let receiver = Process::start(recv.args(["--wait", "2"]));
+    eventually("the region to appear", || name.exists().then_some(()));
+    let mut send = hqq!["send", &*name, "--large"];
+    let _ = Process::start_with(&mut send, input(b"one")).wait().ok();
+    let outcome = receiver.wait().with_code(1);
+    assert_eq!(outcome.stdout, b"one");
+    outcome.complains(&["no peer came in time"]);
 }
 
 /// How long a call takes while as many bytes as `HQQ_TRANSFER_BYTES` says (64 MiB by default) go

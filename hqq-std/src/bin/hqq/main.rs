@@ -29,6 +29,7 @@ mod send;
 mod serve;
 mod signals;
 mod spool;
+mod stall;
 mod stats;
 mod top;
 mod view;

@@ -31,7 +31,9 @@ pub struct Args {
     /// then none]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
-    /// Messages of any length, as `hqq send --large` sends them; one, unless --count says more
+    /// Messages of any length, as `hqq send --large` sends them; one, unless --count says more: then of
+    /// the senders that come one after the other, for each of which it waits for --wait seconds (in
+    /// format 1, which does not tell when one has left, for the next one without end)
     #[arg(long, conflicts_with_all = ["lines", "timeout"])]
     large: bool,
     /// Write a newline after each message
@@ -63,7 +65,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let deadline = args.target.deadline();
     let Opened { link, created } = args.target.open(args.options(), args.create, deadline)?;
     if args.large {
-        large::recv(link, deadline, args.count.unwrap_or(1))?;
+        large::recv(link, &args.target, deadline, args.count.unwrap_or(1))?;
         drop(created);
         return Ok(());
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hqq_std::{DrainError, Format, SendError, Sender};
 
@@ -12,6 +12,7 @@ use crate::large;
 use crate::open::{Create, Geometry, Opened, RETRY, SameKind, Target};
 use crate::progress::Progress;
 use crate::signals::{self, SLICE};
+use crate::stall::Stall;
 
 /// Send standard input as messages
 ///
@@ -39,7 +40,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let options = args.geometry.options();
     let Opened { link, created } = args.target.open(options, args.create, deadline)?;
     if args.large {
-        large::send(link, deadline)?;
+        large::send(link, deadline, args.target.wait)?;
         drop(created);
         return Ok(());
     }
@@ -193,7 +194,7 @@ impl Sending {
     }
 
     /// Fails when the receiver has received nothing for too long.
-    fn check(&mut self, stall: &mut Stall, rest: &str) -> Result<(), Failure> {
+    fn check(&mut self, stall: &mut Stall<usize>, rest: &str) -> Result<(), Failure> {
         self.progress.show();
         if stall.lasts(self.sender.unread()) < self.wait {
             return Ok(());
@@ -227,25 +228,6 @@ impl fmt::Display for Unread {
         match self.0 {
             1 => f.write_str("1 message unread"),
             count => write!(f, "{count} messages unread"),
-        }
-    }
-}
-
-/// Since when the receiver has received nothing, while nothing is sent either.
-#[derive(Default)]
-struct Stall {
-    since: Option<(Instant, usize)>,
-}
-
-impl Stall {
-    /// How long the number of unread messages has been this.
-    fn lasts(&mut self, unread: usize) -> Duration {
-        match self.since {
-            Some((since, before)) if before == unread => since.elapsed(),
-            _ => {
-                self.since = Some((Instant::now(), unread));
-                Duration::ZERO
-            }
         }
     }
 }
