@@ -32,7 +32,10 @@ pub enum Event<'a, C: Consumer> {
     },
     /// Something else.
     Notice(Notice),
-    /// The peer sent what is no packet; it was dropped, and nothing else with it.
+    /// The peer sent what is no packet; it was dropped, and nothing else with it. What it says of itself is not to
+    /// be relied on, so it names no message. If it was a chunk, the next one of its message is out of order, and
+    /// [`Notice::Discarded`] says which died; without a next one it dies of the
+    /// [patience](super::SessionOptions::patience) that ends.
     Malformed(PacketError),
 }
 

@@ -74,6 +74,30 @@ impl fmt::Display for DiscardReason {
     }
 }
 
+/// How far a message that arrives has come. A chunk leads to the first row that fits.
+///
+/// | state | event | next |
+/// |---|---|---|
+/// | – | a chunk that does not begin it | –, stray |
+/// | – | a chunk that begins and ends it | –, all of it is there |
+/// | – | a chunk that begins it, and there is a place, or one can be made | Begun |
+/// | – | the same, and there is none | –, dies: `NoRoom` |
+/// | Begun, Continued | its sender gives it up | –, aborted |
+/// | Begun, Continued | its stream closes | – |
+/// | Begun, Continued | a chunk makes it too long | –, dies: `TooLong` |
+/// | Begun, Continued | a chunk that is not the next one | –, dies: `OutOfOrder` |
+/// | Begun, Continued | the last chunk | –, all of it is there |
+/// | Begun, Continued | the next chunk | Continued |
+/// | Begun, Continued | nothing came for longer than the patience | –, dies: `Stale`, or `NoRoom` where another needs its place |
+/// | Begun, Continued | this side wants no more of it | –, dies: `Dropped` |
+/// | Begun | another message needs its place | –, dies: `NoRoom` |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ArrivalState {
+    Begun,
+    /// More than its first chunk came.
+    Continued,
+}
+
 /// A message of which not all chunks have come.
 #[derive(Clone, Copy, Debug)]
 struct Partial {
@@ -84,8 +108,7 @@ struct Partial {
     error: bool,
     /// When its last chunk came, in ticks that this side had counted.
     last: u64,
-    /// Whether more than its first chunk came.
-    progressed: bool,
+    state: ArrivalState,
 }
 
 /// A chunk that belongs where it says.
@@ -308,7 +331,7 @@ impl<const N: usize> Inbound<N> {
             Some(partial) => {
                 partial.next = end;
                 partial.last = terms.now;
-                partial.progressed = true;
+                partial.state = ArrivalState::Continued;
                 arrival.aux = partial.aux;
                 arrival.error = partial.error;
                 arrival.slot = found;
@@ -330,7 +353,7 @@ impl<const N: usize> Inbound<N> {
                         aux: arrival.aux,
                         error: arrival.error,
                         last: terms.now,
-                        progressed: false,
+                        state: ArrivalState::Begun,
                     });
                     self.end = self.end.max(slot + 1);
                 }
@@ -357,7 +380,8 @@ impl<const N: usize> Inbound<N> {
             return free;
         }
         // What is stale is older than what is not.
-        let may_go = |partial: &Partial| partial.last < horizon || !partial.progressed;
+        let may_go =
+            |partial: &Partial| partial.last < horizon || partial.state == ArrivalState::Begun;
         let victim = self.oldest_of(may_go)?;
         let partial = self.places.get(victim)?.as_ref();
         *displaced = partial.map(|partial| partial.key);

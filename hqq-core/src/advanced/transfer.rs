@@ -92,14 +92,8 @@ pub enum ChunkRefusal {
     NoBytes,
 }
 
-/// A message that is being sent: begun by a link or session, moved on by it.
-///
-/// | state | event | next |
-/// |---|---|---|
-/// | Begun | the first chunk is sent | Sending, or Sent where it is the last |
-/// | Sending | the last chunk is sent | Sent |
-/// | Begun | it is given up: sends Abort if it is a response | GivenUp |
-/// | Sending | it is given up: sends Abort | GivenUp |
+/// A message that is being sent: begun by a link or session, moved on by it until all of it was sent or it was
+/// given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "a message that was begun is sent by moving it on"]
@@ -114,6 +108,16 @@ pub struct Transfer {
     on_stream: bool,
 }
 
+/// How far a message that is sent has come.
+///
+/// | state | event | next |
+/// |---|---|---|
+/// | Begun | the first chunk is sent | Sending, or Sent where it is the last |
+/// | Sending | the last chunk is sent | Sent |
+/// | Begun | it is given up: sends Abort if it is a response | GivenUp |
+/// | Sending | it is given up: sends Abort | GivenUp |
+/// | Sending | a chunk that is not the last is sent | Sending |
+/// | Sent, GivenUp | anything | the same: nothing is sent |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 enum TransferState {

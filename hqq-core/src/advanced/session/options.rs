@@ -13,7 +13,8 @@ pub struct SessionOptions {
 }
 
 impl SessionOptions {
-    /// All features that the format has, messages of up to 64 MiB, and no limit of age.
+    /// All features that the format has, messages of up to 64 MiB, and no limit of age: see
+    /// [`SessionOptions::patience`].
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -46,7 +47,10 @@ impl SessionOptions {
         self
     }
 
-    /// How many ticks may pass between two chunks of a message that arrives.
+    /// How many ticks may pass between two chunks of a message that arrives. Give one wherever the peer is not
+    /// trusted to end what it begins: without a limit, which is what there is by default as only the program knows
+    /// its clock, messages that are begun, continued and left so keep their places for good, and once they have all
+    /// `ASSEMBLIES` of them no other message in several chunks arrives any more.
     #[must_use]
     pub const fn patience(mut self, ticks: u64) -> Self {
         self.patience = ticks;

@@ -2,6 +2,7 @@
 #![cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 
 mod abuse;
+mod at_once;
 mod calls;
 mod credit;
 mod discards;
