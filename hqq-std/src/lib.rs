@@ -62,8 +62,8 @@ mod trace;
 pub mod wait;
 
 pub use advanced::{
-    AdvancedLink, AdvancedOptions, AdvancedStats, BodyReader, Call, Incoming, Message, Refusal,
-    Request, Server, Stream,
+    AdvancedLink, AdvancedOptions, AdvancedStats, BodyReader, Call, Incoming, Message, Offer,
+    Refusal, Request, Server, Stream,
 };
 pub use datagram::LinkAddr;
 pub use error::{DrainError, Error, OpenError, RecvError, SendError};

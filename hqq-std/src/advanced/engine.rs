@@ -61,6 +61,9 @@ const OVERHEAD: usize = 64;
 const DEAD: usize = 64;
 /// Refusals that wait for room in the ring; further ones are dropped.
 const REFUSALS: usize = PENDING;
+/// Other packets that wait for that besides the session's own, at most: a caller may give up all of its
+/// calls, and new ones are begun only after the callee was told.
+const PUT_OFF: usize = 2 * PENDING;
 
 /// A call that was begun.
 #[derive(Debug)]
@@ -136,6 +139,8 @@ pub(super) struct Engine {
     pub(super) offered: VecDeque<u64>,
     served: Served,
     refusals: VecDeque<Transfer>,
+    /// What the session had to say, and has no room for; only where it has more to say.
+    put_off: VecDeque<Packet>,
     /// Messages that have died and that nobody reads, the newest of them.
     dead: VecDeque<(MessageKey, BodyFailure)>,
     /// Bytes that stop a stream, where there are any.
@@ -188,6 +193,7 @@ impl Engine {
             offered: VecDeque::new(),
             served: Served::new(),
             refusals: VecDeque::new(),
+            put_off: VecDeque::new(),
             dead: VecDeque::new(),
             streams: HashMap::new(),
             held: Share::default(),
@@ -239,6 +245,7 @@ impl Engine {
         self.dials.clear();
         self.offered.clear();
         self.refusals.clear();
+        self.put_off.clear();
         self.dead.clear();
         self.streams.clear();
         (self.held, self.requests, self.stalled_since) = (Share::default(), 0, None);
@@ -432,6 +439,9 @@ impl Engine {
         let mut now = self.now();
         while let Some(notice) = self.session.next_notice(now) {
             self.notice(notice);
+            if self.session.is_crowded() {
+                self.flush();
+            }
             progress = true;
         }
         let mut came = false;

@@ -2,6 +2,7 @@
 
 mod answering;
 mod calling;
+mod pieces;
 mod receiving;
 mod sending;
 mod streams;
@@ -12,7 +13,7 @@ pub(super) use answering::Answer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hqq_core::advanced::{Agreement, MessageKey, NegotiationState};
+use hqq_core::advanced::{Agreement, MessageKey, NegotiateError, NegotiationState};
 use hqq_core::{Format, Role};
 
 use super::engine::{Engine, SHORT_SLICE};
@@ -38,6 +39,12 @@ const AT_ONCE: usize = 4096;
 /// in a call such as [`receive`](AdvancedLink::receive) or [`Server::serve`](super::Server::serve) where the peer
 /// is not to depend on this end's own calls. Only what such a call could not say any more (an abort, a refusal)
 /// is sent later by a thread in the background, which is started for that, or for the first future.
+///
+/// # What it copies
+/// Bytes of messages are copied into the ring once, and out of it once, into memory of this side's; what a reader
+/// gives, twice into it. Filling a buffer in place, and reading one there, are for `hqq-core`'s
+/// [`AdvancedLink`](hqq_core::advanced::AdvancedLink) alone: threads share the ring of this one under a lock, which
+/// whoever fills or reads a slot would hold up for all others, calls included, for as long as that takes.
 ///
 /// # Example
 /// ```
@@ -177,6 +184,12 @@ impl AdvancedLink {
         self.shared().kick();
     }
 
+    /// Packets that were sent and that the peer has not taken out of the ring.
+    #[must_use]
+    pub fn unread(&self) -> usize {
+        self.shared().lock().unread()
+    }
+
     /// Waits until the peer has taken everything out of the ring that was sent; `false` where it has
     /// not until `deadline`, or the link is over.
     #[must_use]
@@ -232,6 +245,9 @@ impl AdvancedLink {
             .shared()
             .wait(deadline, |engine| match engine.session.negotiation() {
                 NegotiationState::Agreed(agreement) => Ok(Ok(agreement)),
+                NegotiationState::Failed(NegotiateError::TimedOut) => {
+                    Ok(Err(NegotiationError::TimedOut))
+                }
                 NegotiationState::Failed(error) => Ok(Err(NegotiationError::Negotiate(error))),
                 _ => match engine.failure {
                     Some(failure) => Ok(Err(failure.into())),
@@ -259,7 +275,8 @@ impl AdvancedLink {
     /// What this end has done.
     #[must_use]
     pub fn stats(&self) -> AdvancedStats {
-        let engine = self.shared().lock();
+        let mut engine = self.shared().lock();
+        let request_latency = engine.request_latency().cloned();
         let recorder = &engine.recorder;
         AdvancedStats {
             messages_sent: recorder.messages_sent,
@@ -278,6 +295,7 @@ impl AdvancedLink {
             streams: engine.session.streams(),
             messages_unhandled: recorder.messages_unhandled,
             call_latency: recorder.latency().cloned(),
+            request_latency,
         }
     }
 }

@@ -10,6 +10,7 @@ use hqq_core::packet::MessageKind;
 use super::engine::Ticket;
 use super::link::AdvancedLink;
 use super::shared::Owner;
+use super::stats::Began;
 
 /// Longest body whose memory is used again.
 const SHORT: usize = 64;
@@ -187,8 +188,19 @@ impl Request {
 
     /// Whether an answer is needed, and was not begun.
     #[inline]
-    pub(super) fn is_due(&self) -> bool {
+    fn is_due(&self) -> bool {
         self.ticket().is_some_and(Ticket::is_due)
+    }
+
+    /// As [`Request::is_due`], and nothing is to be noted when it is answered.
+    #[inline]
+    pub(super) fn is_simply_due(&self) -> bool {
+        self.ticket().is_some_and(Ticket::is_simply_due)
+    }
+
+    /// When it was handed out, where it is timed: once.
+    pub(super) fn take_began(&self) -> Option<Began> {
+        self.ticket().and_then(Ticket::take_began)
     }
 
     #[inline]

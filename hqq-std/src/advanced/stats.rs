@@ -53,20 +53,35 @@ pub struct AdvancedStats {
     /// no memory for it. After the first 64 calls one in 64 is timed and counts 64 times: so do those
     /// that take longest, of which there may be 64 times fewer or more than it says.
     pub call_latency: Option<Histogram<u64>>,
+    /// Nanoseconds from when a request was handed out to the beginning of its answer: what executing it takes.
+    /// Counted as `call_latency` is; requests that were dropped, or whose caller gave up, are not in it.
+    pub request_latency: Option<Histogram<u64>>,
 }
 
-/// When a call began, and whether it counts for many: in one word, which a call that is not timed carries
-/// along at no cost.
+/// When a call or a request began, and whether it counts for many: in one word, which a call that is not timed
+/// carries along at no cost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Began(NonZeroU64);
 
 impl Began {
     const SAMPLED: u64 = 1;
 
-    /// A call that begins `after` the recorder did.
+    /// What begins `after` the recorder did.
     fn new(after: Duration, sampled: bool) -> Option<Self> {
         let nanoseconds = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX).max(1);
         NonZeroU64::new(nanoseconds << 1 | u64::from(sampled)).map(Self)
+    }
+
+    /// As a word, of which 0 is none.
+    pub(super) const fn word(began: Option<Self>) -> u64 {
+        match began {
+            Some(Self(word)) => word.get(),
+            None => 0,
+        }
+    }
+
+    pub(super) fn from_word(word: u64) -> Option<Self> {
+        NonZeroU64::new(word).map(Self)
     }
 
     const fn after(self) -> Duration {
@@ -79,6 +94,83 @@ impl Began {
         } else {
             SAMPLE
         }
+    }
+}
+
+/// How long what is now and then timed takes.
+#[derive(Debug)]
+pub(super) struct Latency {
+    histogram: Option<Histogram<u64>>,
+    /// When it began to be recorded.
+    start: Instant,
+}
+
+impl Latency {
+    fn new() -> Self {
+        Self {
+            histogram: Histogram::new_with_bounds(1, LONGEST, 3).ok(),
+            start: Instant::now(),
+        }
+    }
+
+    /// Something begins; `sampled` where it counts for many.
+    #[cold]
+    #[inline(never)]
+    fn begun(&self, sampled: bool) -> Option<Began> {
+        Began::new(self.start.elapsed(), sampled)
+    }
+
+    /// It is over; the time now.
+    fn over(&mut self, began: Began) -> Option<(Instant, &Histogram<u64>)> {
+        let histogram = self.histogram.as_mut()?;
+        let now = Instant::now();
+        let took = (now - self.start).saturating_sub(began.after());
+        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(LONGEST);
+        histogram.saturating_record_n(nanoseconds.clamp(1, LONGEST), began.weight());
+        Some((now, histogram))
+    }
+}
+
+/// Requests that are handed out, of which some are timed.
+#[derive(Debug)]
+pub(super) struct Handling {
+    latency: Latency,
+    /// How many are handed out until one is timed, and how many were timed.
+    until: u64,
+    timed: u64,
+}
+
+impl Handling {
+    pub(super) fn new() -> Self {
+        Self {
+            latency: Latency::new(),
+            until: 1,
+            timed: 0,
+        }
+    }
+
+    /// A request is handed out; whether it is to be [timed](Handling::begun).
+    #[inline(always)]
+    pub(super) const fn is_next_timed(&mut self) -> bool {
+        self.until = self.until.wrapping_sub(1);
+        self.until == 0
+    }
+
+    /// One that is timed is handed out now.
+    pub(super) fn begun(&mut self) -> Option<Began> {
+        self.timed = self.timed.saturating_add(1);
+        let sampled = self.timed > EACH;
+        self.until = if self.timed >= EACH { SAMPLE } else { 1 };
+        self.latency.begun(sampled)
+    }
+
+    /// Its answer begins.
+    pub(super) fn answered(&mut self, began: Began) {
+        self.latency.over(began);
+    }
+
+    pub(super) const fn latency(&self) -> Option<&Histogram<u64>> {
+        self.latency.histogram.as_ref()
     }
 }
 
@@ -95,9 +187,7 @@ pub(super) struct Recorder {
     pub(super) responses_received: u64,
     pub(super) bytes_sent: u64,
     pub(super) bytes_received: u64,
-    call_latency: Option<Histogram<u64>>,
-    /// When this recorder began.
-    start: Instant,
+    calls: Latency,
     told: Option<Instant>,
 }
 
@@ -114,8 +204,7 @@ impl Recorder {
             responses_received: 0,
             bytes_sent: 0,
             bytes_received: 0,
-            call_latency: Histogram::new_with_bounds(1, LONGEST, 3).ok(),
-            start: Instant::now(),
+            calls: Latency::new(),
             told: None,
         }
     }
@@ -128,13 +217,7 @@ impl Recorder {
         if earlier >= EACH && !earlier.is_multiple_of(SAMPLE) {
             return None;
         }
-        self.time(earlier >= EACH)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn time(&self, sampled: bool) -> Option<Began> {
-        Began::new(self.start.elapsed(), sampled)
+        self.calls.begun(earlier >= EACH)
     }
 
     /// All of the answer to a call came. Now and then this gives how long calls take: the median and the
@@ -149,11 +232,7 @@ impl Recorder {
     #[cold]
     #[inline(never)]
     fn timed(&mut self, began: Began) -> Option<[Duration; 2]> {
-        let histogram = self.call_latency.as_mut()?;
-        let now = Instant::now();
-        let took = (now - self.start).saturating_sub(began.after());
-        let nanoseconds = u64::try_from(took.as_nanos()).unwrap_or(LONGEST);
-        histogram.saturating_record_n(nanoseconds.clamp(1, LONGEST), began.weight());
+        let (now, histogram) = self.calls.over(began)?;
         if self.told.is_some_and(|told| now - told < TELL) {
             return None;
         }
@@ -162,6 +241,6 @@ impl Recorder {
     }
 
     pub(super) const fn latency(&self) -> Option<&Histogram<u64>> {
-        self.call_latency.as_ref()
+        self.calls.histogram.as_ref()
     }
 }

@@ -3,12 +3,13 @@
 use std::io::{self, Read};
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use hqq_std::{Incoming, Server};
+use hqq_std::advanced::error::TransferError;
+use hqq_std::{AdvancedOptions, Incoming, Server};
 
 use super::common::bounded;
-use super::support::{FORMATS, Random, assert_idle, body, limit, pair, serving};
+use super::support::{FORMATS, Random, assert_idle, body, limit, pair, pair_with, serving};
 
 #[test]
 fn two_ends_that_only_send_take_in_what_the_other_sends() {
@@ -28,6 +29,50 @@ fn two_ends_that_only_send_take_in_what_the_other_sends() {
                     });
                 }
             });
+            assert_idle(&near);
+            assert_idle(&far);
+        }
+    });
+}
+
+/// What is bounded has to stop somewhere: who sends on and on to a program that receives nothing waits, and a
+/// deadline ends that.
+#[test]
+fn messages_that_nobody_receives_stop_their_sender_until_somebody_does() {
+    bounded(|| {
+        for format in FORMATS {
+            let options = AdvancedOptions::new()
+                .incoming_queue(16)
+                .incoming_bytes(4096);
+            let (near, far) = pair_with(format, 8, 64, options, options);
+            let ends = [&near, &far];
+            let sent = std::thread::scope(|scope| {
+                let sending = ends.map(|end| {
+                    scope.spawn(move || {
+                        for number in 0_u64..10_000 {
+                            let soon = Instant::now().checked_add(Duration::from_millis(100));
+                            match end.send_large_until(&number.to_le_bytes(), soon) {
+                                Ok(()) => {}
+                                Err(TransferError::TimedOut) => return number,
+                                Err(error) => panic!("{error}"),
+                            }
+                        }
+                        panic!("nothing has stopped it");
+                    })
+                });
+                sending.map(|sending| sending.join().unwrap())
+            });
+            for (sent, [sender, receiver]) in sent.into_iter().zip([[&near, &far], [&far, &near]]) {
+                std::thread::scope(|scope| {
+                    scope.spawn(|| sender.send_large(b"the last").unwrap());
+                    for number in 0..sent {
+                        let message = receiver.receive_until(limit()).unwrap();
+                        assert_eq!(message.body(), number.to_le_bytes());
+                    }
+                    let message = receiver.receive_until(limit()).unwrap();
+                    assert_eq!(message.body(), b"the last");
+                });
+            }
             assert_idle(&near);
             assert_idle(&far);
         }
@@ -181,7 +226,7 @@ impl Read for Until<'_> {
 
 /// How long a call takes while a long message goes through the same link. Printed, not judged.
 #[test]
-fn a_call_during_a_long_message_waits_for_what_the_ring_holds_only() {
+fn calls_are_answered_during_a_long_message() {
     let len: u64 = if cfg!(debug_assertions) { 64 } else { 1024 } << 20;
     bounded(move || {
         for format in FORMATS {

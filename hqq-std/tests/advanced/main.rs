@@ -7,6 +7,7 @@
     reason = "a helper that fails fails the test"
 )]
 
+mod by_id;
 mod calls;
 #[path = "../common/mod.rs"]
 mod common;
@@ -17,6 +18,8 @@ mod idle;
 mod limits;
 mod lone;
 mod messages;
+mod negotiation;
+mod offers;
 mod patience;
 mod processes;
 mod renewal;

@@ -7,19 +7,7 @@ use hqq_std::advanced::error::{BodyFailure, CallError, DialError, ReceiveError, 
 use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, Message, Server, Stream};
 
 use super::common::{bounded, eventually};
-use super::support::{FORMATS, assert_idle, body, limit, look, pair, pair_with, serving};
-
-/// A stream from `near`, and `far`'s end of it.
-fn stream(near: &AdvancedLink, far: &AdvancedLink) -> (Stream, Stream) {
-    far.listen(true);
-    let (dialled, accepted) = std::thread::scope(|scope| {
-        let accepting = scope.spawn(|| far.accept(limit()).unwrap());
-        let dialled = near.dial(limit()).unwrap();
-        (dialled, accepting.join().unwrap())
-    });
-    assert_eq!(dialled.id(), accepted.id());
-    (dialled, accepted)
-}
+use super::support::{FORMATS, assert_idle, body, limit, look, pair, pair_with, serving, stream};
 
 #[test]
 fn streams_are_accepted_used_and_closed() {

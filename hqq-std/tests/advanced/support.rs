@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use hqq_std::{AdvancedLink, AdvancedOptions, Format, LinkOptions, Server};
+use hqq_std::{AdvancedLink, AdvancedOptions, Format, LinkOptions, Server, Stream};
 
 use super::common::LIMIT;
 
@@ -51,6 +51,18 @@ pub(super) fn agree(near: &AdvancedLink, far: &AdvancedLink) {
 pub(super) fn look(link: &AdvancedLink) {
     // Whether the other end has done so is not asked.
     let _ = link.wait_drained(Some(Instant::now()));
+}
+
+/// A stream from `near`, and `far`'s end of it.
+pub(super) fn stream(near: &AdvancedLink, far: &AdvancedLink) -> (Stream, Stream) {
+    far.listen(true);
+    let (dialled, accepted) = std::thread::scope(|scope| {
+        let accepting = scope.spawn(|| far.accept(limit()).unwrap());
+        let dialled = near.dial(limit()).unwrap();
+        (dialled, accepting.join().unwrap())
+    });
+    assert_eq!(dialled.id(), accepted.id());
+    (dialled, accepted)
 }
 
 /// Runs `work` while `server` answers what comes from `link`'s other end.

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use hqq_std::Format;
 use hqq_std::advanced::error::{CallError, ReceiveError, TransferError};
+use hqq_std::{Format, Request};
 
 use super::common::eventually;
 use super::support::{FORMATS, assert_idle, body, limit, look, pair};
@@ -104,6 +104,28 @@ fn receiving_ends_in_time() {
 }
 
 #[test]
+fn each_of_many_callers_that_give_up_beside_a_full_ring_is_known_to_have() {
+    const CALLS: u16 = 256;
+    for format in FORMATS {
+        let (near, far) = pair(format, CALLS.into(), 16);
+        let calls: Vec<_> = (0..CALLS.into())
+            .map(|method| near.start_call(method, b"work").unwrap())
+            .collect();
+        drop(calls);
+        assert_idle(&near);
+        // Nobody waits at the near end: what is left to be said is said all the same.
+        let mut requests = Vec::new();
+        eventually("the news of each", || {
+            let soon = || Instant::now().checked_add(Duration::from_millis(1));
+            requests.extend(std::iter::from_fn(|| far.receive_request(soon()).ok()));
+            let all = far.stats().requests_received == CALLS.into();
+            (all && requests.iter().all(Request::is_cancelled)).then_some(())
+        });
+        assert_eq!(near.stats().dropped.unsent, 0);
+    }
+}
+
+#[test]
 fn a_dropped_call_is_given_up() {
     let (near, far) = pair(Format::V2, 8, 64);
     let first = near.start_call(1, b"").unwrap();
@@ -153,5 +175,44 @@ fn what_was_done_is_counted() {
         assert_eq!((near.bytes_sent, near.bytes_received), (1100, 15));
         assert_eq!(near.call_latency.unwrap().len(), 10);
         assert_eq!(far.call_latency.unwrap().len(), 0);
+        assert_eq!(near.request_latency.unwrap().len(), 0);
+        assert_eq!(far.request_latency.unwrap().len(), 10);
     }
+}
+
+#[test]
+fn what_executing_requests_takes_is_timed_now_and_then() {
+    const TOOK: Duration = Duration::from_millis(2);
+    let (near, far) = pair(Format::V2, 8, 64);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..200 {
+                let request = far.receive_request(limit()).unwrap();
+                // The first 64 each, then one for 64 of them.
+                match number {
+                    0..64 | 127 => std::thread::sleep(TOOK),
+                    // An answer in parts, too.
+                    191 => {
+                        std::thread::sleep(TOOK);
+                        far.respond_stream(&request, &[1; 100][..], Some(100))
+                            .unwrap();
+                        continue;
+                    }
+                    _ => {}
+                }
+                far.respond(&request, b"").unwrap();
+            }
+        });
+        for number in 0..200 {
+            let answer = near.call_until(number, b"", limit()).unwrap();
+            assert_eq!(answer.len(), if number == 191 { 100 } else { 0 });
+        }
+    });
+    let timed = far.stats().request_latency.unwrap();
+    assert_eq!(timed.len(), 64 + 2 * 64);
+    assert!(
+        u128::from(timed.min()) >= TOOK.as_nanos() * 99 / 100,
+        "{}",
+        timed.min()
+    );
 }

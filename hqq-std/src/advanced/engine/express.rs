@@ -274,7 +274,7 @@ impl Engine {
         answer: Answer<'_>,
     ) -> bool {
         // Under the lock: a request of an earlier peer's is cancelled, and stays so.
-        if !request.is_due() || !self.may_send_at_once() {
+        if !request.is_simply_due() || !self.may_send_at_once() {
             return false;
         }
         let Answer {

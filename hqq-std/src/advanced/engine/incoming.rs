@@ -201,6 +201,7 @@ impl Engine {
         let accounted = call.answer.take().map(|answer| answer.accounted);
         call.failed = Some(CallFailure::Discarded(reason));
         self.session.cancel_call(connection, id);
+        self.flush();
         self.account(connection, Share::default(), accounted.unwrap_or_default());
     }
 

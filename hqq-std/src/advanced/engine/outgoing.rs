@@ -2,17 +2,20 @@
 
 use std::sync::{Arc, Weak};
 
+use hdrhistogram::Histogram;
 use hqq_core::TrySendError;
+use hqq_core::advanced::session::Control;
 use hqq_core::advanced::{ChunkRefusal, MessageKey, PollError, Transfer};
-use hqq_core::packet::{ErrorCode, MessageKind};
+use hqq_core::packet::{ErrorCode, MessageKind, Packet};
 
 use super::super::arriving::Share;
 use super::super::error::{LinkFailure, TransferError};
+use super::super::request::Request;
 use super::super::shared::Owner;
 use super::super::waiters::Interest;
 use super::served::Ticket;
 use super::turns::Place;
-use super::{Advance, Engine, PendingCall};
+use super::{Advance, Engine, PUT_OFF, PendingCall};
 
 impl Engine {
     /// Whether something besides messages waits for room in the ring.
@@ -31,13 +34,15 @@ impl Engine {
             return false;
         }
         let mut progress = false;
-        while let Some((control, packet)) = self.session.control() {
-            match self.sender.core().try_send_packet(&packet) {
-                Ok(()) => self.session.control_sent(control),
-                Err(error) => {
-                    let _ = self.unsent(error);
-                    return progress;
-                }
+        while let Some((control, packet)) = self.next_control() {
+            if let Err(error) = self.sender.core().try_send_packet(&packet) {
+                let _ = self.unsent(error);
+                self.put_off();
+                return progress;
+            }
+            match control {
+                Some(control) => self.session.control_sent(control),
+                None => drop(self.put_off.pop_front()),
             }
             progress = true;
         }
@@ -50,6 +55,29 @@ impl Engine {
             progress = true;
         }
         progress
+    }
+
+    /// The next packet of what is to be said, and which of the session's it is, unless it was put off.
+    fn next_control(&self) -> Option<(Option<Control>, Packet)> {
+        if let Some(packet) = self.put_off.front() {
+            return Some((None, *packet));
+        }
+        let (control, packet) = self.session.control()?;
+        Some((Some(control), packet))
+    }
+
+    /// Keeps what the session has to say where it would drop more, as the ring is full: many calls may be
+    /// given up at once, and each callee is to learn of it.
+    fn put_off(&mut self) {
+        while self.session.is_crowded()
+            && self.put_off.len() < PUT_OFF
+            && let Some((control, packet)) = self.session.control()
+            // Else chunks could pass the answer to an offer that they depend on.
+            && let Packet::ConnectionCopy(_) | Packet::Error(_) = packet
+        {
+            self.put_off.push_back(packet);
+            self.session.control_sent(control);
+        }
     }
 
     /// What it means that a packet was not sent. Where the peer has left, what it had sent before is received
@@ -87,6 +115,10 @@ impl Engine {
         };
         if is_given_up {
             return Advance::Closed;
+        }
+        // First what is to be said, which else would get more and more where chunks take all room.
+        if self.session.has_control() {
+            self.flush();
         }
         let packet = match self.session.next_chunk(transfer, bytes.len() as u64, ends) {
             Ok(packet) => packet,
@@ -210,6 +242,18 @@ impl Engine {
     pub(in crate::advanced) fn decline(&mut self, key: &MessageKey) {
         self.served.end(key);
         self.post_refusal(key, ErrorCode::InvalidOperation);
+    }
+
+    /// The answer to a request that is due begins.
+    pub(in crate::advanced) fn answer_begins(&mut self, request: &Request) {
+        if let Some(began) = request.take_began() {
+            self.served.handling().answered(began);
+        }
+    }
+
+    /// Nanoseconds that executing requests has taken.
+    pub(in crate::advanced) fn request_latency(&mut self) -> Option<&Histogram<u64>> {
+        self.served.handling().latency()
     }
 
     /// Notes that a request was answered.

@@ -1,6 +1,6 @@
 //! Requests that were handed out: whoever executes them learns here that nobody waits any more.
 
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Weak};
 
 use foldhash::{HashMap, HashMapExt};
@@ -8,44 +8,72 @@ use hqq_core::advanced::MessageKey;
 use hqq_core::packet::MessageKind;
 
 use super::super::shared::Owner;
+use super::super::stats::{Began, Handling};
 
 /// Requests that are kept without a table, and without memory of their own.
 const NEAR: usize = 8;
 /// Those in the table are looked through for dropped ones whenever there are more.
 const FAR: usize = 1024;
 
+/// Its caller has given up.
+const CANCELLED: u8 = 1;
+/// An answer to it was begun.
+const ANSWERED: u8 = 2;
+/// It is timed, and not answered yet.
+const TIMED: u8 = 4;
+
 /// What a request that was handed out shares with its link.
 #[derive(Debug, Default)]
 pub(in crate::advanced) struct Ticket {
-    cancelled: AtomicBool,
-    answered: AtomicBool,
+    /// Which of the above hold.
+    state: AtomicU8,
+    /// When it was handed out, where it is timed.
+    began: AtomicU64,
     /// The link that it is answered on.
     owner: Weak<Owner>,
 }
 
-// Relaxed, all of them: hints to whoever executes the request; decisions are made under the link's lock.
+// Relaxed, all of them: hints to whoever executes the request; decisions are made, and the state is changed, under
+// the link's lock.
 impl Ticket {
+    #[inline]
+    fn has(&self, what: u8) -> bool {
+        self.state.load(Ordering::Relaxed) & what != 0
+    }
+
+    #[inline]
+    fn set(&self, state: u8) {
+        self.state.store(state, Ordering::Relaxed);
+    }
+
     /// Whether its caller has given up.
     #[inline]
     pub(in crate::advanced) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+        self.has(CANCELLED)
     }
 
     /// Whether an answer to it was begun.
     #[inline]
     pub(in crate::advanced) fn is_answered(&self) -> bool {
-        self.answered.load(Ordering::Relaxed)
+        self.has(ANSWERED)
     }
 
     /// Whether neither is so.
     #[inline]
     pub(in crate::advanced) fn is_due(&self) -> bool {
-        !self.is_cancelled() && !self.is_answered()
+        !self.has(CANCELLED | ANSWERED)
     }
 
+    /// Whether neither is so, and nothing is to be noted when it is answered.
+    #[inline]
+    pub(in crate::advanced) fn is_simply_due(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == 0
+    }
+
+    /// Where it is due.
     #[inline]
     pub(in crate::advanced) fn set_answered(&self) {
-        self.answered.store(true, Ordering::Relaxed);
+        self.set(ANSWERED);
     }
 
     /// The link that it is answered on, if that is still open.
@@ -54,13 +82,28 @@ impl Ticket {
     }
 
     fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
+        self.set(self.state.load(Ordering::Relaxed) | CANCELLED);
     }
 
     #[inline]
     fn reset(&self) {
-        self.cancelled.store(false, Ordering::Relaxed);
-        self.answered.store(false, Ordering::Relaxed);
+        self.set(0);
+    }
+
+    /// It is timed from `began` on; where nobody has it yet.
+    fn time(&self, began: Began) {
+        self.began
+            .store(Began::word(Some(began)), Ordering::Relaxed);
+        self.set(TIMED);
+    }
+
+    /// When it was handed out, where it is timed: once.
+    pub(in crate::advanced) fn take_began(&self) -> Option<Began> {
+        if !self.has(TIMED) {
+            return None;
+        }
+        self.set(self.state.load(Ordering::Relaxed) & !TIMED);
+        Began::from_word(self.began.load(Ordering::Relaxed))
     }
 }
 
@@ -99,6 +142,7 @@ pub(super) struct Served {
     far: HashMap<MessageKey, Arc<Ticket>>,
     /// The link that requests are answered on.
     owner: Weak<Owner>,
+    handling: Handling,
 }
 
 impl Served {
@@ -111,7 +155,13 @@ impl Served {
             }),
             far: HashMap::new(),
             owner: Weak::new(),
+            handling: Handling::new(),
         }
+    }
+
+    /// How long executing requests takes.
+    pub(super) const fn handling(&mut self) -> &mut Handling {
+        &mut self.handling
     }
 
     /// Says which link requests are answered on; before the first of them.
@@ -126,6 +176,23 @@ impl Served {
     /// caller has given up.
     #[inline(always)]
     pub(super) fn begin(&mut self, connection: u64, id: u64) -> Arc<Ticket> {
+        let ticket = self.begin_untimed(connection, id);
+        if self.handling.is_next_timed() {
+            self.time(&ticket);
+        }
+        ticket
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn time(&mut self, ticket: &Ticket) {
+        if let Some(began) = self.handling.begun() {
+            ticket.time(began);
+        }
+    }
+
+    #[inline(always)]
+    fn begin_untimed(&mut self, connection: u64, id: u64) -> Arc<Ticket> {
         // Written where it stays: the processor waits long for what is copied right after it was written.
         let key = || MessageKey {
             connection,

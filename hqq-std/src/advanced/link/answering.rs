@@ -174,6 +174,7 @@ impl AdvancedLink {
         if request.is_answered() {
             return Err(TransferError::Answered);
         }
+        engine.answer_begins(request);
         if engine.respond_at_once(request, answer) {
             return Ok(None);
         }
@@ -219,6 +220,7 @@ impl AdvancedLink {
         if request.is_answered() {
             return Err(TransferError::Answered);
         }
+        engine.answer_begins(request);
         let transfer = engine.session.begin_response(&request.key(), 0, false, len);
         let transfer = transfer.map_err(TransferError::Begin)?;
         request.set_answered();

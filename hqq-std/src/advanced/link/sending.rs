@@ -16,6 +16,13 @@ use super::AdvancedLink;
 impl AdvancedLink {
     /// Sends a message of any length up to the maximum, waiting for room for each part.
     ///
+    /// While it waits it takes in what the peer sends, so that two ends that send at once do not block each
+    /// other. What it takes in is kept until it is received, though, within the bounds of
+    /// [`AdvancedOptions`](super::super::AdvancedOptions): where nobody receives at an end, who sends to it
+    /// stops once about as much as the ring holds has come beyond that, or sooner, and waits. So two programs
+    /// that send many messages before they receive the first wait for each other for ever, as with pipes and
+    /// sockets: receive on a thread of its own, or give a deadline.
+    ///
     /// # Errors
     /// [`TransferError::Begin`] where nothing was negotiated, or the message is longer than
     /// [`max_message_size`](super::super::AdvancedOptions::max_message_size); [`TransferError::Link`] where
@@ -70,17 +77,14 @@ impl AdvancedLink {
         message: &[u8],
     ) -> Result<Transfer, TransferError> {
         let mut engine = self.shared().lock();
-        let len = check_len(&engine, message)?;
-        let transfer = engine.session.begin_message(connection, Some(len));
-        let transfer = transfer.map_err(TransferError::Begin)?;
-        engine.recorder.messages_sent += 1;
-        Ok(transfer)
+        begin_message(&mut engine, connection, message.len() as u64)
     }
 
     /// Sends all that `reader` gives as one message of any length, without keeping it: `len` bytes,
     /// or up to its end, which the peer must have agreed to (not in format 1). What one read gives is sent
     /// at once: a reader that gives little at a time is better buffered where that may wait. Says how many
-    /// bytes that were.
+    /// bytes that were. Where the peer's program does not read, this waits once the ring and a window more
+    /// are full; see [`AdvancedLink::send_large`].
     ///
     /// ```
     /// use std::io::Read;
@@ -331,9 +335,27 @@ pub(super) fn abort(engine: &mut Engine, transfer: &mut Transfer, request: Optio
     }
 }
 
+/// Begins a message of `len` bytes that are all at hand.
+pub(super) fn begin_message(
+    engine: &mut Engine,
+    connection: u64,
+    len: u64,
+) -> Result<Transfer, TransferError> {
+    check_sum(engine, len)?;
+    let transfer = engine.session.begin_message(connection, Some(len));
+    let transfer = transfer.map_err(TransferError::Begin)?;
+    engine.recorder.messages_sent += 1;
+    Ok(transfer)
+}
+
 /// That a message may be sent in one piece; how long it is.
 pub(super) fn check_len(engine: &Engine, message: &[u8]) -> Result<u64, TransferError> {
-    let (len, max) = (message.len() as u64, engine.options.max_message_size as u64);
+    check_sum(engine, message.len() as u64)
+}
+
+/// The same of one that has `len` bytes.
+fn check_sum(engine: &Engine, len: u64) -> Result<u64, TransferError> {
+    let max = engine.options.max_message_size as u64;
     if let Some(failure) = engine.failure {
         return Err(failure.into());
     }

@@ -2,16 +2,19 @@
 
 use std::time::Instant;
 
+use hqq_core::advanced::StreamState;
 use hqq_core::packet::Reason;
 
 use super::super::engine::Engine;
 use super::super::error::{DialError, LinkFailure, ReceiveError};
+use super::super::offer::Offer;
 use super::super::stream::{Stream, StreamKey};
 use super::super::waiters::Interest;
 use super::AdvancedLink;
 
 impl AdvancedLink {
-    /// Lets the peer open streams, which [`AdvancedLink::accept`] gives; or no more.
+    /// Lets the peer open streams, which [`AdvancedLink::accept`] or [`AdvancedLink::next_offer`] gives; or no
+    /// more, so that each is refused.
     pub fn listen(&self, listening: bool) {
         self.shared().lock().session.listen(listening);
     }
@@ -29,11 +32,31 @@ impl AdvancedLink {
         Ok(Stream::new(self.clone(), stream))
     }
 
+    /// The next stream that the peer opens, neither accepted nor refused, until `deadline`; `None` is for ever. An
+    /// example is at [`Offer`].
+    ///
+    /// # Errors
+    /// As [`AdvancedLink::accept`].
+    pub fn next_offer(&self, deadline: Option<Instant>) -> Result<Offer, ReceiveError> {
+        let offered = self.shared().wait(deadline, take_offered);
+        let stream = offered.unwrap_or(Err(ReceiveError::TimedOut))?;
+        Ok(Offer::new(self.clone(), stream))
+    }
+
+    /// Refuses a stream that was offered, and not accepted since.
+    pub(in crate::advanced) fn refuse_stream(&self, stream: StreamKey) {
+        let mut engine = self.shared().lock();
+        if engine.generation == stream.generation && engine.session.refuse_stream(stream.id) {
+            drop(engine);
+            self.settle();
+        }
+    }
+
     /// Opens a stream, which the peer has to accept until `deadline`; `None` is for ever.
     ///
     /// # Errors
     /// [`DialError::NoRoom`] where nothing was negotiated, or too many streams are open;
-    /// [`DialError::Refused`] where the peer does not listen, or has no room; [`DialError::Closed`] where it
+    /// [`DialError::Refused`] where the peer does not listen, has no room or does not want it; [`DialError::Closed`] where it
     /// closes the stream at once; [`DialError::TimedOut`] where it did not answer in time;
     /// [`DialError::Link`] where the link is over, or ends meanwhile.
     pub fn dial(&self, deadline: Option<Instant>) -> Result<Stream, DialError> {
@@ -74,10 +97,25 @@ impl AdvancedLink {
 pub(super) fn accept_offered(
     engine: &mut Engine,
 ) -> Result<Result<StreamKey, ReceiveError>, Interest> {
+    loop {
+        match take_offered(engine)? {
+            Ok(stream) if engine.session.accept_stream(stream.id) => {
+                engine.poll();
+                return Ok(Ok(stream));
+            }
+            Ok(_) => {}
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+}
+
+/// The oldest stream that was offered and neither accepted nor refused.
+pub(super) fn take_offered(
+    engine: &mut Engine,
+) -> Result<Result<StreamKey, ReceiveError>, Interest> {
     while let Some(id) = engine.offered.pop_front() {
-        if engine.session.accept_stream(id) {
+        if engine.session.stream(id) == Some(StreamState::Offered) {
             let generation = engine.generation;
-            engine.poll();
             return Ok(Ok(StreamKey { id, generation }));
         }
     }

@@ -9,12 +9,13 @@ use hqq_core::advanced::Transfer;
 use super::super::engine::Engine;
 use super::super::error::{CallError, DialError, LinkFailure, ReceiveError, TransferError};
 use super::super::message::Message;
+use super::super::offer::Offer;
 use super::super::request::Request;
 use super::super::stream::{Stream, StreamKey};
 use super::super::waiters::Interest;
 use super::receiving::{take_message, take_message_on};
 use super::sending::try_advance;
-use super::streams::{accept_offered, dial_answer};
+use super::streams::{accept_offered, dial_answer, take_offered};
 use super::{AdvancedLink, Answer};
 
 /// Parts that a task sends before it lets others run.
@@ -126,6 +127,15 @@ impl AdvancedLink {
     pub async fn accept_async(&self) -> Result<Stream, ReceiveError> {
         let stream = self.task(accept_offered).await??;
         Ok(Stream::new(self.clone(), stream))
+    }
+
+    /// As [`AdvancedLink::next_offer`], for a task of any runtime.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn next_offer_async(&self) -> Result<Offer, ReceiveError> {
+        let stream = self.task(take_offered).await??;
+        Ok(Offer::new(self.clone(), stream))
     }
 
     /// As [`AdvancedLink::dial`], for a task of any runtime. Dropping the future gives the stream up.
