@@ -224,7 +224,11 @@ impl AdvancedLink {
             .negotiate(ticks)
             .map_err(NegotiationError::Negotiate)?;
         drop(engine);
-        self.agreed(deadline)
+        // Whichever clock has noticed it first.
+        self.agreed(deadline).map_err(|error| match error {
+            NegotiationError::Negotiate(NegotiateError::TimedOut) => NegotiationError::TimedOut,
+            error => error,
+        })
     }
 
     /// Waits until the peer has asked to negotiate, until `deadline`; `None` is for ever. It is answered by
@@ -245,9 +249,6 @@ impl AdvancedLink {
             .shared()
             .wait(deadline, |engine| match engine.session.negotiation() {
                 NegotiationState::Agreed(agreement) => Ok(Ok(agreement)),
-                NegotiationState::Failed(NegotiateError::TimedOut) => {
-                    Ok(Err(NegotiationError::TimedOut))
-                }
                 NegotiationState::Failed(error) => Ok(Err(NegotiationError::Negotiate(error))),
                 _ => match engine.failure {
                     Some(failure) => Ok(Err(failure.into())),
