@@ -15,8 +15,9 @@ export CARGO_TERM_COLOR=never CARGO_INCREMENTAL=0
 # copied into it, which would be most of what a run writes.
 export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_RELEASE_DEBUG=0
 # The parts of a crate that is optimised a little are not optimised together once more: compiling the tests
-# takes a third longer with it, and they run as fast without.
-export CARGO_PROFILE_DEV_LTO=off
+# takes a third longer with it, and they run as fast without. Nor are the crates of hqq-bench: a send and a receive
+# take as many instructions.
+export CARGO_PROFILE_DEV_LTO=off CARGO_PROFILE_RELEASE_LTO=off
 unset RUSTFLAGS RUSTDOCFLAGS RUSTC CARGO_BUILD_TARGET
 
 # The tests and examples of the workspace, with one set of features, so that nothing is compiled twice. Without
@@ -178,7 +179,7 @@ test_hostile() {
 test_loom() {
     # What weakens an ordering and which model noticed is printed by a test that succeeds.
     # Of all that loom needs, only what runs in the models is optimised.
-    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
         with_cfg loom test --release -p hqq-core --test loom --no-fail-fast \
         --config 'profile.release.package."*".opt-level=0' \
         --config profile.release.package.loom.opt-level=3 \
@@ -202,7 +203,7 @@ test_big_endian() {
 demo() {
     seq 200000 >target/ci/demo.txt
     # That it works is what is asked here, not how fast: optimising it takes most of the time.
-    run env CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    run env CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
         cargo hqq demo target/ci/demo.txt
 }
 
