@@ -17,7 +17,7 @@ use crate::error::BenchError;
 use crate::measure::Place;
 use crate::memory::{CacheLine, Lines, low_half};
 use crate::patience::{Hint, Patience, Watch};
-use crate::usage::{self, Usage};
+use crate::usage::{Held, Usage};
 
 /// Lines at the start of the shared memory that the processes talk to each other through.
 pub(crate) const CONTROL_LINES: usize = 64;
@@ -190,7 +190,7 @@ impl SecondProcess {
         Ok(())
     }
 
-    /// What it used for the last order, and the most memory it had meanwhile, in KiB.
+    /// What it used for the last order, and the most memory it ever had for that measure, in KiB.
     pub(crate) fn usage(&mut self) -> Result<(Usage, u64), BenchError> {
         let CacheLine([number, cpu, switches, peak, ..]) = &self.control[USAGE];
         let expected = self.orders;
@@ -274,24 +274,30 @@ impl Orders {
         Patience::new(&mut self.first, yields)
     }
 
+    /// Says that this process is ready for orders.
+    pub(crate) fn ready(&self) {
+        // Pairs with the Acquire in `SecondProcess::await_answer`.
+        self.control[ANSWER].0[0].store(self.taken, Ordering::Release);
+    }
+
     /// Says that the last order is begun.
-    pub(crate) fn started(&mut self) {
-        usage::forget_peak();
+    pub(crate) fn started(&mut self, held: &mut Held) {
+        held.begin();
         self.before = Usage::now();
         // Pairs with the Acquire in `SecondProcess::order`.
         self.control[STARTED].0[0].store(self.taken, Ordering::Release);
     }
 
-    /// Says that the last order is done, or that this process is ready.
-    pub(crate) fn done(&self) {
-        // Pairs with the Acquire in `SecondProcess::await_answer`.
-        self.control[ANSWER].0[0].store(self.taken, Ordering::Release);
+    /// Says that the last order is done.
+    pub(crate) fn done(&self, held: &mut Held) {
+        self.ready();
         let used = Usage::now() - self.before;
         let CacheLine([number, cpu, switches, peak, ..]) = &self.control[USAGE];
         // Relaxed: published by the number.
         cpu.store(used.cpu, Ordering::Relaxed);
         switches.store(used.switches, Ordering::Relaxed);
-        peak.store(usage::peak(), Ordering::Relaxed);
+        held.end();
+        peak.store(held.most(), Ordering::Relaxed);
         // Pairs with the Acquire in `SecondProcess::usage`.
         number.store(self.taken, Ordering::Release);
     }
@@ -401,10 +407,11 @@ mod tests {
         let cores = Cores::find()?;
         let worker = std::thread::spawn(move || {
             let mut orders = Orders::new(control, parent_id(), cores);
-            orders.done();
+            orders.ready();
             let first = orders.next()?;
-            orders.started();
-            orders.done();
+            let mut held = Held::default();
+            orders.started(&mut held);
+            orders.done(&mut held);
             Ok::<_, BenchError>((first, orders.next()?))
         });
         second.await_answer()?;

@@ -10,12 +10,12 @@ pub(crate) use crate::measure::{Measure, Part, Place};
 pub(crate) use crate::suite::{Plan, Row, Suite};
 
 use crate::error::BenchError;
-use crate::memory;
+use crate::memory::{self, Lines};
 use crate::patience::Patience;
 use crate::process::{Cores, Orders, SecondProcess, end_with_first, inherited, this_program};
 use crate::samples::Samples;
 use crate::statistics::Quartiles;
-use crate::usage::{self, Usage};
+use crate::usage::{Held, Usage};
 use crate::watchdog::Watchdog;
 
 /// Significant digits of latencies.
@@ -38,10 +38,12 @@ pub(crate) fn measure(
     let lines = memory::map(&file, len)?;
     let mut turns = Vec::new();
     for ((index, row), range) in (0..).zip(&suite.rows).zip(ranges) {
+        let (part, held) = made(&lines[range], |lines| row.measure.first(lines))?;
         turns.push(Turn {
             index,
             row,
-            part: row.measure.first(&lines[range])?,
+            part,
+            held,
             operations: suite.operations,
         });
     }
@@ -71,7 +73,20 @@ struct Turn<'a> {
     index: u64,
     row: &'a Row,
     part: Box<dyn Part>,
+    held: Held,
     operations: u32,
+}
+
+/// A part and the memory that the process has for it.
+fn made(
+    lines: Lines,
+    make: impl FnOnce(Lines) -> Result<Box<dyn Part>, BenchError>,
+) -> Result<(Box<dyn Part>, Held), BenchError> {
+    let mut held = Held::sharing(size_of_val(lines));
+    held.begin();
+    let part = make(lines)?;
+    held.end();
+    Ok((part, held))
 }
 
 struct Run<'a> {
@@ -191,7 +206,7 @@ impl Run<'_> {
         let Self { second, .. } = self;
         let (part, place) = (&mut turn.part, turn.row.measure.place());
         let all = warm_up + operations;
-        usage::forget_peak();
+        turn.held.begin();
         let before = Usage::now();
         part.begin(all)?;
         if place != Place::Alone {
@@ -207,7 +222,9 @@ impl Run<'_> {
             second.await_answer()?;
         }
         let elapsed = start.elapsed().as_secs_f64() * 1e9;
-        let (mut used, mut peak) = (Usage::now() - before, usage::peak());
+        let mut used = Usage::now() - before;
+        turn.held.end();
+        let mut peak = turn.held.most();
         if place != Place::Alone {
             let (of_second, peak_of_second) = second.usage()?;
             used = used + of_second;
@@ -269,19 +286,19 @@ pub(crate) fn serve(suite: &Suite, cores: &Cores, first: u32) -> Result<(), Benc
     let lines = memory::map(&inherited()?, len)?;
     let mut parts = Vec::new();
     for (row, range) in suite.rows.iter().zip(ranges) {
-        parts.push(row.measure.second(&lines[range])?);
+        parts.push(made(&lines[range], |lines| row.measure.second(lines))?);
     }
     let mut orders = Orders::new(lines, first, *cores);
-    orders.done();
+    orders.ready();
     while let Some(order) = orders.next()? {
-        let part = usize::try_from(order.measure)
+        let (part, held) = usize::try_from(order.measure)
             .ok()
             .and_then(|index| parts.get_mut(index))
             .ok_or(BenchError::NoSuchMeasure(order.measure))?;
         part.begin(order.operations)?;
-        orders.started();
+        orders.started(held);
         run_part(part.as_mut(), order.operations, &mut orders.patience())?;
-        orders.done();
+        orders.done(held);
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ pub(crate) struct Sample {
     cpu: Vec<f64>,
     operations: u64,
     switches: u64,
-    /// The most memory of either process, in KiB.
+    /// The most memory that either process has had for it, in KiB.
     pub(crate) peak: u64,
 }
 

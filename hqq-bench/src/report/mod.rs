@@ -42,7 +42,7 @@ pub(crate) struct Used {
     pub(crate) cpu: f64,
     /// Changes of the running thread.
     pub(crate) switches: f64,
-    /// The most memory of either process, in KiB.
+    /// The most memory that either process has had for it, in KiB.
     pub(crate) peak: u64,
 }
 

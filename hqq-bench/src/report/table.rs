@@ -25,7 +25,8 @@ impl Report {
         text += "ratio: median over the rounds of a row by the one that it is compared with, in the \
                  same round; spread: its quartiles.\nA goal is met when the better quartile meets it. \
                  Of both processes: cpu, processor time an operation; switches, changes of\nthe running \
-                 thread an operation; peak, the most memory of either.\n";
+                 thread an operation; peak, the most memory that either has had for the row: what the row \
+                 shares, and what it grew by.\n";
         let hidden = self.others.iter().filter(|entry| entry.sweep).count();
         if hidden > 0 && !sweeps {
             let _ = writeln!(
@@ -70,12 +71,8 @@ fn lines(text: &mut String, title: &str, entries: &[&Entry]) {
         let label: String = label.chars().take(NAME).collect();
         let [lower, upper] = row.spread;
         let used = entry.used.map_or_else(String::new, |used| {
-            let peak = used.peak as f64 / 1024.0;
-            format!(
-                "{:>10}{:>10.3}{peak:>6.0} MiB",
-                time(used.cpu),
-                used.switches
-            )
+            let (cpu, peak) = (time(used.cpu), memory(used.peak));
+            format!("{cpu:>10}{:>10.3}{peak:>10}", used.switches)
         });
         let line = format!(
             "{:<id$}{label:<name$}{:>15}{:>9}{:>14}{:>8}  {met:<5}{used}",
@@ -111,6 +108,15 @@ pub(crate) fn figure(value: f64, unit: &str) -> String {
     }
 }
 
+/// KiB in a unit that fits.
+pub(crate) fn memory(kib: u64) -> String {
+    match kib {
+        10_240.. => format!("{} MiB", kib / 1024),
+        1024.. => format!("{:.1} MiB", kib as f64 / 1024.0),
+        _ => format!("{kib} KiB"),
+    }
+}
+
 /// Nanoseconds in a unit that fits.
 pub(crate) fn time(nanoseconds: f64) -> String {
     match nanoseconds {
@@ -132,6 +138,9 @@ mod tests {
         assert_eq!(short(0.000_012), "1.2e-5");
         assert_eq!(time(123.4), "123.4 ns");
         assert_eq!(time(45_600.0), "45.60 us");
+        assert_eq!(memory(96), "96 KiB");
+        assert_eq!(memory(1536), "1.5 MiB");
+        assert_eq!(memory(65_536), "64 MiB");
         assert_eq!(figure(12_345_678.0, "messages/s"), "12.35 M/s");
     }
 }
