@@ -84,6 +84,7 @@ pub(crate) fn add(report: &mut Report) -> Result<(), BenchError> {
         report.add_figure(Entry {
             row,
             at_least: false,
+            asked,
             used: None,
             sweep: false,
         });

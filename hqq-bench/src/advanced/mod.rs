@@ -9,6 +9,7 @@ use crate::areas::peers;
 use crate::error::BenchError;
 use crate::hqq::link::CoreLink;
 use crate::runner::{Row, Suite};
+use crate::suite::{Against, Goal};
 use polled::PolledCalls;
 use system::{Calls, StandardRoundTrip};
 
@@ -30,14 +31,20 @@ const SYSTEM: &str = "standard-std-64";
 pub(crate) fn suite() -> Suite {
     let standard = CoreLink::round_trip(CORE, "hqq-core, link, 64 bytes there and back", SIZE);
     let mut rows = vec![
-        Row::reference(Box::new(standard)),
-        Row::against(Box::new(PolledCalls), CORE, Some(GOAL)),
+        Row::reference(Box::new(standard)).latency(),
+        Row::against(Box::new(PolledCalls), CORE, Some(GOAL)).latency(),
         Row::reference(Box::new(StandardRoundTrip)).latency(),
-        Row::against(Box::new(Calls::RESPOND), SYSTEM, Some(GOAL)).latency(),
+        Row::against(Box::new(Calls::RESPOND), SYSTEM, None).latency(),
         Row::against(Box::new(Calls::OWNED), SYSTEM, None),
         Row::against(Box::new(Calls::SERVER), SYSTEM, None),
     ];
-    let mut goals = Vec::new();
+    let mut goals = vec![Goal::at_most(
+        "call-link",
+        "call with 64 bytes both ways",
+        "call-link",
+        Against::Row(SYSTEM),
+        GOAL,
+    )];
     peers::calls(&mut rows, &mut goals);
     Suite {
         rows,

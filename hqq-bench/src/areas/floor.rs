@@ -14,13 +14,14 @@ pub(crate) fn cache_lines() -> Vec<Row> {
             lines,
             hint,
         }))
+        .latency()
     };
     let (none, spin) = (Hint::None, Hint::SpinLoop);
     vec![
-        bare("line-1", "cache line, there and back", 1, none).latency(),
-        bare("line-1-hint", "the same, spin hint", 1, spin),
+        bare("line-1", "one cache line, there and back", 1, none),
+        bare("line-1-hint", "one cache line, spin hint", 1, spin),
         bare("line-2", "a cache line each way", 2, none),
-        bare("line-2-hint", "the same, spin hint", 2, spin),
+        bare("line-2-hint", "a cache line each way, spin hint", 2, spin),
     ]
 }
 

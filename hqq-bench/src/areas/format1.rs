@@ -11,6 +11,7 @@ use hqq_core::{
 use crate::error::BenchError;
 use crate::hqq::hand_written::{HandWritten, Refused};
 use crate::hqq::link::LinkEnd;
+use crate::measure::named;
 use crate::memory::{LINE, Lines, region, words};
 use crate::patience::{Hint, Patience};
 use crate::runner::{Measure, Part, Row, Suite};
@@ -40,27 +41,37 @@ enum By {
 /// The three rows of one way and size; the links are compared with what is written by hand.
 macro_rules! compared {
     ($way:ident, $id:literal, $name:literal, $size:literal) => {{
-        let measure = |by, id, name| {
+        let measure = |by, id, who| {
             Box::new(Format1 {
                 id,
-                name,
+                name: named(format!(
+                    concat!("format 1, ", $name, ", ", $size, " bytes: {}"),
+                    who
+                )),
                 by,
                 way: Way::$way,
                 size: $size,
             })
         };
+        let timed = |row: Row| match Way::$way {
+            Way::RoundTrip => row.latency(),
+            Way::OneWay => row,
+        };
         let hand = concat!("hand-", $id, "-", $size);
         let link = concat!("link-", $id, "-", $size);
         let either = concat!("either-", $id, "-", $size);
-        let name = concat!("by hand, ", $name, ", ", $size, " bytes");
         [
-            Row::reference(measure(By::Hand, hand, name)),
-            Row::against(measure(By::Link, link, "the same, link"), hand, Some(GOAL)),
-            Row::against(
-                measure(By::Either, either, "the same, link of either format"),
+            timed(Row::reference(measure(By::Hand, hand, "ring by hand"))),
+            timed(Row::against(
+                measure(By::Link, link, "link"),
                 hand,
                 Some(GOAL),
-            ),
+            )),
+            timed(Row::against(
+                measure(By::Either, either, "link of either format"),
+                hand,
+                Some(GOAL),
+            )),
         ]
     }};
 }

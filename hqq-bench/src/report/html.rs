@@ -5,8 +5,8 @@ use std::fmt::Write;
 use hdrhistogram::Histogram;
 
 use super::plot::{Axis, Line, colour, draw};
-use super::table::{figure, short, time};
-use super::{Entry, Figure, Latencies, Report};
+use super::table::{short, time};
+use super::{Figure, Latencies, Report};
 use crate::bulk::BULK;
 use crate::error::BenchError;
 use crate::suite::Plot;
@@ -21,12 +21,6 @@ impl Report {
     pub(crate) fn html(&self) -> Result<String, BenchError> {
         let mut page = String::new();
         let machine = &self.machine;
-        let met = |met| {
-            self.goals
-                .iter()
-                .filter(move |goal| goal.row.met == Some(met))
-        };
-        let (yes, no) = (met(true).count(), met(false).count());
         page += "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">";
         page +=
             "<meta name=\"viewport\" content=\"width=device-width\"><title>HQQ, measured</title>";
@@ -34,87 +28,26 @@ impl Report {
         let _ = write!(
             page,
             "<header><h1>HQQ, measured</h1><p>{}, {} cores, {} GiB · {} · {} · load before the run \
-             {}</p><p class=\"sum\"><b>{yes}</b> goals met, <b>{no}</b> not met, in this run</p></header>",
+             {}</p><p class=\"sum\">{}</p></header>",
             escape(&machine.processor),
             machine.cores,
             machine.memory_gib,
             escape(&machine.system),
             escape(machine.compiler),
             escape(&machine.load),
+            self.sum(),
         );
-        self.goals_table(&mut page);
+        self.goals_tables(&mut page);
         self.plots(&mut page)?;
         self.others_table(&mut page);
         page += "<footer>Two processes, each pinned to a core, take turns round by round; a ratio is the \
                  median over the rounds of a figure by the one it is compared with in the same round, the \
-                 spread its quartiles. A goal is met when the better quartile meets it.</footer>";
+                 spread its quartiles. A goal is met when the better quartile meets it. \
+                 Of both processes: cpu, processor time an operation; switches, changes of the running thread \
+                 an operation; peak memory, the most that either has had for the row: what the row shares, \
+                 and what it grew by.</footer>";
         page += "</main></body></html>\n";
         Ok(page)
-    }
-
-    fn goals_table(&self, page: &mut String) {
-        if self.goals.is_empty() {
-            return;
-        }
-        *page += "<section><h2>What is asked for</h2><table><thead><tr><th>id<th>what<th class=n>figure\
-                  <th class=n>ratio<th>of the goal<th class=n>goal<th class=n>spread<th>against\
-                  <th class=n>cpu</thead><tbody>";
-        for entry in &self.goals {
-            let row = &entry.row;
-            let goal = row.goal.unwrap_or(1.0);
-            let (class, word) = match row.met {
-                Some(true) => ("yes", "met"),
-                Some(false) => ("no", "not met"),
-                None => ("none", "not judged"),
-            };
-            // Half of the bar is the goal.
-            let share = (row.ratio / goal * 50.0).clamp(0.5, 100.0);
-            let sign = if entry.at_least { "≥" } else { "≤" };
-            let _ = write!(
-                page,
-                "<tr><td><code>{}</code><td>{}<td class=n>{}<td class=n><b>{}</b><td class=\"bar {class}\" \
-                 title=\"{word}\"><div><i style=\"width:{share:.1}%\"></i></div><td class=n>{sign} {}\
-                 <td class=n>{}–{}<td>{}<td class=n>{}",
-                row.id,
-                escape(row.name.trim_end_matches(" (at least)")),
-                figure(row.value, row.unit),
-                short(row.ratio),
-                short(goal),
-                short(row.spread[0]),
-                short(row.spread[1]),
-                escape(&row.against),
-                entry.used.map_or_else(String::new, |used| time(used.cpu)),
-            );
-        }
-        *page += "</tbody></table></section>";
-    }
-
-    fn others_table(&self, page: &mut String) {
-        *page += "<section><details><summary>Everything else that was measured</summary><table><thead><tr>\
-                  <th>id<th>what<th class=n>figure<th class=n>ratio<th class=n>spread<th>against\
-                  <th class=n>cpu<th class=n>switches<th class=n>peak memory</thead><tbody>";
-        for Entry { row, used, .. } in &self.others {
-            let used = used.map_or_else(
-                || "<td><td><td>".to_owned(),
-                |used| {
-                    let peak = used.peak as f64 / 1024.0;
-                    let (cpu, switches) = (time(used.cpu), short(used.switches));
-                    format!("<td class=n>{cpu}<td class=n>{switches}<td class=n>{peak:.0} MiB")
-                },
-            );
-            let _ = write!(
-                page,
-                "<tr><td><code>{}</code><td>{}<td class=n>{}<td class=n>{}<td class=n>{}–{}<td>{}{used}",
-                row.id,
-                escape(&row.name),
-                figure(row.value, row.unit),
-                short(row.ratio),
-                short(row.spread[0]),
-                short(row.spread[1]),
-                escape(&row.against),
-            );
-        }
-        *page += "</tbody></table></details></section>";
     }
 
     fn plots(&self, page: &mut String) -> Result<(), BenchError> {
@@ -131,6 +64,7 @@ impl Report {
             let title = match area {
                 "rtt" => "Round trips: how long each of them took",
                 "advanced" => "Calls: how long each of them took",
+                "format1" => "Round trips over format 1: how long each of them took",
                 "park" => "Round trips of processes that sleep or share a core",
                 _ => "How long each operation took",
             };
@@ -365,7 +299,7 @@ fn bars(page: &mut String, title: &str, figures: &[Figure]) {
     *page += "</div></figure>";
 }
 
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

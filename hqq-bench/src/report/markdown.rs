@@ -35,6 +35,9 @@ impl Report {
                 row.against,
             );
         }
+        for note in self.notes() {
+            let _ = write!(text, "\n{note}\n");
+        }
         text
     }
 }

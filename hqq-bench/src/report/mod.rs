@@ -1,7 +1,9 @@
 //! What was measured, as rows for people and for programs.
 
 mod html;
+mod html_tables;
 mod markdown;
+mod notes;
 mod plot;
 mod table;
 
@@ -52,6 +54,8 @@ pub(crate) struct Entry {
     pub(crate) row: Row,
     /// The goal is one that the ratio must reach, not keep under.
     pub(crate) at_least: bool,
+    /// Asked for by an area, not by a row of its own accord.
+    pub(crate) asked: bool,
     pub(crate) used: Option<Used>,
     /// A point of a sweep, which plots show.
     pub(crate) sweep: bool,
@@ -140,10 +144,6 @@ impl Report {
                         value,
                     }));
             }
-            let entry = comparison.row(row, self.judged);
-            let Some(entry) = entry.filter(|_| !self.has(id)) else {
-                continue;
-            };
             if let Some((_, sample)) = samples.get(id) {
                 let histogram = sample.latencies.clone();
                 self.latencies.extend(histogram.map(|histogram| Latencies {
@@ -152,6 +152,10 @@ impl Report {
                     histogram,
                 }));
             }
+            let entry = comparison.row(row, self.judged);
+            let Some(entry) = entry.filter(|_| !self.has(id)) else {
+                continue;
+            };
             if entry.row.goal.is_some() {
                 self.goals.push(entry);
             } else {
@@ -265,6 +269,7 @@ impl Comparison<'_> {
             judged,
         )?;
         entry.sweep = row.point.is_some();
+        entry.asked = false;
         Some(entry)
     }
 }
@@ -315,6 +320,7 @@ fn entry(
     Some(Entry {
         row,
         at_least,
+        asked: true,
         used: Some(Used {
             cpu: sample.cpu(),
             switches: sample.switches(),

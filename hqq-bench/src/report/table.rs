@@ -27,6 +27,9 @@ impl Report {
                  Of both processes: cpu, processor time an operation; switches, changes of\nthe running \
                  thread an operation; peak, the most memory that either has had for the row: what the row \
                  shares, and what it grew by.\n";
+        for note in self.notes() {
+            let _ = writeln!(text, "{note}");
+        }
         let hidden = self.others.iter().filter(|entry| entry.sweep).count();
         if hidden > 0 && !sweeps {
             let _ = writeln!(
@@ -54,7 +57,7 @@ fn lines(text: &mut String, title: &str, entries: &[&Entry]) {
     let name = name.unwrap_or(0).min(NAME) + 1;
     let _ = writeln!(
         text,
-        "{title:<id$}{:<name$}{:>15}{:>9}{:>14}{:>8}  {:<5}{:>10}{:>10}{:>10}",
+        "{title:<id$}{:<name$}{:>15}{:>9}{:>14}{:>9}  {:<5}{:>10}{:>10}{:>10}",
         "", "median", "ratio", "spread", "goal", "met", "cpu", "switches", "peak"
     );
     for entry in entries {
@@ -75,7 +78,7 @@ fn lines(text: &mut String, title: &str, entries: &[&Entry]) {
             format!("{cpu:>10}{:>10.3}{peak:>10}", used.switches)
         });
         let line = format!(
-            "{:<id$}{label:<name$}{:>15}{:>9}{:>14}{:>8}  {met:<5}{used}",
+            "{:<id$}{label:<name$}{:>15}{:>9}{:>14}{:>9}  {met:<5}{used}",
             row.id,
             figure(row.value, row.unit),
             short(row.ratio),
