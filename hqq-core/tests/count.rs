@@ -158,7 +158,7 @@ fn and_so_is_that_of_a_request_taken_or_refused() {
             assert_eq!(grant.copy_to(0, &mut body), SIZE);
         } else {
             assert_eq!(grant.copy_to(&mut body), SIZE);
-            drop(grant);
+            grant.release();
         }
         assert_eq!(body, [3; SIZE]);
         assert_eq!(slot_reads(&memory, position)[1..8], [1; 7]);

@@ -1,9 +1,9 @@
-//! Calls over the `AdvancedLink` of `hqq-std`, and a round trip over its `StandardLink`. Both ends wait
-//! as these links do: they spin first, and do so for longer than an answer takes here.
+//! Calls over the `AdvancedLink` of `hqq-std`, and a round trip over its `StandardLink`. Both ends spin.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use hqq_std::wait::Policy;
 use hqq_std::{AdvancedLink, AdvancedOptions, Server, StandardLink};
 
 use super::{Bodies, METHOD, SIZE, SYSTEM, lent};
@@ -11,6 +11,20 @@ use crate::error::BenchError;
 use crate::memory::Lines;
 use crate::patience::Patience;
 use crate::runner::{Measure, Part};
+
+/// One end of a link that spins.
+fn create(lines: Lines) -> Result<(StandardLink, OwnedFd), BenchError> {
+    let (mut link, file) = lent::create(lines)?;
+    link.set_wait_policy(Policy::Spin);
+    Ok((link, file))
+}
+
+/// The other one.
+fn open(lines: Lines) -> Result<StandardLink, BenchError> {
+    let mut link = lent::open(lines)?;
+    link.set_wait_policy(Policy::Spin);
+    Ok(link)
+}
 
 /// Who answers.
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +79,7 @@ impl Measure for Calls {
     }
 
     fn first(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
-        let (link, file) = lent::create(lines)?;
+        let (link, file) = create(lines)?;
         Ok(Box::new(Calling {
             link: AdvancedLink::new(link, AdvancedOptions::new()),
             bodies: Bodies::new(self.id),
@@ -75,7 +89,7 @@ impl Measure for Calls {
     }
 
     fn second(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
-        let link = AdvancedLink::new(lent::open(lines)?, AdvancedOptions::new());
+        let link = AdvancedLink::new(open(lines)?, AdvancedOptions::new());
         Ok(match self.by {
             By::Respond => Box::new(Responding(link)),
             By::Server => Box::new(Serving(link)),
@@ -160,7 +174,7 @@ impl Measure for StandardRoundTrip {
     }
 
     fn first(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
-        let (link, file) = lent::create(lines)?;
+        let (link, file) = create(lines)?;
         Ok(Box::new(Asking {
             link,
             bodies: Bodies::new(self.id()),
@@ -169,7 +183,7 @@ impl Measure for StandardRoundTrip {
     }
 
     fn second(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
-        Ok(Box::new(Echoing(lent::open(lines)?)))
+        Ok(Box::new(Echoing(open(lines)?)))
     }
 }
 

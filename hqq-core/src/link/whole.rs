@@ -1,8 +1,6 @@
 //! All of a request or response over a link in few steps, for programs that drive a
 //! [`Session`](crate::advanced::Session).
 
-use core::mem::ManuallyDrop;
-
 use super::error::{TryRecvError, TrySendError};
 use super::packets::Decoded;
 use super::receive_path;
@@ -107,10 +105,14 @@ impl<C: Consumer> Receiver<C> {
             return Err(if self.side.has_packet() {
                 Missed::Something
             } else {
-                self.side.catch_up();
+                if self.side.catch_up() {
+                    self.unopened = None;
+                }
                 Missed::Nothing
             });
         };
+        // While the operands are looked at, the bytes are on their way.
+        self.side.buffers().at(position).prefetch();
         match Whole::read(&operands, self.side.buffers().size()) {
             Some(whole) => Ok(WholeGrant {
                 receiver: self,
@@ -121,8 +123,8 @@ impl<C: Consumer> Receiver<C> {
         }
     }
 
-    /// The packet that was claimed last. Should nobody open it, it is given back with the one after it: positions
-    /// are released in order.
+    /// The packet that was claimed last. Should nobody open it, it is given back with the one after it, as positions
+    /// are released in order, or when nothing else has come.
     #[cold]
     #[inline(never)]
     fn leave(&mut self, operands: [u64; 7]) -> Unwanted {
@@ -163,7 +165,10 @@ impl<C: Consumer> Receiver<C> {
     }
 }
 
-/// All of a request or response, in its buffer. Dropping it gives the buffer back to the senders.
+/// All of a request or response, in its buffer, until it is [released](WholeGrant::release). One that is dropped
+/// instead is given back with the one after it, or when nothing else has come: it has no destructor, as the
+/// program that looks for an answer would make it ready for one before each.
+#[must_use = "its buffer is given back late unless it is released"]
 pub struct WholeGrant<'a, C: Consumer> {
     receiver: &'a mut Receiver<C>,
     position: Position,
@@ -203,22 +208,19 @@ impl<C: Consumer> WholeGrant<'_, C> {
         to.get_mut(..len).map_or(0, |to| buffer.copy_out(0, to))
     }
 
-    /// Leaves it to [`Receiver::open`].
-    #[cold]
-    #[inline(never)]
-    pub fn refuse(self) -> Unwanted {
-        let mut grant = ManuallyDrop::new(self);
-        let operands = grant.whole.operands();
-        grant.receiver.leave(operands)
-    }
-}
-
-impl<C: Consumer> Drop for WholeGrant<'_, C> {
+    /// Gives the buffer back to the senders.
     #[inline(always)]
-    fn drop(&mut self) {
+    pub fn release(self) {
         let len = self.len();
         let side = &mut self.receiver.side;
         side.release(self.position);
         side.count(Event::Message(len));
+    }
+
+    /// Leaves it to [`Receiver::open`].
+    #[cold]
+    #[inline(never)]
+    pub fn refuse(self) -> Unwanted {
+        self.receiver.leave(self.whole.operands())
     }
 }

@@ -117,6 +117,13 @@ impl Whole {
         self.flags != REQUEST
     }
 
+    /// Whether it is a response that reports none.
+    #[inline]
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        self.flags == RESPONSE
+    }
+
     /// Whether it is a response that reports a failure.
     #[inline]
     #[must_use]

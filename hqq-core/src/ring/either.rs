@@ -156,8 +156,9 @@ where
         either!(self, side => side.claim_quickly(opcode))
     }
 
-    fn catch_up(&mut self) {
-        either!(self, side => side.catch_up());
+    #[inline]
+    fn catch_up(&mut self) -> bool {
+        either!(self, side => side.catch_up())
     }
 
     fn last_claimed(&self) -> Position {

@@ -291,10 +291,12 @@ pub trait Consumer: Sealed {
         None
     }
 
-    /// Nothing is there after [`Consumer::claim_quickly`]: tells the producers of what they should have been told,
-    /// and were not as a packet was claimed and never released.
+    /// Nothing is there after [`Consumer::claim_quickly`], and nobody has what was claimed: releases what never
+    /// was, and says whether there was such.
     #[doc(hidden)]
-    fn catch_up(&mut self) {}
+    fn catch_up(&mut self) -> bool {
+        false
+    }
 
     /// The position that [`Consumer::take_quickly`] claimed last; not for sides that never do.
     #[doc(hidden)]

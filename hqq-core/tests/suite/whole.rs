@@ -2,7 +2,7 @@
 //! what packets say.
 
 use crate::common::{Memory, fill, in_every_pairing, pattern, receive};
-use hqq_core::link::{Missed, Unwanted};
+use hqq_core::link::{Missed, Unwanted, WholeGrant};
 use hqq_core::packet::{ConnectionCopy, Packet, PacketError, Whole};
 use hqq_core::ring::{Consumer, Producer};
 use hqq_core::{Dynamic, ExclusiveReceiver, Receiver, Sender, TryRecvError, TrySendError};
@@ -29,7 +29,9 @@ fn next<C: Consumer>(receiver: &mut Receiver<C>) -> (Whole, Vec<u8>, bool) {
             assert_eq!(grant.copy_to(&mut body), grant.len());
             assert_eq!(grant.is_empty(), grant.whole().len() == 0);
             body.truncate(grant.len());
-            return (*grant.whole(), body, true);
+            let whole = *grant.whole();
+            grant.release();
+            return (whole, body, true);
         }
         Err(Missed::Something) => {}
         Err(missed) => panic!("{missed:?}"),
@@ -127,36 +129,75 @@ fn what_is_refused_is_opened_later_or_dropped() {
         }
     });
     with_one(&whole, &body, |_, receiver| {
-        let dropped = receiver.next_whole().map(drop);
-        if dropped.is_err() {
+        let released = receiver.next_whole().map(WholeGrant::release);
+        if released.is_err() {
             drop(receiver.try_next_packet().unwrap());
         }
     });
 }
 
+/// What may be done with one that came.
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    Released,
+    Dropped,
+    Refused,
+}
+
+impl Left {
+    fn leave<C: Consumer>(self, grant: WholeGrant<'_, C>) {
+        match self {
+            Self::Released => grant.release(),
+            Self::Dropped => drop(grant),
+            Self::Refused => drop(grant.refuse()),
+        }
+    }
+}
+
+/// Fills rings and empties them again and again; one of each filling is `left`, or all of them.
+fn gives_room_back(left: Left) {
+    for (count, all) in [(2, false), (2, true), (COUNT, false), (COUNT, true)] {
+        let memory = Memory::new(count, SIZE, 0);
+        let (mut near, mut far) = memory.pair();
+        let (sender, receiver) = (near.sender(), far.receiver());
+        for round in 0..2 * count {
+            for number in 0..count {
+                let whole = Whole::request(number as u64, 7, 4);
+                sender.try_send_whole(&whole, b"body").unwrap();
+            }
+            for number in 0..count {
+                match receiver.next_whole() {
+                    Ok(grant) if all || number == round % count => left.leave(grant),
+                    Ok(grant) => grant.release(),
+                    // By few steps only where registers are many.
+                    Err(_) => drop(receiver.try_next_packet().unwrap()),
+                }
+            }
+            assert!(matches!(receiver.next_whole(), Err(Missed::Nothing)));
+        }
+        memory.assert_canaries();
+    }
+}
+
 #[test]
-fn what_is_dropped_gives_its_room_back() {
+fn what_is_left_gives_its_room_back() {
+    for left in [Left::Released, Left::Dropped, Left::Refused] {
+        gives_room_back(left);
+    }
+}
+
+#[test]
+fn what_was_given_back_is_opened_no_more() {
+    if !QUICKLY {
+        return;
+    }
     let memory = Memory::new(COUNT, SIZE, 0);
     let (mut near, mut far) = memory.pair();
-    let (sender, receiver) = (near.sender(), far.receiver());
-    for dropped in 0..COUNT {
-        for number in 0..COUNT {
-            let whole = Whole::request(number as u64, 7, 4);
-            sender.try_send_whole(&whole, b"body").unwrap();
-        }
-        for number in 0..COUNT {
-            let taken = receiver.next_whole().map(|grant| {
-                if number == dropped {
-                    drop(grant.refuse());
-                }
-            });
-            // By few steps only where registers are many.
-            if taken.is_err() {
-                drop(receiver.try_next_packet().unwrap());
-            }
-        }
-        assert!(matches!(receiver.next_whole(), Err(Missed::Nothing)));
-    }
+    near.sender().try_send_whole(&any_of(1, 0), &[]).unwrap();
+    let receiver = far.receiver();
+    let unwanted = receiver.next_whole().ok().unwrap().refuse();
+    assert!(matches!(receiver.next_whole(), Err(Missed::Nothing)));
+    assert_eq!(opened(receiver, Some(unwanted)), Err(TryRecvError::Empty));
 }
 
 #[test]

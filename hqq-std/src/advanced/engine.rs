@@ -168,6 +168,8 @@ pub(super) struct Engine {
     turns: Turns,
     /// [`Engine::is_quiet`] was found to be so, and nothing has changed since.
     pub(super) settled: bool,
+    /// Bytes of what was taken at once and is not [counted](Engine::count_taken) yet.
+    taken: Option<u64>,
     pub(super) closed: bool,
 }
 
@@ -212,6 +214,7 @@ impl Engine {
             nested: 0,
             turns: Turns::new(count),
             settled: false,
+            taken: None,
             closed: false,
         }
     }
@@ -251,6 +254,7 @@ impl Engine {
         (self.held, self.requests, self.stalled_since) = (Share::default(), 0, None);
         self.grace_used = false;
         self.served.cancel_all();
+        self.taken = None;
         self.failure = None;
     }
 
@@ -434,6 +438,7 @@ impl Engine {
         if self.failure.is_some() {
             return false;
         }
+        self.count_taken();
         let awaits_peer = self.awaits_peer();
         let mut progress = self.flush();
         let mut now = self.now();

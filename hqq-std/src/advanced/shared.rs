@@ -47,7 +47,13 @@ const LOOKS: u32 = 100;
 /// before, as is dropped who waits no more: a waker may do anything, also wait for this link.
 pub(super) struct Locked<'a>(MutexGuard<'a, Engine>);
 
-impl Locked<'_> {
+impl<'a> Locked<'a> {
+    #[inline]
+    fn new(mut engine: MutexGuard<'a, Engine>) -> Self {
+        engine.count_taken();
+        Self(engine)
+    }
+
     /// Calls those who were woken and does `other`, without the lock.
     fn unlocked<T>(&mut self, other: impl FnOnce() -> T) -> T {
         let due = self.0.waiters.take_due();
@@ -83,7 +89,7 @@ pub(super) struct Quiet<'a>(MutexGuard<'a, Engine>);
 impl<'a> Quiet<'a> {
     /// For whatever else there is to do, under the same lock.
     pub(super) fn into_locked(self) -> Locked<'a> {
-        Locked(self.0)
+        Locked::new(self.0)
     }
 }
 
@@ -116,7 +122,7 @@ impl Shared {
     #[inline]
     pub(super) fn lock(&self) -> Locked<'_> {
         let engine = self.engine.try_lock();
-        Locked(engine.unwrap_or_else(|| self.lock_taken()))
+        Locked::new(engine.unwrap_or_else(|| self.lock_taken()))
     }
 
     /// As [`Shared::lock`], for what is done in few steps where nothing else goes on.
@@ -127,7 +133,7 @@ impl Shared {
         if engine.settled || engine.settle() {
             Ok(Quiet(engine))
         } else {
-            Err(Locked(engine))
+            Err(Locked::new(engine))
         }
     }
 

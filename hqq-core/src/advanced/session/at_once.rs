@@ -78,7 +78,7 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     /// Notes that what [`Session::request_at_once`] or [`Session::response_at_once`] gave was sent.
     #[inline]
     pub fn sent_at_once(&mut self, whole: &Whole) {
-        self.streams.sent(0, self.whole_cost(whole));
+        self.streams.sent(0, self.cost_of(whole.len()));
         if !whole.is_response() {
             self.next_message = self.next_message.wrapping_add(1).max(1);
         }
@@ -100,20 +100,20 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         whole.len() <= self.options.max_message_size
     }
 
-    /// Notes that all of a request was taken past [`Session::accept`], or of the response to one that was
-    /// sent at once and that nobody [awaits](Session::await_answer) but whoever took it. Says whether
-    /// something is to be [sent](Session::control) for it.
+    /// Notes that all of a request of `len` bytes was taken past [`Session::accept`], or of the response to
+    /// one that was sent at once and that nobody [awaits](Session::await_answer) but whoever took it; before
+    /// the next packet is. Says whether something is to be [sent](Session::control) for it.
     #[inline]
-    pub fn took_at_once(&mut self, whole: &Whole) -> bool {
+    pub fn took_at_once(&mut self, len: u64) -> bool {
         self.attention.taken();
-        self.streams.received(0, self.whole_cost(whole));
+        self.streams.received(0, self.cost_of(len));
         self.streams.has_telling()
     }
 
-    /// What it counts for in the link's credit.
+    /// What so many bytes count for in the link's credit.
     #[inline]
-    fn whole_cost(&self, whole: &Whole) -> usize {
-        self.cost(usize::try_from(whole.len()).unwrap_or(usize::MAX))
+    fn cost_of(&self, len: u64) -> usize {
+        self.cost(usize::try_from(len).unwrap_or(usize::MAX))
     }
 
     /// Takes in a chunk that is all of a request or response on the link itself, where nothing speaks

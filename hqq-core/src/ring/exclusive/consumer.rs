@@ -189,6 +189,18 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         }
     }
 
+    /// Everything that was claimed is released, and the producers are told where they should have been.
+    #[cold]
+    #[inline(never)]
+    fn release_all(&mut self) {
+        if self.special.is_none() {
+            self.finished = self.turn;
+        }
+        if self.finished.position().since(self.flush_at.position()) >= 0 {
+            self.flush();
+        }
+    }
+
     /// The packet was claimed of which a consumer that has left took some messages: how many.
     fn go_on(&mut self) -> u16 {
         self.special = None;
@@ -323,10 +335,14 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         Some((position, operands))
     }
 
-    fn catch_up(&mut self) {
-        if self.finished.position().since(self.flush_at.position()) > 0 {
-            self.flush();
+    #[inline]
+    fn catch_up(&mut self) -> bool {
+        let is_behind = self.finished != self.turn
+            || self.finished.position().since(self.flush_at.position()) > 0;
+        if is_behind {
+            self.release_all();
         }
+        is_behind
     }
 
     fn last_claimed(&self) -> Position {

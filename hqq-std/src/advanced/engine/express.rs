@@ -4,7 +4,6 @@
 use hqq_core::link::{Missed, WholeGrant};
 use hqq_core::packet::Whole;
 
-use super::super::error::CallError;
 use super::super::link::Answer;
 use super::super::request::{Body, Request};
 use super::super::stats::Began;
@@ -35,6 +34,15 @@ impl Want {
             Self::Nothing => false,
             Self::Answer { id, .. } => whole.is_response() && whole.message_id() == id,
             Self::Request { max } => !whole.is_response() && whole.len() <= max,
+        }
+    }
+
+    /// Whether this is it and can be taken in few steps, which an answer that reports a failure cannot.
+    #[inline(always)]
+    fn is_plainly(&self, whole: &Whole) -> bool {
+        match *self {
+            Self::Answer { id, .. } => whole.is_success() && whole.message_id() == id,
+            _ => self.is(whole),
         }
     }
 }
@@ -116,21 +124,24 @@ impl Engine {
     }
 
     /// Looks for the answer to a call that was sent at once, where nothing else goes on; its bytes are
-    /// `answer` then.
+    /// `answer` then. Gives the status of one that reports a failure.
     #[inline(always)]
     pub(in super::super) fn look_for_answer(
         &mut self,
         id: u64,
         began: Option<Began>,
         answer: &mut Vec<u8>,
-    ) -> Look<Result<(), CallError>> {
+    ) -> Look<Option<u64>> {
         let want = Want::Answer { id, began };
         let taken = self.take_whole(want, |grant| {
             answer.resize(grant.len(), 0);
             grant.copy_to(answer);
         });
         let missed = match taken {
-            Ok((whole, ())) => return Look::Found(self.answered(&whole, began, answer)),
+            Ok(_) => {
+                self.answered(began);
+                return Look::Found(None);
+            }
             Err(Missed::Nothing) => return Look::NotYet,
             Err(missed) => missed,
         };
@@ -138,25 +149,16 @@ impl Engine {
             return Look::Over;
         };
         *answer = body;
-        Look::Found(self.answered(&whole, began, answer))
+        self.answered(began);
+        Look::Found(whole.is_failure().then_some(whole.aux()))
     }
 
     /// The answer to a call came.
     #[inline(always)]
-    fn answered(
-        &mut self,
-        whole: &Whole,
-        began: Option<Began>,
-        answer: &mut Vec<u8>,
-    ) -> Result<(), CallError> {
+    fn answered(&mut self, began: Option<Began>) {
         if let Some(latency) = self.recorder.answered(began) {
             tell(&mut self.sender, latency);
         }
-        if !whole.is_failure() {
-            return Ok(());
-        }
-        let (status, body) = (whole.aux(), std::mem::take(answer));
-        Err(CallError::Response { status, body })
     }
 
     /// Takes all of a request or response that is wanted, of which `copy` copies the body.
@@ -166,25 +168,35 @@ impl Engine {
         want: Want,
         copy: impl FnOnce(&WholeGrant<'_, AnyConsumer>) -> B,
     ) -> Result<(Whole, B), Missed> {
+        self.count_taken();
         let (core, attachment) = self.receiver.core_and_attachment();
         let grant = core.next_whole()?;
         let whole = *grant.whole();
-        if !want.is(&whole) || !self.session.may_take(&whole) {
+        if !want.is_plainly(&whole) || !self.session.may_take(&whole) {
             return Err(Missed::Unwanted(grant.refuse()));
         }
         let body = copy(&grant);
-        drop(grant);
+        grant.release();
         if attachment.is_cut() {
             // What is read where memory is missing is no message.
             return Err(Missed::Something);
         }
-        let is_owing = self.session.took_at_once(&whole);
-        self.recorder.bytes_received += whole.len();
-        self.heard();
-        if is_owing {
-            self.say_before_more();
-        }
+        self.taken = Some(whole.len());
         Ok((whole, body))
+    }
+
+    /// Counts what was taken at once, before anything else is done with the ring: who took it answers or
+    /// asks first, and while that is on its way there is time.
+    #[inline(always)]
+    pub(in super::super) fn count_taken(&mut self) {
+        if let Some(len) = self.taken.take() {
+            let is_owing = self.session.took_at_once(len);
+            self.recorder.bytes_received += len;
+            self.heard();
+            if is_owing {
+                self.say_before_more();
+            }
+        }
     }
 
     /// Puts a call that was sent at once among those that wait, unless it is one of them or of an earlier

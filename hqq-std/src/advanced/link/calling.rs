@@ -132,8 +132,8 @@ impl AdvancedLink {
                 let sent = engine.request_at_once(method, body);
                 if let Some((id, began)) = sent {
                     let look = |engine: &mut Engine| engine.look_for_answer(id, began, answer);
-                    if let Some(result) = self.shared().look(&mut engine, look) {
-                        return result;
+                    if let Some(failure) = self.shared().look(&mut engine, look) {
+                        return failure.map_or(Ok(()), |status| failed(status, answer));
                     }
                 }
                 (engine.into_locked(), sent)
@@ -257,4 +257,14 @@ impl AdvancedLink {
         sending.map_err(CallError::Input)?;
         call.into_reader(deadline)
     }
+}
+
+/// What comes of a call whose answer reports a failure.
+#[cold]
+#[inline(never)]
+fn failed(status: u64, answer: &mut Vec<u8>) -> Result<(), CallError> {
+    Err(CallError::Response {
+        status,
+        body: std::mem::take(answer),
+    })
 }
