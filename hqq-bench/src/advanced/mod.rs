@@ -49,7 +49,7 @@ pub(crate) fn suite() -> Suite {
     Suite {
         rows,
         goals,
-        operations: 300,
+        operations: 0,
     }
 }
 
