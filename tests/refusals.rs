@@ -1,4 +1,4 @@
-//! What the system refuses: permission, owners, space. Nothing is left behind.
+//! What the system refuses: permission, owners, space, threads. Nothing is left behind.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 use std::fs::{File, Permissions};
@@ -197,4 +197,11 @@ fn an_empty_file_on_a_full_file_system_stays_empty() {
     assert_eq!(name.path().metadata().unwrap().len(), 0);
     // With what fits it is made.
     drop(small().create_or_open(&name).unwrap());
+}
+
+#[test]
+fn a_task_learns_that_there_is_no_thread_for_it() {
+    let text = Process::start(&mut peer!["no-thread"]).wait().text();
+    // That a stack does not fit is told as a lack of threads (EAGAIN), and the link goes on.
+    assert_eq!(text, "Ready(Err(Link(NoThread(WouldBlock))))\nPending\n");
 }

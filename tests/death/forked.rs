@@ -58,3 +58,16 @@ fn a_child_has_nothing_of_its_parents_links() {
         Err(RecvError::PeerDead)
     );
 }
+
+#[test]
+fn a_child_ends_its_calls_whatever_threads_of_its_parent_did() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_victim"));
+    let text = Process::start(command.arg("fork_advanced")).wait().text();
+    let forked = "Err(Link(Forked)) Err(Link(Forked)) Err(Link(Forked)) false";
+    let lines = text.lines().filter(|line| *line == forked);
+    assert_eq!(lines.count(), 100, "{text}");
+    assert!(
+        text.ends_with("parent Ok([112, 97, 114, 101, 110, 116])\n"),
+        "{text}"
+    );
+}

@@ -156,7 +156,9 @@ impl Call {
 
 /// Why a call is not known.
 fn no_call(engine: &Engine, id: u64) -> CallError {
-    if engine.is_of_earlier_peer(id) {
+    if engine.is_forked() {
+        CallError::Link(LinkFailure::Forked)
+    } else if engine.is_of_earlier_peer(id) {
         CallError::Link(LinkFailure::Disconnected)
     } else {
         CallError::Cancelled

@@ -23,6 +23,7 @@ use super::options::AdvancedOptions;
 use super::spare::Spare;
 use super::stats::{Began, Recorder};
 use super::waiters::{Interest, Kicker, Waiters};
+use crate::fork::Generation;
 use crate::link::{Receiver, Sender};
 use crate::wait::{Berth, Waiter};
 pub(super) use express::Look;
@@ -171,6 +172,8 @@ pub(super) struct Engine {
     /// Bytes of what was taken at once and is not [counted](Engine::count_taken) yet.
     taken: Option<u64>,
     pub(super) closed: bool,
+    /// The process whose threads these are.
+    process: Generation,
 }
 
 impl Engine {
@@ -216,7 +219,23 @@ impl Engine {
             settled: false,
             taken: None,
             closed: false,
+            process: Generation::current(),
         }
+    }
+
+    /// Whether this is in a child, forked since, or stands in for what is.
+    pub(super) fn is_forked(&self) -> bool {
+        self.process.is_over() || self.failure == Some(LinkFailure::Forked)
+    }
+
+    /// In a forked child: nothing goes on, whatever the parent's threads were at.
+    #[cold]
+    pub(super) fn leave_parent(&mut self) {
+        self.driver = None;
+        // Who waits is in the parent; waking it might take a lock that is held there.
+        std::mem::forget(std::mem::take(&mut self.waiters));
+        self.failure = None;
+        self.fail(LinkFailure::Forked);
     }
 
     pub(super) fn format(&self) -> Format {
@@ -314,6 +333,9 @@ impl Engine {
     pub(super) fn fail(&mut self, failure: LinkFailure) {
         if self.failure.is_some() {
             return;
+        }
+        if self.process.is_over() && failure != LinkFailure::Forked {
+            return self.leave_parent();
         }
         if failure == LinkFailure::PeerDead {
             self.retract_requests();

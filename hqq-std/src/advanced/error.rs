@@ -6,6 +6,8 @@ use std::io;
 use hqq_core::advanced::{BeginError, CallFailure, DiscardReason, NegotiateError, PollError};
 use hqq_core::packet::{ErrorCode, Reason};
 
+use crate::error::message::FORKED;
+
 /// Why a link is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -18,6 +20,8 @@ pub enum LinkFailure {
     Corrupt(PollError),
     /// This end was [closed](crate::AdvancedLink::close), or its last handle dropped.
     Closed,
+    /// This process was forked from the one whose link it is: its threads and the region stayed there.
+    Forked,
     /// A task waits, and the system gave no thread to drive the link for it. The link is not over.
     NoThread(io::ErrorKind),
 }
@@ -29,6 +33,7 @@ impl fmt::Display for LinkFailure {
             Self::PeerDead => f.write_str("the peer's process died: open a new link"),
             Self::Corrupt(error) => error.fmt(f),
             Self::Closed => f.write_str("this link was closed"),
+            Self::Forked => f.write_str(FORKED),
             Self::NoThread(kind) => write!(
                 f,
                 "the system gave no thread to drive the link for tasks ({kind}): try again later, or wait in a thread"
@@ -44,6 +49,7 @@ impl LinkFailure {
         match self {
             Self::Corrupt(_) => io::ErrorKind::InvalidData,
             Self::NoThread(kind) => kind,
+            Self::Forked => io::ErrorKind::NotConnected,
             _ => io::ErrorKind::ConnectionAborted,
         }
     }

@@ -156,8 +156,14 @@ impl AdvancedLink {
         let mut waiter = self.shared().lock().waiter();
         waiter
             .within(timeout)
-            .wait_for(|| self.shared().lock().has_peer().then_some(()))
-            .is_some()
+            .wait_for(|| {
+                let mut engine = self.shared().lock();
+                if engine.is_forked() {
+                    return Some(false);
+                }
+                engine.has_peer().then_some(true)
+            })
+            .unwrap_or(false)
     }
 
     /// Begins anew with the peer that comes next, after the last one has left: nothing is agreed on,
@@ -165,7 +171,7 @@ impl AdvancedLink {
     /// peer had just left; who receives or accepts waits on, for the next one, as do all that come later.
     pub fn renew(&self) {
         let mut engine = self.shared().lock();
-        if engine.failure == Some(LinkFailure::Closed) {
+        if engine.failure == Some(LinkFailure::Closed) || engine.is_forked() {
             return;
         }
         engine.renew_for_next();

@@ -14,7 +14,7 @@
 
 use std::ops::{ControlFlow, Deref, DerefMut};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -24,8 +24,10 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::engine::{Engine, Look};
 use super::error::LinkFailure;
+use super::options::AdvancedOptions;
 use super::waiters::{Interest, Parked};
 use crate::fork::Generation;
+use crate::options::LinkOptions;
 use crate::wait::Waiter;
 
 /// What the handles of one link share.
@@ -38,6 +40,10 @@ pub(super) struct Shared {
     waiter: Mutex<Waiter>,
     /// Wakes it where it sleeps.
     kicker: Waker,
+    /// The process whose link it is.
+    process: Generation,
+    /// In place of the engine, in a forked child where a thread of the parent's had the lock.
+    forked: OnceLock<Mutex<Engine>>,
 }
 
 /// Looks for what comes soon, some microseconds, before waiting in the way of [`Shared::wait`].
@@ -139,6 +145,10 @@ impl Shared {
 
     #[cold]
     fn lock_taken(&self) -> MutexGuard<'_, Engine> {
+        if self.process.is_over() {
+            // Whoever has it may be a thread that this process has not.
+            return self.forked.get_or_init(|| Mutex::new(stand_in())).lock();
+        }
         // Relaxed: a hint to who looks under the lock. The lock itself orders all else.
         self.wanting.fetch_add(1, Ordering::Relaxed);
         let engine = self.engine.lock();
@@ -177,6 +187,9 @@ impl Shared {
         mut check: impl FnMut(&mut Engine) -> Result<T, Interest>,
     ) -> Option<T> {
         let mut engine = self.lock();
+        if self.process.is_over() {
+            engine.leave_parent();
+        }
         let mut was_woken = false;
         loop {
             let interest = match check(&mut engine) {
@@ -312,6 +325,9 @@ impl Shared {
         check: impl FnOnce(&mut Engine) -> Result<T, Interest>,
     ) -> Poll<T> {
         let mut engine = self.lock();
+        if self.process.is_over() {
+            engine.leave_parent();
+        }
         if let Some(token) = token.take() {
             engine.waiters.remove(token);
         }
@@ -363,11 +379,24 @@ fn needs_driver(engine: &Engine) -> bool {
     engine.waiters.needs_driver() || engine.has_control()
 }
 
+/// An engine that has failed, as a child of whose link it was finds it.
+#[allow(
+    clippy::expect_used,
+    reason = "without memory or descriptors, where no error says so"
+)]
+fn stand_in() -> Engine {
+    let pair = LinkOptions::new().count(2).size(8).pair();
+    let (near, _) = pair.expect("memory for a link that a fork has ended");
+    let (sender, receiver) = near.split();
+    let mut engine = Engine::new(sender, receiver, AdvancedOptions::new());
+    engine.leave_parent();
+    engine
+}
+
 /// What keeps a link open: its last handle closes it.
 pub(super) struct Owner {
     pub(super) shared: Arc<Shared>,
     background: Mutex<Option<JoinHandle<()>>>,
-    generation: Generation,
 }
 
 impl Owner {
@@ -380,14 +409,19 @@ impl Owner {
                 engine: Mutex::new(engine),
                 background: Condvar::new(),
                 wanting: AtomicU32::new(0),
+                process: Generation::current(),
+                forked: OnceLock::new(),
             }),
             background: Mutex::new(None),
-            generation: Generation::current(),
         }
     }
 
     /// Starts the background thread, unless it runs.
     pub(super) fn start_background(&self) -> std::io::Result<()> {
+        if self.shared.process.is_over() {
+            // Whoever asks for it learns next why there is nothing to drive.
+            return Ok(());
+        }
         let mut background = self.background.lock();
         if background.is_none() {
             let shared = Arc::clone(&self.shared);
@@ -400,7 +434,7 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        if self.generation.is_over() {
+        if self.shared.process.is_over() {
             // In a forked child, which has none of the threads: nobody waits, and one may have had a lock.
             std::mem::forget(self.background.get_mut().take());
             return;

@@ -103,7 +103,7 @@ impl From<hqq_core::RecvError> for RecvError {
     }
 }
 
-const FORKED: &str =
+pub(crate) const FORKED: &str =
     "this process was forked after the link was opened, which is its parent's: open one of its own";
 
 const TRUNCATED: &str = "the region's file was made shorter while it was in use: make it anew";

@@ -1,6 +1,6 @@
 //! What can go wrong, one enum per operation, and what it is as an [`io::Error`].
 
-mod message;
+pub(crate) mod message;
 mod open;
 
 use std::fmt;

@@ -15,6 +15,7 @@
 //! create-path PATH COUNT SIZE
 //! anonymous COUNT SIZE                      a region without a name
 //! lock PATH                                 the ATTACH byte, then stays
+//! no-thread                                 a task on an Advanced link, without room for a thread and then with
 //! ```
 //!
 //! Those that stay print `ready` and end at the end of their input. What goes wrong is printed to
@@ -22,16 +23,19 @@
 
 use std::error::Error;
 use std::io::{self, BufRead as _, Read as _, Write as _};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use hqq_core::ring::{Consumer, Producer};
 use hqq_std::{
-    Format, LinkOptions, Receiver, RecvError, Role, Sender, SharedLink, StandardLink, TryRecvError,
-    TrySendError,
+    AdvancedLink, AdvancedOptions, Format, LinkOptions, Receiver, RecvError, Role, Sender,
+    SharedLink, StandardLink, TryRecvError, TrySendError,
 };
 use hqq_tests::{Traffic, receive_numbered, send_numbered};
+use rustix::process::{Resource, Rlimit};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[&str]) -> Result {
     match *arguments {
+        ["no-thread"] => no_thread(),
         ["exchange", name, role, sends, receives, count] => exchange(
             open(name, role)?,
             number(sends)?,
@@ -402,4 +407,26 @@ fn lock(path: &str) -> Result<std::fs::File> {
     };
     fcntl(&file, FcntlArg::F_OFD_SETLK(&record))?;
     Ok(file)
+}
+
+/// What a task is told where the system gives no thread to drive its link, and after that.
+fn no_thread() -> Result {
+    let (near, _far) = LinkOptions::new().pair()?;
+    let link = AdvancedLink::new(near, AdvancedOptions::new());
+    let mut context = Context::from_waker(Waker::noop());
+    let before = rustix::process::getrlimit(Resource::As);
+    let pages = std::fs::read_to_string("/proc/self/statm")?;
+    let pages: u64 = number(pages.split(' ').next().unwrap_or_default())?;
+    let taken = pages * rustix::param::page_size() as u64;
+    // Whatever a thread's stack is, it is more than is left of the address space then.
+    let limit = Rlimit {
+        current: Some(taken + (1 << 20)),
+        maximum: before.maximum,
+    };
+    rustix::process::setrlimit(Resource::As, limit)?;
+    let without = pin!(link.receive_async()).poll(&mut context);
+    rustix::process::setrlimit(Resource::As, before)?;
+    let with = pin!(link.receive_async()).poll(&mut context);
+    println!("{without:?}\n{with:?}");
+    Ok(())
 }

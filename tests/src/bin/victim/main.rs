@@ -1,18 +1,15 @@
 //! A process to be killed: it sends or receives without end, and notes in a sheet of its own what it
 //! has done.
 
+mod forking;
+
 use std::error::Error;
 use std::path::Path;
-use std::pin::pin;
 use std::process::ExitCode;
-use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use hqq_core::ring::{Consumer, Producer};
-use hqq_std::{
-    AdvancedLink, AdvancedOptions, LinkOptions, Receiver, RecvError, Role, SendError, Sender,
-    StandardLink,
-};
+use hqq_std::{LinkOptions, Receiver, RecvError, Role, SendError, Sender};
 use hqq_tests::{Note, Phase, Sheet, attached, fill_message, is_message};
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -41,8 +38,11 @@ fn run(arguments: &[&str]) -> Result {
     if let ["step", arguments @ ..] = arguments {
         return step(arguments);
     }
+    if let ["fork_advanced"] = arguments {
+        return forking::fork_advanced();
+    }
     if let ["fork", name] = arguments {
-        return fork(name);
+        return forking::fork(name);
     }
     let &[task, name, mode, threads, sheet, stream] = arguments else {
         return Err(format!("no such task: {arguments:?}").into());
@@ -188,64 +188,6 @@ fn receive<C: Consumer>(mut receiver: Receiver<C>, sheet: &Sheet, thread: usize)
             error => return Err(error.into()),
         }
     }
-    Ok(())
-}
-
-/// A link that has come upon the end of its file, behind which there is memory of its own.
-fn cut(name: &str) -> Result<StandardLink> {
-    let name = format!("{name}-cut");
-    let options = LinkOptions::new().count(4).size(8192);
-    let mut link = options.guard_truncation(true).create(&name)?;
-    let path = hqq_std::RegionName::new(&name)?.path();
-    std::fs::File::options()
-        .write(true)
-        .open(path)?
-        .set_len(4096)?;
-    hqq_std::unlink(&name)?;
-    if link.send(b"cut") != Err(SendError::Truncated) {
-        return Err("the end of the file was not found".into());
-    }
-    Ok(link)
-}
-
-/// Opens a link and forks. The child says what its calls do, and stays until it is killed.
-#[allow(unsafe_code, reason = "fork is an unsafe call")]
-fn fork(name: &str) -> Result {
-    let mut link = LinkOptions::new().role(Role::Primary).open(name)?;
-    link.send(b"parent")?;
-    let mut cut = cut(name)?;
-    // Links with threads of their own, which the child has not.
-    let (mut watched, _peer) = LinkOptions::new().pair()?;
-    watched.receiver().readiness()?;
-    let (near, _far) = LinkOptions::new().pair()?;
-    let advanced = AdvancedLink::new(near, AdvancedOptions::new());
-    {
-        let mut received = pin!(advanced.receive_async());
-        let _ = received
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()));
-    }
-    // SAFETY: the other threads of this process sleep, and hold nothing that the child wants.
-    let child = unsafe { nix::libc::fork() };
-    if child > 0 {
-        println!("child {child}");
-        std::thread::sleep(LIFE);
-        return Ok(());
-    }
-    let mut buffer = [0; 128];
-    let sent = link.send(b"child");
-    let received = link.recv(&mut buffer);
-    let tried = link.receiver().try_recv(&mut buffer);
-    let drained = link.wait_drained(Some(CALL));
-    drop(link);
-    println!("{sent:?} {received:?} {tried:?} {drained:?}");
-    println!("cut {:?} {:?}", cut.send(b"child"), cut.recv(&mut buffer));
-    drop((cut, watched, advanced));
-    // In its own right it can do everything.
-    let mut own = LinkOptions::new().count(2).size(128).anonymous()?;
-    own.send(b"own")?;
-    println!("ready");
-    std::thread::sleep(LIFE);
     Ok(())
 }
 

@@ -1,0 +1,117 @@
+//! A process that forks while it has links.
+
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions, Message, Role, SendError, StandardLink};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+use crate::{CALL, LIFE, Result};
+
+/// A link that has come upon the end of its file, behind which there is memory of its own.
+fn cut(name: &str) -> Result<StandardLink> {
+    let name = format!("{name}-cut");
+    let options = LinkOptions::new().count(4).size(8192);
+    let mut link = options.guard_truncation(true).create(&name)?;
+    let path = hqq_std::RegionName::new(&name)?.path();
+    std::fs::File::options()
+        .write(true)
+        .open(path)?
+        .set_len(4096)?;
+    hqq_std::unlink(&name)?;
+    if link.send(b"cut") != Err(SendError::Truncated) {
+        return Err("the end of the file was not found".into());
+    }
+    Ok(link)
+}
+
+/// Opens a link and forks. The child says what its calls do, and stays until it is killed.
+#[allow(unsafe_code, reason = "fork is an unsafe call")]
+pub(crate) fn fork(name: &str) -> Result {
+    let mut link = LinkOptions::new().role(Role::Primary).open(name)?;
+    link.send(b"parent")?;
+    let mut cut = cut(name)?;
+    // Links with threads of their own, which the child has not.
+    let (mut watched, _peer) = LinkOptions::new().pair()?;
+    watched.receiver().readiness()?;
+    let (near, _far) = LinkOptions::new().pair()?;
+    let advanced = AdvancedLink::new(near, AdvancedOptions::new());
+    {
+        let mut received = pin!(advanced.receive_async());
+        let _ = received
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+    }
+    // SAFETY: the other threads of this process sleep, and hold nothing that the child wants.
+    let child = unsafe { nix::libc::fork() };
+    if child > 0 {
+        println!("child {child}");
+        std::thread::sleep(LIFE);
+        return Ok(());
+    }
+    let mut buffer = [0; 128];
+    let sent = link.send(b"child");
+    let received = link.recv(&mut buffer);
+    let tried = link.receiver().try_recv(&mut buffer);
+    let drained = link.wait_drained(Some(CALL));
+    drop(link);
+    println!("{sent:?} {received:?} {tried:?} {drained:?}");
+    println!("cut {:?} {:?}", cut.send(b"child"), cut.recv(&mut buffer));
+    drop((cut, watched, advanced));
+    // In its own right it can do everything.
+    let mut own = LinkOptions::new().count(2).size(128).anonymous()?;
+    own.send(b"own")?;
+    println!("ready");
+    std::thread::sleep(LIFE);
+    Ok(())
+}
+
+/// Forks again and again while threads drive an Advanced link, and have its lock at any moment. A child
+/// says what its calls do, which have no deadline; whoever does not come to an end is killed.
+#[allow(unsafe_code, reason = "fork is an unsafe call")]
+pub(crate) fn fork_advanced() -> Result {
+    let (near, far) = LinkOptions::new().pair()?;
+    let [near, far] = [near, far].map(|link| AdvancedLink::new(link, AdvancedOptions::new()));
+    let server = far.clone();
+    std::thread::spawn(move || {
+        server.wait_for_negotiation(None)?;
+        while let Ok(Message::Request(request)) = server.receive() {
+            server.respond(&request, request.body())?;
+        }
+        Ok::<(), std::io::Error>(())
+    });
+    near.negotiate(None)?;
+    // One that waits all the time, and is driven for; one that has the lock most of the time.
+    let waiting = near.clone();
+    std::thread::spawn(move || waiting.receive().map(|_| ()));
+    let calling = near.clone();
+    std::thread::spawn(move || while calling.call(1, b"again").is_ok() {});
+    for _ in 0..100 {
+        // SAFETY: the child takes no lock that a thread of this process may hold, but the link's.
+        let child = unsafe { nix::libc::fork() };
+        if child == 0 {
+            let call = near.call(1, b"child");
+            let sent = near.send_large(b"child");
+            let received = near.receive().map(|_| ());
+            let is_there = near.wait_for_peer(None);
+            println!("{call:?} {sent:?} {received:?} {is_there}");
+            drop((near, far));
+            std::process::exit(0);
+        }
+        let end = Instant::now() + Duration::from_secs(20);
+        let child = Pid::from_raw(child);
+        loop {
+            if waitpid(child, WaitOptions::NOHANG)?.is_some() {
+                break;
+            }
+            if Instant::now() >= end {
+                kill_process(child.ok_or("no child")?, Signal::KILL)?;
+                return Err("a child waits without end".into());
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    println!("parent {:?}", near.call(1, b"parent"));
+    std::process::exit(0);
+}
