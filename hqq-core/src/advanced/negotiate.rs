@@ -94,6 +94,7 @@ impl core::error::Error for NegotiateError {}
 /// | Asked, offer sent | Error (0, code) | – | Failed |
 /// | Asked | no answer in time: an offer that was not sent is not sent any more | – | Failed |
 /// | Idle; Asked, offer not sent | NegotiateAck, Error (0, code) | – | the same |
+/// | Asked, Agreed, Failed | asked to negotiate | – ([`NegotiateError::Repeated`]) | the same |
 /// | Agreed, Failed | Negotiate | Error (0, 6), unless an answer is yet to be sent | the same |
 /// | Agreed, Failed | anything else | – | the same |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
