@@ -49,17 +49,32 @@ fn ends(size: usize) -> Result<(DynamicLink, DynamicLink), Box<dyn Error>> {
     ))
 }
 
+/// Sends a message of `size` bytes and receives it.
+fn there<S, R>(
+    bencher: Bencher<'_, '_>,
+    size: usize,
+    mut send: impl FnMut(&[u8]) -> S,
+    mut receive: impl FnMut(&mut [u8]) -> R,
+) {
+    let (message, mut buffer) = (vec![1; size], vec![0; size]);
+    let bencher = bencher.counter(BytesCount::new(size));
+    bencher.bench_local(|| {
+        let sent = send(black_box(&message));
+        (sent, receive(black_box(&mut buffer)))
+    });
+}
+
 #[divan::bench(args = SIZES)]
 fn exclusive_send_receive(bencher: Bencher<'_, '_>, size: usize) {
     let Ok((mut near, mut far)) = ends(size) else {
         return;
     };
-    let (message, mut buffer) = (vec![1; size], vec![0; size]);
-    let bencher = bencher.counter(BytesCount::new(size));
-    bencher.bench_local(|| {
-        let sent = near.try_send(black_box(&message));
-        (sent, far.try_recv(black_box(&mut buffer)))
-    });
+    there(
+        bencher,
+        size,
+        |message| near.try_send(message),
+        |buffer| far.try_recv(buffer),
+    );
 }
 
 #[divan::bench(args = SIZES)]
@@ -74,12 +89,12 @@ fn shared_send_receive(bencher: Bencher<'_, '_>, size: usize) {
         return;
     };
     let (mut sender, mut receiver) = (near.sender(), far.receiver());
-    let (message, mut buffer) = (vec![1; size], vec![0; size]);
-    let bencher = bencher.counter(BytesCount::new(size));
-    bencher.bench_local(|| {
-        let sent = sender.try_send(black_box(&message));
-        (sent, receiver.try_recv(black_box(&mut buffer)))
-    });
+    there(
+        bencher,
+        size,
+        |message| sender.try_send(message),
+        |buffer| receiver.try_recv(buffer),
+    );
 }
 
 #[divan::bench]
@@ -113,12 +128,12 @@ fn format1_send_receive(bencher: Bencher<'_, '_>, size: usize) {
     let Ok((mut near, mut far)) = attached() else {
         return;
     };
-    let (message, mut buffer) = (vec![1; size], vec![0; size]);
-    let bencher = bencher.counter(BytesCount::new(size));
-    bencher.bench_local(|| {
-        let sent = near.try_send(black_box(&message));
-        (sent, far.try_recv(black_box(&mut buffer)))
-    });
+    there(
+        bencher,
+        size,
+        |message| near.try_send(message),
+        |buffer| far.try_recv(buffer),
+    );
 }
 
 /// Sixteen messages at once; the time is that of all of them.

@@ -68,15 +68,12 @@ impl Report {
             let row = &entry.row;
             let _ = write!(
                 page,
-                "<tr><td><code>{}</code><td>{}<td class=n>{}<td class=n>{}<td class=n>{}–{}<td>{}{}",
+                "<tr><td><code>{}</code><td>{}<td class=n>{}<td class=n>{}{}",
                 row.id,
                 escape(&row.name),
                 figure(row.value, row.unit),
                 short(row.ratio),
-                short(row.spread[0]),
-                short(row.spread[1]),
-                escape(&row.against),
-                used(entry.used),
+                spread_and_used(entry),
             );
         }
         *page += "</tbody></table></details></section>";
@@ -107,19 +104,22 @@ fn goals_table<'a>(page: &mut String, title: &str, entries: impl Iterator<Item =
         );
         let _ = write!(
             page,
-            "<tr><td><code>{}</code><td>{}<td class=n>{}<td class=n><b>{}</b>{bar}<td class=n>{goal}\
-             <td class=n>{}–{}<td>{}{}",
+            "<tr><td><code>{}</code><td>{}<td class=n>{}<td class=n><b>{}</b>{bar}<td class=n>{goal}{}",
             row.id,
             escape(row.name.trim_end_matches(" (at least)")),
             figure(row.value, row.unit),
             short(row.ratio),
-            short(row.spread[0]),
-            short(row.spread[1]),
-            escape(&row.against),
-            used(entry.used),
+            spread_and_used(entry),
         );
     }
     *page += "</tbody></table></section>";
+}
+
+/// The cells that end a row: its spread, what it is compared with, and what it used.
+fn spread_and_used(entry: &Entry) -> String {
+    let [low, high] = entry.row.spread.map(short);
+    let against = escape(&entry.row.against);
+    format!("<td class=n>{low}–{high}<td>{against}{}", used(entry.used))
 }
 
 /// A cell with a bar, of which half is the goal.

@@ -5,6 +5,7 @@ mod bounds;
 mod express;
 mod incoming;
 mod outgoing;
+mod peer;
 mod served;
 mod turns;
 
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashMapExt};
 use hqq_core::advanced::{CallFailure, MessageKey, Session, Transfer};
-use hqq_core::packet::{MessageKind, Packet};
+use hqq_core::packet::Packet;
 use hqq_core::{Format, Role};
 
 use super::arriving::{Arriving, Share};
@@ -223,21 +224,6 @@ impl Engine {
         }
     }
 
-    /// Whether this is in a child, forked since, or stands in for what is.
-    pub(super) fn is_forked(&self) -> bool {
-        self.process.is_over() || self.failure == Some(LinkFailure::Forked)
-    }
-
-    /// In a forked child: nothing goes on, whatever the parent's threads were at.
-    #[cold]
-    pub(super) fn leave_parent(&mut self) {
-        self.driver = None;
-        // Who waits is in the parent; waking it might take a lock that is held there.
-        std::mem::forget(std::mem::take(&mut self.waiters));
-        self.failure = None;
-        self.fail(LinkFailure::Forked);
-    }
-
     pub(super) fn format(&self) -> Format {
         self.sender.format()
     }
@@ -245,58 +231,6 @@ impl Engine {
     /// Bytes in a buffer.
     pub(super) fn buffer_size(&self) -> usize {
         self.sender.max_message_size()
-    }
-
-    /// Begins anew with the peer that comes next: everything of the last one is over.
-    // A session passes through the stack here: inlined, each caller would have that frame.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn renew(&mut self) {
-        let layout = (self.sender.capacity(), self.sender.max_message_size());
-        let options = self.options.session();
-        let (role, format) = (self.role(), self.format());
-        // Calls and messages of this side's that are under way are told by their numbers.
-        self.first_message = self.session.next_message_id();
-        *self.session = Session::new(role, format, layout.0, layout.1, options);
-        self.session.number_from(self.first_message);
-        self.generation += 1;
-        self.fail(LinkFailure::Disconnected);
-        self.arriving.clear();
-        self.order.clear();
-        self.calls.clear();
-        self.dials.clear();
-        self.offered.clear();
-        self.refusals.clear();
-        self.put_off.clear();
-        self.dead.clear();
-        self.streams.clear();
-        (self.held, self.requests, self.stalled_since) = (Share::default(), 0, None);
-        self.grace_used = false;
-        self.served.cancel_all();
-        self.taken = None;
-        self.failure = None;
-    }
-
-    /// As [`Engine::renew`], after the last peer has left: until the next one comes nothing fails.
-    pub(super) fn renew_for_next(&mut self) {
-        self.renew();
-        self.is_between_peers = true;
-    }
-
-    /// Whether there is nobody to talk to, which is no failure.
-    fn awaits_peer(&mut self) -> bool {
-        self.is_between_peers = self.is_between_peers && !self.has_peer();
-        self.is_between_peers
-    }
-
-    /// Whether a message of this side's was for a peer that has gone.
-    pub(super) const fn is_of_earlier_peer(&self, id: u64) -> bool {
-        id < self.first_message
-    }
-
-    /// Whether a peer is attached and alive.
-    pub(super) fn has_peer(&mut self) -> bool {
-        self.receiver.is_peer_open() && !self.receiver.is_peer_dead()
     }
 
     pub(super) fn role(&self) -> Role {
@@ -374,15 +308,6 @@ impl Engine {
         Kicker::new(self.berths(), attachment)
     }
 
-    /// How long it may take to notice the peer's death.
-    fn longest_silence(&self) -> Duration {
-        if self.calls.is_empty() {
-            SLICE
-        } else {
-            CALL_SLICE
-        }
-    }
-
     /// How long whoever drives may sleep: until it is to be looked whether the peer lives, or time itself
     /// ends something.
     pub(super) fn longest_sleep(&self) -> Duration {
@@ -402,57 +327,6 @@ impl Engine {
     /// Whoever drives has slept: the clock is to be read again.
     pub(super) const fn time_has_passed(&mut self) {
         self.clock_due = 0;
-    }
-
-    /// Something has come: the peer lives.
-    pub(super) const fn heard(&mut self) {
-        self.next_look = None;
-        self.silence = SILENCE;
-    }
-
-    /// The peer is dead: takes back the requests that it has not taken, so that it can be said that
-    /// they were not executed.
-    fn retract_requests(&mut self) {
-        let calls = &mut self.calls;
-        let is_request = |packet: &Packet| match packet {
-            Packet::ConnectionCopy(copy) => copy.kind() == MessageKind::Request,
-            _ => false,
-        };
-        self.sender.retract(is_request, |packet| {
-            if let Packet::ConnectionCopy(copy) = packet
-                && let Some(call) = calls.get_mut(&copy.chunk().message_id)
-            {
-                call.not_executed = true;
-            }
-        });
-    }
-
-    /// It is to be looked at once whether the peer's process has died.
-    pub(super) const fn was_told(&mut self) {
-        self.next_look = None;
-    }
-
-    /// Looks whether the peer's process has died, where nothing has come for a while; at once where a
-    /// sleep has passed meanwhile.
-    pub(super) fn look_for_death(&mut self, has_slept: bool) {
-        let now = Instant::now();
-        let is_due = self.next_look.map_or(has_slept, |next| now >= next);
-        if self.next_look.is_some() {
-            if !is_due {
-                return;
-            }
-            self.silence = (self.silence * 2).min(self.longest_silence());
-        }
-        self.next_look = now.checked_add(self.silence);
-        if !is_due {
-            return;
-        }
-        self.receiver.attachment().look_out();
-        // What is to be repaired is, whoever waits here; that is recorded for everybody else.
-        self.receiver.attachment().attend();
-        if !self.awaits_peer() && self.receiver.is_peer_dead() && !self.receiver.is_readable() {
-            self.fail(LinkFailure::PeerDead);
-        }
     }
 
     /// Moves everything on that can be moved without waiting; says whether anything was.

@@ -9,7 +9,7 @@ use hqq_core::packet::MessageKind;
 
 use super::engine::Ticket;
 use super::link::AdvancedLink;
-use super::shared::Owner;
+use super::owner::Owner;
 use super::stats::Began;
 
 /// Longest body whose memory is used again.

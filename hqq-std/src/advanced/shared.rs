@@ -12,11 +12,10 @@
 //! Tasks (futures) cannot drive, and a thread that has gone on does not: while a task waits, or something
 //! is left to be said, and no thread drives, a background thread does, started with the first need.
 
-use std::ops::{ControlFlow, Deref, DerefMut};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use hqq_core::Wait;
@@ -24,6 +23,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::engine::{Engine, Look};
 use super::error::LinkFailure;
+use super::locked::{Locked, Quiet};
 use super::options::AdvancedOptions;
 use super::waiters::{Interest, Parked};
 use crate::fork::Generation;
@@ -49,82 +49,24 @@ pub(super) struct Shared {
 /// Looks for what comes soon, some microseconds, before waiting in the way of [`Shared::wait`].
 const LOOKS: u32 = 100;
 
-/// The engine under its lock. Whoever was woken meanwhile is called when it is let go of, and not
-/// before, as is dropped who waits no more: a waker may do anything, also wait for this link.
-pub(super) struct Locked<'a>(MutexGuard<'a, Engine>);
-
-impl<'a> Locked<'a> {
-    #[inline]
-    fn new(mut engine: MutexGuard<'a, Engine>) -> Self {
-        engine.count_taken();
-        Self(engine)
-    }
-
-    /// Calls those who were woken and does `other`, without the lock.
-    fn unlocked<T>(&mut self, other: impl FnOnce() -> T) -> T {
-        let due = self.0.waiters.take_due();
-        MutexGuard::unlocked(&mut self.0, || {
-            due.settle();
-            other()
-        })
-    }
-}
-
-impl Deref for Locked<'_> {
-    type Target = Engine;
-
-    #[inline]
-    fn deref(&self) -> &Engine {
-        &self.0
-    }
-}
-
-impl DerefMut for Locked<'_> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Engine {
-        // Anything may change.
-        self.0.settled = false;
-        &mut self.0
-    }
-}
-
-/// The engine under its lock, while [nothing goes on](Engine::is_quiet) but what is done here in few steps.
-/// Nobody waits, so that nobody is woken meanwhile.
-pub(super) struct Quiet<'a>(MutexGuard<'a, Engine>);
-
-impl<'a> Quiet<'a> {
-    /// For whatever else there is to do, under the same lock.
-    pub(super) fn into_locked(self) -> Locked<'a> {
-        Locked::new(self.0)
-    }
-}
-
-impl Deref for Quiet<'_> {
-    type Target = Engine;
-
-    #[inline]
-    fn deref(&self) -> &Engine {
-        &self.0
-    }
-}
-
-impl DerefMut for Quiet<'_> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Engine {
-        &mut self.0
-    }
-}
-
-impl Drop for Locked<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.0.waiters.has_due() {
-            self.unlocked(|| {});
+impl Shared {
+    pub(super) fn new(engine: Engine) -> Self {
+        Self {
+            kicker: Waker::from(Arc::new(engine.kicker())),
+            waiter: Mutex::new(engine.waiter()),
+            engine: Mutex::new(engine),
+            background: Condvar::new(),
+            wanting: AtomicU32::new(0),
+            process: Generation::current(),
+            forked: OnceLock::new(),
         }
     }
-}
 
-impl Shared {
+    /// Whether this is in a child that was forked since: it has none of the threads.
+    pub(super) fn is_in_child(&self) -> bool {
+        self.process.is_over()
+    }
+
     #[inline]
     pub(super) fn lock(&self) -> Locked<'_> {
         let engine = self.engine.try_lock();
@@ -137,7 +79,7 @@ impl Shared {
         let engine = self.engine.try_lock();
         let mut engine = engine.unwrap_or_else(|| self.lock_taken());
         if engine.settled || engine.settle() {
-            Ok(Quiet(engine))
+            Ok(Quiet::new(engine))
         } else {
             Err(Locked::new(engine))
         }
@@ -145,7 +87,7 @@ impl Shared {
 
     #[cold]
     fn lock_taken(&self) -> MutexGuard<'_, Engine> {
-        if self.process.is_over() {
+        if self.is_in_child() {
             // Whoever has it may be a thread that this process has not.
             return self.forked.get_or_init(|| Mutex::new(stand_in())).lock();
         }
@@ -187,7 +129,7 @@ impl Shared {
         mut check: impl FnMut(&mut Engine) -> Result<T, Interest>,
     ) -> Option<T> {
         let mut engine = self.lock();
-        if self.process.is_over() {
+        if self.is_in_child() {
             engine.leave_parent();
         }
         let mut was_woken = false;
@@ -325,7 +267,7 @@ impl Shared {
         check: impl FnOnce(&mut Engine) -> Result<T, Interest>,
     ) -> Poll<T> {
         let mut engine = self.lock();
-        if self.process.is_over() {
+        if self.is_in_child() {
             engine.leave_parent();
         }
         if let Some(token) = token.take() {
@@ -346,8 +288,18 @@ impl Shared {
         }
     }
 
+    /// Nobody drives any more, and nobody has to: the link is closed.
+    pub(super) fn close(&self) {
+        let mut engine = self.lock();
+        engine.closed = true;
+        engine.fail(LinkFailure::Closed);
+        drop(engine);
+        self.background.notify_all();
+        self.kick();
+    }
+
     /// What the background thread does until the link is closed.
-    fn drive_for_tasks(&self) {
+    pub(super) fn drive_for_tasks(&self) {
         let mut engine = self.lock();
         while !engine.closed {
             if engine.driver.is_some() || !needs_driver(&engine) {
@@ -391,65 +343,4 @@ fn stand_in() -> Engine {
     let mut engine = Engine::new(sender, receiver, AdvancedOptions::new());
     engine.leave_parent();
     engine
-}
-
-/// What keeps a link open: its last handle closes it.
-pub(super) struct Owner {
-    pub(super) shared: Arc<Shared>,
-    background: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Owner {
-    pub(super) fn new(mut engine: Engine, this: &Weak<Self>) -> Self {
-        engine.set_owner(this);
-        Self {
-            shared: Arc::new(Shared {
-                kicker: Waker::from(Arc::new(engine.kicker())),
-                waiter: Mutex::new(engine.waiter()),
-                engine: Mutex::new(engine),
-                background: Condvar::new(),
-                wanting: AtomicU32::new(0),
-                process: Generation::current(),
-                forked: OnceLock::new(),
-            }),
-            background: Mutex::new(None),
-        }
-    }
-
-    /// Starts the background thread, unless it runs.
-    pub(super) fn start_background(&self) -> std::io::Result<()> {
-        if self.shared.process.is_over() {
-            // Whoever asks for it learns next why there is nothing to drive.
-            return Ok(());
-        }
-        let mut background = self.background.lock();
-        if background.is_none() {
-            let shared = Arc::clone(&self.shared);
-            let thread = std::thread::Builder::new().name("hqq-advanced".to_owned());
-            *background = Some(thread.spawn(move || shared.drive_for_tasks())?);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        if self.shared.process.is_over() {
-            // In a forked child, which has none of the threads: nobody waits, and one may have had a lock.
-            std::mem::forget(self.background.get_mut().take());
-            return;
-        }
-        let mut engine = self.shared.lock();
-        engine.closed = true;
-        engine.fail(LinkFailure::Closed);
-        drop(engine);
-        self.shared.background.notify_all();
-        self.shared.kick();
-        if let Some(thread) = self.background.lock().take()
-            && thread.thread().id() != std::thread::current().id()
-        {
-            // It has nothing to say.
-            let _ = thread.join();
-        }
-    }
 }

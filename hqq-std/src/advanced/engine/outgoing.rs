@@ -10,8 +10,8 @@ use hqq_core::packet::{ErrorCode, MessageKind, Packet};
 
 use super::super::arriving::Share;
 use super::super::error::{LinkFailure, TransferError};
+use super::super::owner::Owner;
 use super::super::request::Request;
-use super::super::shared::Owner;
 use super::super::waiters::Interest;
 use super::served::Ticket;
 use super::turns::Place;

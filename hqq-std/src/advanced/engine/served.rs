@@ -7,7 +7,7 @@ use foldhash::{HashMap, HashMapExt};
 use hqq_core::advanced::MessageKey;
 use hqq_core::packet::MessageKind;
 
-use super::super::shared::Owner;
+use super::super::owner::Owner;
 use super::super::stats::{Began, Handling};
 
 /// Requests that are kept without a table, and without memory of their own.
