@@ -9,6 +9,7 @@
 mod common;
 
 use common::{Memory, in_every_pairing};
+use hqq_core::link::Missed;
 use hqq_core::packet::{INLINE_MAX, Whole};
 use hqq_core::ring::{Consumer, Producer};
 use hqq_core::sync::count::take_reads;
@@ -142,7 +143,13 @@ fn each_word_of_a_packet_is_read_once() {
 fn and_so_is_that_of_a_request_taken_or_refused() {
     let memory = Memory::new(2 * COUNT, SIZE, 0);
     let (mut near, mut far) = memory.pair();
-    for (position, refused) in [(0, false), (1, true)] {
+    // By a grant, by one that is refused, taken, and not taken.
+    for (position, [by_grant, refused]) in [
+        (0, [true, false]),
+        (1, [true, true]),
+        (2, [false, false]),
+        (3, [false, true]),
+    ] {
         let whole = Whole::request(1, 7, SIZE);
         near.sender().try_send_whole(&whole, &[3; SIZE]).unwrap();
         let _ = (
@@ -150,15 +157,31 @@ fn and_so_is_that_of_a_request_taken_or_refused() {
             buffer_reads(&memory, position),
         );
         let receiver = far.receiver();
-        let grant = receiver.next_whole().ok().unwrap();
         let mut body = [0; SIZE];
-        if refused {
-            let unwanted = grant.refuse();
+        let unwanted = if by_grant {
+            let grant = receiver.next_whole().ok().unwrap();
+            if refused {
+                Some(grant.refuse())
+            } else {
+                assert_eq!(grant.copy_to(&mut body), SIZE);
+                grant.release();
+                None
+            }
+        } else {
+            let taken = receiver.take_whole(|_, bytes| {
+                (!refused).then(|| assert_eq!(bytes.copy_to(&mut body), SIZE))
+            });
+            match taken {
+                Err(Missed::Unwanted(unwanted)) => Some(unwanted),
+                taken => {
+                    taken.ok().unwrap();
+                    None
+                }
+            }
+        };
+        if let Some(unwanted) = unwanted {
             let grant = receiver.open(unwanted).unwrap();
             assert_eq!(grant.copy_to(0, &mut body), SIZE);
-        } else {
-            assert_eq!(grant.copy_to(&mut body), SIZE);
-            grant.release();
         }
         assert_eq!(body, [3; SIZE]);
         assert_eq!(slot_reads(&memory, position)[1..8], [1; 7]);

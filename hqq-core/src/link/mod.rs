@@ -48,7 +48,7 @@ pub use receiver::Receiver;
 pub use sender::{REASON_DROPPED, REASON_EMPTY, REASON_TOO_LONG, Sender, WriteGrant};
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub use shared::SharedLink;
-pub use whole::{Missed, Unwanted, WholeGrant};
+pub use whole::{Missed, Unwanted, WholeBody, WholeGrant};
 
 use attach::Taken;
 

@@ -1,6 +1,8 @@
 //! All of a request or response over a link in few steps, for programs that drive a
 //! [`Session`](crate::advanced::Session).
 
+use core::fmt;
+
 use super::error::{TryRecvError, TrySendError};
 use super::packets::Decoded;
 use super::receive_path;
@@ -10,7 +12,8 @@ use super::{PacketGrant, send_path};
 use crate::counters::Event;
 use crate::packet::{ConnectionCopy, Whole};
 use crate::position::Position;
-use crate::ring::{Claimed, Consumer, Producer, ProducerTask, Put};
+use crate::region::Buffer;
+use crate::ring::{self, Claimed, Consumer, ConsumerTask, Producer, ProducerTask, Put};
 
 const OPCODE: u8 = ConnectionCopy::OPCODE.as_byte();
 
@@ -71,7 +74,77 @@ impl ProducerTask for PutWhole<'_> {
     }
 }
 
-/// Why [`Receiver::next_whole`] gave nothing.
+/// The body of a request or response, in its buffer, while it is [taken](Receiver::take_whole).
+#[derive(Clone, Copy)]
+pub struct WholeBody<'a> {
+    buffer: Buffer<'a>,
+    len: usize,
+}
+
+impl WholeBody<'_> {
+    /// Its bytes.
+    #[inline(always)]
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Copies it from the first byte on into `to`, as much as fits; says how many bytes.
+    #[inline(always)]
+    pub fn copy_to(&self, to: &mut [u8]) -> usize {
+        let len = to.len().min(self.len);
+        to.get_mut(..len)
+            .map_or(0, |to| self.buffer.copy_out(0, to))
+    }
+}
+
+impl fmt::Debug for WholeBody<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WholeBody").field("len", &self.len).finish()
+    }
+}
+
+/// Takes the next packet and releases it, in few steps; what `take` does not take stays claimed.
+struct TakeWhole<F>(F);
+
+impl<T, F: FnMut(&Whole, WholeBody<'_>) -> Option<T>> ConsumerTask for TakeWhole<F> {
+    type Output = Result<T, ring::Missed<[u64; 7]>>;
+
+    // Always: as a function, it would give what was taken through memory.
+    #[inline(always)]
+    fn run<C: Consumer>(self, side: &mut C) -> Self::Output {
+        let Self(mut take) = self;
+        let mut len = 0;
+        let taken = side.take_quickly(OPCODE, |buffer, operands: &[u64; 7]| {
+            // While the operands are looked at, the bytes are on their way.
+            buffer.prefetch();
+            let whole = Whole::read(operands, buffer.len())?;
+            len = len_of(&whole);
+            take(&whole, WholeBody { buffer, len })
+        });
+        if taken.is_ok() {
+            side.count(Event::Message(len));
+        }
+        taken
+    }
+}
+
+/// The bytes of what was found to be no longer than a buffer.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "no longer than a buffer, as was checked"
+)]
+const fn len_of(whole: &Whole) -> usize {
+    whole.len() as usize
+}
+
+/// Why [`Receiver::take_whole`] and [`Receiver::next_whole`] gave nothing.
 #[derive(Debug)]
 pub enum Missed {
     /// Nothing has come.
@@ -92,6 +165,65 @@ pub struct Unwanted {
 }
 
 impl<C: Consumer> Receiver<C> {
+    /// The next packet, where it is all of a request or response of which `take` makes something; its buffer is then
+    /// given back to the senders. As [`Receiver::next_whole`], in fewer steps.
+    ///
+    /// # Errors
+    /// [`Missed`]; where `take` gave nothing, [`Missed::Unwanted`].
+    ///
+    /// ```
+    /// use hqq_core::packet::Whole;
+    /// # #[repr(align(64))]
+    /// # struct Bytes([u8; 4096]);
+    /// # let bytes: &'static mut Bytes = Box::leak(Box::new(Bytes([0; 4096])));
+    /// # let (near, far) = hqq_core::Region::pair_from_static(&mut bytes.0)?;
+    /// # hqq_core::initialise(&near, &hqq_core::Layout::compact(8, 64)?, &hqq_core::InitOptions::new())?;
+    /// # let attach = |region, role| {
+    /// #     hqq_core::DynamicLink::attach(region, &hqq_core::AttachOptions::new(role))
+    /// # };
+    /// # let mut near = attach(near, hqq_core::Role::Primary)?;
+    /// # let mut far = attach(far, hqq_core::Role::Secondary)?;
+    /// let ping = Whole::request(1, 7, 4);
+    /// near.sender().try_send_whole(&ping, b"ping")?;
+    /// let mut bytes = [0; 4];
+    /// let taken = far.receiver().take_whole(|whole, body| {
+    ///     (!whole.is_response() && body.copy_to(&mut bytes) == 4).then_some(*whole)
+    /// });
+    /// # #[cfg(target_pointer_width = "64")]
+    /// assert!(matches!(taken, Ok(whole) if whole == ping));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline(always)]
+    pub fn take_whole<T>(
+        &mut self,
+        mut take: impl FnMut(&Whole, WholeBody<'_>) -> Option<T>,
+    ) -> Result<T, Missed> {
+        if self.current.is_some() {
+            return Err(Missed::Something);
+        }
+        match self.side.with(TakeWhole(&mut take)) {
+            Ok(taken) => Ok(taken),
+            Err(ring::Missed::Unclaimed) => self.take_next_whole(take),
+            Err(ring::Missed::Claimed(operands)) => Err(Missed::Unwanted(self.leave(operands))),
+        }
+    }
+
+    /// As [`Receiver::take_whole`], for whatever the quickest way does not do.
+    #[inline(never)]
+    fn take_next_whole<T>(
+        &mut self,
+        mut take: impl FnMut(&Whole, WholeBody<'_>) -> Option<T>,
+    ) -> Result<T, Missed> {
+        let grant = self.next_whole()?;
+        match take(grant.whole(), grant.body()) {
+            Some(taken) => {
+                grant.release();
+                Ok(taken)
+            }
+            None => Err(Missed::Unwanted(grant.refuse())),
+        }
+    }
+
     /// The next packet, where it is all of a request or response.
     ///
     /// # Errors
@@ -186,12 +318,8 @@ impl<C: Consumer> WholeGrant<'_, C> {
     /// Bytes of its body.
     #[inline]
     #[must_use]
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "no longer than a buffer, as was checked"
-    )]
     pub const fn len(&self) -> usize {
-        self.whole.len() as usize
+        len_of(&self.whole)
     }
 
     /// Whether it has none.
@@ -203,9 +331,15 @@ impl<C: Consumer> WholeGrant<'_, C> {
     /// Copies its body from the first byte on into `to`, as much as fits; says how many bytes.
     #[inline]
     pub fn copy_to(&self, to: &mut [u8]) -> usize {
-        let len = to.len().min(self.len());
-        let buffer = self.receiver.side.buffers().at(self.position);
-        to.get_mut(..len).map_or(0, |to| buffer.copy_out(0, to))
+        self.body().copy_to(to)
+    }
+
+    #[inline]
+    fn body(&self) -> WholeBody<'_> {
+        WholeBody {
+            buffer: self.receiver.side.buffers().at(self.position),
+            len: self.len(),
+        }
     }
 
     /// Gives the buffer back to the senders.

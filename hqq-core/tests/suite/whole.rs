@@ -21,18 +21,55 @@ fn any_of(number: u64, len: usize) -> Whole {
     }
 }
 
-/// The next one, by few steps or by many, and whether it was by few.
-fn next<C: Consumer>(receiver: &mut Receiver<C>) -> (Whole, Vec<u8>, bool) {
-    match receiver.next_whole() {
-        Ok(grant) => {
-            let mut body = vec![0; SIZE];
-            assert_eq!(grant.copy_to(&mut body), grant.len());
-            assert_eq!(grant.is_empty(), grant.whole().len() == 0);
-            body.truncate(grant.len());
-            let whole = *grant.whole();
-            grant.release();
-            return (whole, body, true);
+/// How the next one is asked for.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Grant,
+    Taking,
+}
+
+impl By {
+    const ALL: [Self; 2] = [Self::Grant, Self::Taking];
+
+    /// The next one, where few steps do.
+    fn quickly<C: Consumer>(self, receiver: &mut Receiver<C>) -> Result<(Whole, Vec<u8>), Missed> {
+        let mut bytes = vec![0; SIZE];
+        let whole = match self {
+            Self::Grant => {
+                let grant = receiver.next_whole()?;
+                assert_eq!(grant.copy_to(&mut bytes), grant.len());
+                assert_eq!(grant.is_empty(), grant.whole().len() == 0);
+                let whole = *grant.whole();
+                grant.release();
+                whole
+            }
+            Self::Taking => receiver.take_whole(|whole, body| {
+                assert_eq!(body.copy_to(&mut bytes), body.len());
+                assert_eq!(body.is_empty(), whole.len() == 0);
+                Some(*whole)
+            })?,
+        };
+        bytes.truncate(usize::try_from(whole.len()).unwrap());
+        Ok((whole, bytes))
+    }
+
+    /// The next one, which is refused.
+    fn refused<C: Consumer>(self, receiver: &mut Receiver<C>) -> Result<Unwanted, Missed> {
+        match self {
+            Self::Grant => receiver.next_whole().map(WholeGrant::refuse),
+            Self::Taking => match receiver.take_whole(|_, _| None::<()>) {
+                Ok(()) => panic!("taken"),
+                Err(Missed::Unwanted(unwanted)) => Ok(unwanted),
+                Err(missed) => Err(missed),
+            },
         }
+    }
+}
+
+/// The next one, by few steps or by many, and whether it was by few.
+fn next<C: Consumer>(by: By, receiver: &mut Receiver<C>) -> (Whole, Vec<u8>, bool) {
+    match by.quickly(receiver) {
+        Ok((whole, body)) => return (whole, body, true),
         Err(Missed::Something) => {}
         Err(missed) => panic!("{missed:?}"),
     }
@@ -59,7 +96,12 @@ fn opened<C: Consumer>(
 }
 
 /// Sends more of them than the ring holds; says how many came in few steps.
-fn pass<P: Producer, C: Consumer>(sender: &mut Sender<P>, receiver: &mut Receiver<C>) -> usize {
+fn pass<P: Producer, C: Consumer>(
+    by: By,
+    sender: &mut Sender<P>,
+    receiver: &mut Receiver<C>,
+) -> usize {
+    let before = [sender.counters(), receiver.counters()];
     let mut quick = 0;
     for number in 0..99 {
         let body = pattern(
@@ -69,19 +111,23 @@ fn pass<P: Producer, C: Consumer>(sender: &mut Sender<P>, receiver: &mut Receive
         let whole = any_of(number, body.len());
         sender.try_send_whole(&whole, &body).unwrap();
         assert!(receiver.is_readable());
-        let (came, bytes, quickly) = next(receiver);
+        let (came, bytes, quickly) = next(by, receiver);
         assert_eq!((came, bytes), (whole, body));
         quick += usize::from(quickly);
         assert!(!receiver.is_readable());
     }
-    for counters in [sender.counters(), receiver.counters()] {
-        assert_eq!((counters.messages, counters.bytes), (99, 11 * 728));
+    let after = [sender.counters(), receiver.counters()];
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(after.messages - before.messages, 99);
+        assert_eq!(after.bytes - before.bytes, 11 * 728);
     }
     quick
 }
 
 fn passes<P: Producer, C: Consumer>(sender: &mut Sender<P>, receiver: &mut Receiver<C>) {
-    pass(sender, receiver);
+    for by in By::ALL {
+        pass(by, sender, receiver);
+    }
 }
 
 #[test]
@@ -91,10 +137,12 @@ fn what_is_sent_arrives_in_every_pairing() {
 
 #[test]
 fn between_exclusive_sides_most_take_few_steps() {
-    let memory = Memory::new(COUNT, SIZE, 0);
-    let (mut near, mut far) = memory.pair();
-    let quick = pass(near.sender(), far.receiver());
-    assert_eq!(quick > 40, QUICKLY, "{quick}");
+    for by in By::ALL {
+        let memory = Memory::new(COUNT, SIZE, 0);
+        let (mut near, mut far) = memory.pair();
+        let quick = pass(by, near.sender(), far.receiver());
+        assert_eq!(quick > 40, QUICKLY, "{by:?}: {quick}");
+    }
 }
 
 /// Both ends in one process, with `whole` sent.
@@ -116,18 +164,20 @@ fn with_one(whole: &Whole, body: &[u8], check: impl Fn(&Memory, &mut ExclusiveRe
 #[test]
 fn what_is_refused_is_opened_later_or_dropped() {
     let (whole, body) = (Whole::request(1, 2, 100), pattern(1, 100));
-    with_one(&whole, &body, |_, receiver| {
-        let unwanted = receiver.next_whole().ok().map(|grant| grant.refuse());
-        assert_eq!(unwanted.is_some(), QUICKLY);
-        let (came, bytes) = opened(receiver, unwanted).unwrap();
-        assert_eq!((came, bytes), (Some(whole), body.clone()));
-    });
-    with_one(&whole, &body, |_, receiver| {
-        let refused = receiver.next_whole().map(|grant| drop(grant.refuse()));
-        if refused.is_err() {
-            drop(receiver.try_next_packet().unwrap());
-        }
-    });
+    for by in By::ALL {
+        with_one(&whole, &body, |_, receiver| {
+            let unwanted = by.refused(receiver).ok();
+            assert_eq!(unwanted.is_some(), QUICKLY);
+            let (came, bytes) = opened(receiver, unwanted).unwrap();
+            assert_eq!((came, bytes), (Some(whole), body.clone()));
+        });
+        with_one(&whole, &body, |_, receiver| {
+            let refused = by.refused(receiver).map(drop);
+            if refused.is_err() {
+                drop(receiver.try_next_packet().unwrap());
+            }
+        });
+    }
     with_one(&whole, &body, |_, receiver| {
         let released = receiver.next_whole().map(WholeGrant::release);
         if released.is_err() {
@@ -142,14 +192,27 @@ enum Left {
     Released,
     Dropped,
     Refused,
+    Taken,
+    NotTaken,
 }
 
 impl Left {
-    fn leave<C: Consumer>(self, grant: WholeGrant<'_, C>) {
+    const ALL: [Self; 5] = [
+        Self::Released,
+        Self::Dropped,
+        Self::Refused,
+        Self::Taken,
+        Self::NotTaken,
+    ];
+
+    /// Does so with the next one, where few steps do.
+    fn leave<C: Consumer>(self, receiver: &mut Receiver<C>) -> Result<(), Missed> {
         match self {
-            Self::Released => grant.release(),
-            Self::Dropped => drop(grant),
-            Self::Refused => drop(grant.refuse()),
+            Self::Released => receiver.next_whole().map(WholeGrant::release),
+            Self::Dropped => receiver.next_whole().map(drop),
+            Self::Refused => By::Grant.refused(receiver).map(drop),
+            Self::Taken => By::Taking.quickly(receiver).map(drop),
+            Self::NotTaken => By::Taking.refused(receiver).map(drop),
         }
     }
 }
@@ -166,11 +229,11 @@ fn gives_room_back(left: Left) {
                 sender.try_send_whole(&whole, b"body").unwrap();
             }
             for number in 0..count {
-                match receiver.next_whole() {
-                    Ok(grant) if all || number == round % count => left.leave(grant),
-                    Ok(grant) => grant.release(),
+                let is_left = all || number == round % count;
+                let way = if is_left { left } else { Left::Released };
+                if way.leave(receiver).is_err() {
                     // By few steps only where registers are many.
-                    Err(_) => drop(receiver.try_next_packet().unwrap()),
+                    drop(receiver.try_next_packet().unwrap());
                 }
             }
             assert!(matches!(receiver.next_whole(), Err(Missed::Nothing)));
@@ -181,7 +244,7 @@ fn gives_room_back(left: Left) {
 
 #[test]
 fn what_is_left_gives_its_room_back() {
-    for left in [Left::Released, Left::Dropped, Left::Refused] {
+    for left in Left::ALL {
         gives_room_back(left);
     }
 }
@@ -245,8 +308,8 @@ fn what_one_receiver_left_another_does_not_open() {
 #[test]
 fn other_packets_are_opened_or_refused_as_ever() {
     let whole = Whole::request(1, 2, 8);
-    let open = |receiver: &mut ExclusiveReceiver<Dynamic>| {
-        let unwanted = match receiver.next_whole() {
+    let open = |by: By, receiver: &mut ExclusiveReceiver<Dynamic>| {
+        let unwanted = match by.quickly(receiver) {
             Err(Missed::Unwanted(unwanted)) => Some(unwanted),
             Err(Missed::Something) => None,
             _ => panic!("taken"),
@@ -290,29 +353,32 @@ fn other_packets_are_opened_or_refused_as_ever() {
             )
         }),
     ];
-    for (operand, value, is_right) in cases {
+    let ways = || By::ALL.into_iter();
+    for (by, (operand, value, is_right)) in ways().flat_map(|by| cases.map(|case| (by, case))) {
         with_one(&whole, &[7; 8], |memory, receiver| {
             memory.set64(memory.slot_word(0, 1 + operand), value);
-            let found = open(receiver);
+            let found = open(by, receiver);
             assert!(is_right(&found), "operand {operand} = {value}: {found:?}");
             let errors = u64::from(found.is_err());
             assert_eq!(receiver.counters().errors, errors);
         });
     }
     // Longer than a buffer, and consistently so.
-    with_one(&whole, &[7; 8], |memory, receiver| {
-        for operand in [2, 4] {
-            memory.set64(memory.slot_word(0, 1 + operand), SIZE as u64 + 1);
-        }
-        let found = open(receiver);
-        assert!(
-            matches!(
-                found,
-                Err(TryRecvError::Malformed(PacketError::Size { .. }))
-            ),
-            "{found:?}"
-        );
-    });
+    for by in ways() {
+        with_one(&whole, &[7; 8], |memory, receiver| {
+            for operand in [2, 4] {
+                memory.set64(memory.slot_word(0, 1 + operand), SIZE as u64 + 1);
+            }
+            let found = open(by, receiver);
+            assert!(
+                matches!(
+                    found,
+                    Err(TryRecvError::Malformed(PacketError::Size { .. }))
+                ),
+                "{found:?}"
+            );
+        });
+    }
 }
 
 #[test]
@@ -349,10 +415,10 @@ fn a_message_that_was_begun_stays_the_next_one() {
     let (mut near, mut far) = memory.pair();
     near.try_send(&[9; 50]).unwrap();
     assert_eq!(far.receiver().try_read(&mut [0; 20]), Ok(20));
-    assert!(matches!(
-        far.receiver().next_whole(),
-        Err(Missed::Something)
-    ));
+    for by in By::ALL {
+        let missed = by.quickly(far.receiver());
+        assert!(matches!(missed, Err(Missed::Something)));
+    }
     assert_eq!(far.receiver().try_read(&mut [0; 99]), Ok(30));
 }
 

@@ -1,7 +1,7 @@
 //! Calls of one chunk where nothing else goes on: sent, waited for and answered under one lock, past the
 //! lists of what arrives and of who waits. Whatever comes between leads to the long way.
 
-use hqq_core::link::{Missed, WholeGrant};
+use hqq_core::link::{Missed, WholeBody};
 use hqq_core::packet::Whole;
 
 use super::super::link::Answer;
@@ -9,7 +9,6 @@ use super::super::request::{Body, Request};
 use super::super::stats::Began;
 use super::incoming::tell;
 use super::{Engine, PendingCall};
-use crate::link::AnyConsumer;
 
 /// What somebody looks for.
 #[derive(Clone, Copy, Debug)]
@@ -133,12 +132,12 @@ impl Engine {
         answer: &mut Vec<u8>,
     ) -> Look<Option<u64>> {
         let want = Want::Answer { id, began };
-        let taken = self.take_whole(want, |grant| {
-            answer.resize(grant.len(), 0);
-            grant.copy_to(answer);
+        let taken = self.take_whole(want, |_, body| {
+            answer.resize(body.len(), 0);
+            body.copy_to(answer);
         });
         let missed = match taken {
-            Ok(_) => {
+            Ok(()) => {
                 self.answered(began);
                 return Look::Found(None);
             }
@@ -161,28 +160,26 @@ impl Engine {
         }
     }
 
-    /// Takes all of a request or response that is wanted, of which `copy` copies the body.
+    /// Takes all of a request or response that is wanted, of which `take` makes something.
     #[inline(always)]
-    fn take_whole<B>(
+    fn take_whole<T>(
         &mut self,
         want: Want,
-        copy: impl FnOnce(&WholeGrant<'_, AnyConsumer>) -> B,
-    ) -> Result<(Whole, B), Missed> {
+        mut take: impl FnMut(&Whole, WholeBody<'_>) -> T,
+    ) -> Result<T, Missed> {
         self.count_taken();
         let (core, attachment) = self.receiver.core_and_attachment();
-        let grant = core.next_whole()?;
-        let whole = *grant.whole();
-        if !want.is_plainly(&whole) || !self.session.may_take(&whole) {
-            return Err(Missed::Unwanted(grant.refuse()));
-        }
-        let body = copy(&grant);
-        grant.release();
+        let session = &self.session;
+        let (taken, len) = core.take_whole(|whole, body| {
+            let is_wanted = want.is_plainly(whole) && session.may_take(whole);
+            is_wanted.then(|| (take(whole, body), whole.len()))
+        })?;
         if attachment.is_cut() {
             // What is read where memory is missing is no message.
             return Err(Missed::Something);
         }
-        self.taken = Some(whole.len());
-        Ok((whole, body))
+        self.taken = Some(len);
+        Ok(taken)
     }
 
     /// Counts what was taken at once, before anything else is done with the ring: who took it answers or
@@ -214,10 +211,11 @@ impl Engine {
         let want = Want::Request {
             max: self.options.max_message_size as u64,
         };
-        let taken = self.take_whole(want, |grant| {
-            Body::filled(grant.len(), |bytes| {
-                grant.copy_to(bytes);
-            })
+        let taken = self.take_whole(want, |whole, body| {
+            let bytes = Body::filled(body.len(), |bytes| {
+                body.copy_to(bytes);
+            });
+            (*whole, bytes)
         });
         let missed = match taken {
             Ok((whole, body)) => return Look::Found(self.requested(&whole, body)),
