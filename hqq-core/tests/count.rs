@@ -141,7 +141,7 @@ fn each_word_of_a_packet_is_read_once() {
 
 #[test]
 fn and_so_is_that_of_a_request_taken_or_refused() {
-    let memory = Memory::new(2 * COUNT, SIZE, 0);
+    let memory = Memory::new(4 * COUNT, SIZE, 0);
     let (mut near, mut far) = memory.pair();
     // By a grant, by one that is refused, taken, and not taken.
     for (position, [by_grant, refused]) in [

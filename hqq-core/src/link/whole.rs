@@ -113,13 +113,13 @@ impl fmt::Debug for WholeBody<'_> {
 /// Takes the next packet and releases it, in few steps; what `take` does not take stays claimed.
 struct TakeWhole<F>(F);
 
-impl<T, F: FnMut(&Whole, WholeBody<'_>) -> Option<T>> ConsumerTask for TakeWhole<F> {
+impl<T, F: FnOnce(&Whole, WholeBody<'_>) -> Option<T>> ConsumerTask for TakeWhole<F> {
     type Output = Result<T, ring::Missed<[u64; 7]>>;
 
     // Always: as a function, it would give what was taken through memory.
     #[inline(always)]
     fn run<C: Consumer>(self, side: &mut C) -> Self::Output {
-        let Self(mut take) = self;
+        let Self(take) = self;
         let mut len = 0;
         let taken = side.take_quickly(OPCODE, |buffer, operands: &[u64; 7]| {
             // While the operands are looked at, the bytes are on their way.
@@ -169,7 +169,8 @@ impl<C: Consumer> Receiver<C> {
     /// given back to the senders. As [`Receiver::next_whole`], in fewer steps.
     ///
     /// # Errors
-    /// [`Missed`]; where `take` gave nothing, [`Missed::Unwanted`].
+    /// [`Missed`]; where `take` gave nothing, [`Missed::Unwanted`]. Now and then, a turn through half of the ring, it is
+    /// [`Missed::Something`] where [`Receiver::next_whole`] gives it.
     ///
     /// ```
     /// use hqq_core::packet::Whole;
@@ -196,32 +197,28 @@ impl<C: Consumer> Receiver<C> {
     #[inline(always)]
     pub fn take_whole<T>(
         &mut self,
-        mut take: impl FnMut(&Whole, WholeBody<'_>) -> Option<T>,
+        take: impl FnOnce(&Whole, WholeBody<'_>) -> Option<T>,
     ) -> Result<T, Missed> {
         if self.current.is_some() {
             return Err(Missed::Something);
         }
-        match self.side.with(TakeWhole(&mut take)) {
+        match self.side.with(TakeWhole(take)) {
             Ok(taken) => Ok(taken),
-            Err(ring::Missed::Unclaimed) => self.take_next_whole(take),
+            Err(ring::Missed::Unclaimed) => Err(self.missed()),
             Err(ring::Missed::Claimed(operands)) => Err(Missed::Unwanted(self.leave(operands))),
         }
     }
 
-    /// As [`Receiver::take_whole`], for whatever the quickest way does not do.
-    #[inline(never)]
-    fn take_next_whole<T>(
-        &mut self,
-        mut take: impl FnMut(&Whole, WholeBody<'_>) -> Option<T>,
-    ) -> Result<T, Missed> {
-        let grant = self.next_whole()?;
-        match take(grant.whole(), grant.body()) {
-            Some(taken) => {
-                grant.release();
-                Ok(taken)
-            }
-            None => Err(Missed::Unwanted(grant.refuse())),
+    /// Few steps gave nothing, which does not say that nothing is there.
+    #[inline]
+    fn missed(&mut self) -> Missed {
+        if self.side.has_packet() {
+            return Missed::Something;
         }
+        if self.side.catch_up() {
+            self.unopened = None;
+        }
+        Missed::Nothing
     }
 
     /// The next packet, where it is all of a request or response.
@@ -234,14 +231,7 @@ impl<C: Consumer> Receiver<C> {
             return Err(Missed::Something);
         }
         let Some((position, operands)) = self.side.claim_quickly(OPCODE) else {
-            return Err(if self.side.has_packet() {
-                Missed::Something
-            } else {
-                if self.side.catch_up() {
-                    self.unopened = None;
-                }
-                Missed::Nothing
-            });
+            return Err(self.missed());
         };
         // While the operands are looked at, the bytes are on their way.
         self.side.buffers().at(position).prefetch();

@@ -165,7 +165,7 @@ impl Engine {
     fn take_whole<T>(
         &mut self,
         want: Want,
-        mut take: impl FnMut(&Whole, WholeBody<'_>) -> T,
+        take: impl FnOnce(&Whole, WholeBody<'_>) -> T,
     ) -> Result<T, Missed> {
         self.count_taken();
         let (core, attachment) = self.receiver.core_and_attachment();
@@ -180,6 +180,24 @@ impl Engine {
         }
         self.taken = Some(len);
         Ok(taken)
+    }
+
+    /// As [`Engine::take_whole`], a few steps more.
+    fn take_lent(&mut self, want: Want) -> Result<(Whole, Vec<u8>), Missed> {
+        let (core, attachment) = self.receiver.core_and_attachment();
+        let grant = core.next_whole()?;
+        let whole = *grant.whole();
+        if !want.is_plainly(&whole) || !self.session.may_take(&whole) {
+            return Err(Missed::Unwanted(grant.refuse()));
+        }
+        let mut body = vec![0; grant.len()];
+        grant.copy_to(&mut body);
+        grant.release();
+        if attachment.is_cut() {
+            return Err(Missed::Something);
+        }
+        self.taken = Some(whole.len());
+        Ok((whole, body))
     }
 
     /// Counts what was taken at once, before anything else is done with the ring: who took it answers or
@@ -249,6 +267,13 @@ impl Engine {
     #[cold]
     #[inline(never)]
     fn look_closer(&mut self, want: Want, missed: Missed) -> Option<(Whole, Vec<u8>)> {
+        let missed = match missed {
+            Missed::Something => match self.take_lent(want) {
+                Ok(taken) => return Some(taken),
+                Err(missed) => missed,
+            },
+            missed => missed,
+        };
         self.settled = false;
         if let Want::Answer { id, began } = want {
             // From now on anything may come of it.
