@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::{HashMap, HashMapExt};
 use hqq_core::advanced::{CallFailure, MessageKey, Session, Transfer};
-use hqq_core::packet::Packet;
+use hqq_core::packet::{Negotiate, Packet};
 use hqq_core::{Format, Role};
 
 use super::arriving::{Arriving, Share};
@@ -130,6 +130,10 @@ pub(super) struct Engine {
     /// The last peer has left, and the next one was not seen yet.
     is_between_peers: bool,
     first_message: u64,
+    /// The epochs of the peer's sides, once it was seen and where they are recorded.
+    peer: Option<[u32; 2]>,
+    /// What the next peer offers, which came before this one was found to have left.
+    successor: Option<Negotiate>,
     /// The session's clock, as it was read last, and polls until it is read again.
     clock: u64,
     clock_due: u32,
@@ -190,6 +194,8 @@ impl Engine {
             generation: 0,
             is_between_peers: false,
             first_message: 0,
+            peer: None,
+            successor: None,
             clock: 0,
             clock_due: 0,
             arriving: HashMap::new(),
@@ -336,6 +342,7 @@ impl Engine {
         }
         self.count_taken();
         let awaits_peer = self.awaits_peer();
+        self.note_peer();
         let mut progress = self.flush();
         let mut now = self.now();
         while let Some(notice) = self.session.next_notice(now) {

@@ -176,6 +176,10 @@ impl AdvancedLink {
             return;
         }
         engine.renew_for_next();
+        if engine.has_control() {
+            // The next one has asked already.
+            engine.poll();
+        }
         drop(engine);
         self.shared().kick();
     }

@@ -143,6 +143,11 @@ impl Attachment {
         self.life.as_ref().filter(|_| !self.is_forked())
     }
 
+    /// How often the peer's sides were taken; `None` where that is not recorded: in format 1, and between the ends of a pair.
+    pub(crate) fn peer_epochs(&self) -> Option<[u32; 2]> {
+        self.life().map(Life::epochs)
+    }
+
     /// Whether the last member of a side of the peer's role has died. `false` where that cannot be
     /// told: on this system, in format 1 (HQQ-Go takes no locks), or while somebody takes or leaves a
     /// side.

@@ -211,3 +211,57 @@ fn whoever_waits_after_renewal_waits_for_the_next_peer() {
     let left = host.link.receive_until(limit()).unwrap_err();
     assert_eq!(left, ReceiveError::Link(LinkFailure::Disconnected));
 }
+
+#[test]
+fn a_call_of_an_earlier_peer_does_not_wait_for_a_later_one() {
+    bounded(|| {
+        let host = Host::new();
+        let link = &host.link;
+        let serve = |peer: &AdvancedLink| {
+            let request = peer.receive_request(limit()).unwrap();
+            peer.respond(&request, request.body()).unwrap();
+        };
+        let first = host.peer();
+        std::thread::scope(|scope| {
+            scope.spawn(|| serve(&first));
+            assert_eq!(link.call(1, b"first").unwrap(), b"first");
+        });
+        drop(first);
+        // In between nobody looks.
+        let options = AdvancedOptions::new();
+        let second = AdvancedLink::open(&host.name, &LinkOptions::new(), options).unwrap();
+        let error = link.call_until(1, b"lost", limit()).unwrap_err();
+        assert!(
+            matches!(error, CallError::Link(LinkFailure::Disconnected)),
+            "{error}"
+        );
+        link.renew();
+        agree(link, &second);
+        std::thread::scope(|scope| {
+            scope.spawn(|| serve(&second));
+            assert_eq!(link.call(1, b"second").unwrap(), b"second");
+        });
+    });
+}
+
+#[test]
+fn what_a_later_peer_offers_before_the_earlier_one_is_missed_is_answered() {
+    bounded(|| {
+        let host = Host::new();
+        let link = &host.link;
+        drop(host.peer());
+        let options = AdvancedOptions::new();
+        let second = AdvancedLink::open(&host.name, &LinkOptions::new(), options).unwrap();
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| second.negotiate(limit()));
+            let error = link.receive_request(limit()).unwrap_err();
+            assert!(
+                matches!(error, ReceiveError::Link(LinkFailure::Disconnected)),
+                "{error}"
+            );
+            link.renew();
+            link.wait_for_negotiation(limit()).unwrap();
+            asking.join().unwrap().unwrap();
+        });
+    });
+}

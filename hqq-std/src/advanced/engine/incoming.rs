@@ -7,7 +7,7 @@ use hqq_core::advanced::{
     Arrival, CallFailure, DiscardReason, MessageKey, Notice, PollError, Step,
 };
 use hqq_core::link::{PacketGrant, Unwanted};
-use hqq_core::packet::{MessageKind, Packet, Whole};
+use hqq_core::packet::{MessageKind, Negotiate, Packet, Whole};
 use hqq_core::ring::Consumer;
 
 use super::super::arriving::{Arriving, Share};
@@ -52,13 +52,10 @@ impl Engine {
             _ => None,
         };
         if let Packet::Negotiate(offer) = *grant.packet()
-            && self.options.successors
             && self.session.agreement().is_some()
         {
             drop(grant);
-            self.renew();
-            self.session.accept(&offer.into(), 0);
-            return Ok(Taken::Other);
+            return self.offered_again(offer);
         }
         let step = self.session.accept(grant.packet(), len);
         if let (Some(whole), Step::Chunk(_)) = (wanted, &step) {
@@ -112,6 +109,24 @@ impl Engine {
                     self.arrived(&arrival);
                 }
             }
+        }
+        Ok(Taken::Other)
+    }
+
+    /// Somebody offers what was agreed on before: the same peer, which is told, or another one.
+    #[cold]
+    #[inline(never)]
+    fn offered_again(&mut self, offer: Negotiate) -> Result<Taken, LinkFailure> {
+        if self.options.successors {
+            self.renew();
+        } else if self.is_replaced() {
+            // Answered once the link is renewed.
+            self.successor = Some(offer);
+            return Err(LinkFailure::Disconnected);
+        }
+        let step = self.session.accept(&offer.into(), 0);
+        if let Step::Notice(notice) = step {
+            self.notice(notice);
         }
         Ok(Taken::Other)
     }

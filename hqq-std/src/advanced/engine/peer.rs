@@ -52,7 +52,11 @@ impl Engine {
         self.grace_used = false;
         self.served.cancel_all();
         self.taken = None;
+        self.peer = None;
         self.failure = None;
+        if let Some(offer) = self.successor.take() {
+            self.session.accept(&offer.into(), 0);
+        }
     }
 
     /// As [`Engine::renew`], after the last peer has left: until the next one comes nothing fails.
@@ -75,6 +79,20 @@ impl Engine {
     /// Whether a peer is attached and alive.
     pub(in super::super) fn has_peer(&mut self) -> bool {
         self.receiver.is_peer_open() && !self.receiver.is_peer_dead()
+    }
+
+    /// Notes who the peer is, once it is there.
+    pub(super) fn note_peer(&mut self) {
+        // Both sides, as they are taken one after the other, and before it is read how often they were.
+        if self.peer.is_none() && self.sender.is_peer_open() && self.has_peer() {
+            self.peer = self.receiver.attachment().peer_epochs();
+        }
+    }
+
+    /// Whether another peer has come since, in a moment in which nobody looked here: it knows nothing of what this one was
+    /// sent.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.peer.is_some() && self.receiver.attachment().peer_epochs() != self.peer
     }
 
     /// How long it may take to notice the peer's death.
@@ -132,8 +150,13 @@ impl Engine {
         self.receiver.attachment().look_out();
         // What is to be repaired is, whoever waits here; that is recorded for everybody else.
         self.receiver.attachment().attend();
-        if !self.awaits_peer() && self.receiver.is_peer_dead() && !self.receiver.is_readable() {
+        if self.awaits_peer() || self.receiver.is_readable() {
+            return;
+        }
+        if self.receiver.is_peer_dead() {
             self.fail(LinkFailure::PeerDead);
+        } else if self.is_replaced() {
+            self.fail(LinkFailure::Disconnected);
         }
     }
 }
