@@ -30,6 +30,8 @@ const BLOCKED: u64 = 16;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
     Message(usize),
+    /// A message of so many bytes that was put or taken quickly, so that its position counts it.
+    Quick(usize),
     /// So many messages, and bytes in them.
     Messages(usize, usize),
     Tombstone,
@@ -47,6 +49,7 @@ impl Counters {
                 self.messages = self.messages.wrapping_add(1);
                 self.bytes = self.bytes.wrapping_add(bytes as u64);
             }
+            Event::Quick(bytes) => self.bytes = self.bytes.wrapping_add(bytes as u64),
             Event::Messages(count, bytes) => {
                 self.messages = self.messages.wrapping_add(count as u64);
                 self.bytes = self.bytes.wrapping_add(bytes as u64);
@@ -56,7 +59,7 @@ impl Counters {
             Event::Error => self.errors = self.errors.wrapping_add(1),
         }
         match event {
-            Event::Message(_) | Event::Messages(..) => false,
+            Event::Message(_) | Event::Quick(_) | Event::Messages(..) => false,
             Event::Blocked => self.blocked.is_multiple_of(BLOCKED),
             Event::Tombstone | Event::Error => true,
         }
@@ -102,7 +105,9 @@ impl SharedCounters {
     #[inline]
     pub(crate) fn add(&self, event: Event, alone: bool) -> bool {
         let counter = match event {
-            Event::Message(bytes) => return self.add_messages(1, bytes as u64, alone),
+            Event::Message(bytes) | Event::Quick(bytes) => {
+                return self.add_messages(1, bytes as u64, alone);
+            }
             Event::Messages(count, bytes) => {
                 return self.add_messages(count as u64, bytes as u64, alone);
             }

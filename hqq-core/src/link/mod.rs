@@ -105,6 +105,8 @@ pub type DynamicLink = Link<Dynamic>;
 /// assert_eq!(&message[..len], b"hello");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+// In this order: the sender is found where the link is.
+#[repr(C)]
 pub struct Link<G: Geometry> {
     sender: ExclusiveSender<G>,
     receiver: ExclusiveReceiver<G>,

@@ -59,7 +59,7 @@ impl ProducerTask for PutWhole<'_> {
     #[inline(always)]
     fn run<P: Producer>(self, side: &mut P) -> Put {
         let Self { whole, bytes } = self;
-        let put = side.put_quickly(OPCODE, |buffer| {
+        let put = side.put_quickly(OPCODE, |buffer, _| {
             let len = bytes.len();
             if len > buffer.len() || len as u64 != whole.len() {
                 return None;
@@ -68,7 +68,7 @@ impl ProducerTask for PutWhole<'_> {
             Some(whole.operands())
         });
         if put != Put::Not {
-            side.count(Event::Message(bytes.len()));
+            side.count(Event::Quick(bytes.len()));
         }
         put
     }

@@ -108,7 +108,7 @@ impl<G: Geometry> Format1Memory<G> {
     #[inline]
     pub(crate) fn slot(&self, position: Position) -> Format1Slot<'_> {
         Format1Slot(Slot {
-            part: &self.part,
+            part: self.part.view(),
             offset: ring::SLOTS + self.buffers.index(position) * SLOT_LEN,
         })
     }

@@ -80,20 +80,26 @@ impl<G: Geometry> RingMemory<G> {
 
 impl Slot<'_> {
     pub(crate) fn clean(self, platform: &impl Platform) {
-        self.part.clean_range(self.offset, LINE, platform);
+        self.part.part().clean_range(self.offset, LINE, platform);
     }
 
     pub(crate) fn invalidate(self, platform: &impl Platform) {
-        self.part.invalidate_range(self.offset, LINE, platform);
+        self.part
+            .part()
+            .invalidate_range(self.offset, LINE, platform);
     }
 }
 
 impl Buffer<'_> {
     pub(crate) fn clean(self, platform: &impl Platform) {
-        self.part.clean_range(self.offset, self.len, platform);
+        self.part
+            .part()
+            .clean_range(self.offset, self.len, platform);
     }
 
     pub(crate) fn invalidate(self, platform: &impl Platform) {
-        self.part.invalidate_range(self.offset, self.len, platform);
+        self.part
+            .part()
+            .invalidate_range(self.offset, self.len, platform);
     }
 }

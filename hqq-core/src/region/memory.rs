@@ -2,7 +2,7 @@
 
 #[cfg(not(loom))]
 use super::bytes;
-use super::{Part, Region};
+use super::{Part, Region, View};
 use crate::layout::{
     Direction, Format, Geometry, IDENTITY, IDENTITY_LEN, LINE, Layout, MEMBER_LEN, MEMBERS, SIDES,
     ring,
@@ -85,14 +85,44 @@ impl SuperblockMemory {
         consumer: bool,
         index: usize,
     ) -> Option<&SharedU32> {
+        let half = self.member_half(secondary, member, consumer)?;
+        Some(half.word(index))
+    }
+
+    /// One half of a member's record; `None` for a member the table has no room for.
+    #[inline]
+    pub(crate) fn member_half(
+        &self,
+        secondary: bool,
+        member: Member,
+        consumer: bool,
+    ) -> Option<MemberHalf<'_>> {
         let at = usize::from(member.get()) - 1;
-        if at >= self.members {
-            return None;
-        }
         let record = usize::from(secondary) * self.members + at;
-        let offset = MEMBERS + record * MEMBER_LEN + usize::from(consumer) * LINE + index % 16 * 4;
-        // SAFETY: `at` is below `members`, which fit the region by the invariant.
-        Some(unsafe { self.part.word32(offset) })
+        // What lies below `members` fits the region by the invariant.
+        (at < self.members).then_some(MemberHalf {
+            part: self.part.view(),
+            offset: MEMBERS + record * MEMBER_LEN + usize::from(consumer) * LINE,
+        })
+    }
+}
+
+/// One half of a member's record.
+///
+/// # Invariants
+/// 16 words of 32 bits from `offset` on lie inside the region.
+#[derive(Clone, Copy)]
+pub(crate) struct MemberHalf<'a> {
+    part: View<'a>,
+    offset: usize,
+}
+
+impl<'a> MemberHalf<'a> {
+    /// Word `index`, 16 words.
+    #[inline]
+    pub(crate) fn word(self, index: usize) -> &'a SharedU32 {
+        // SAFETY: one of the 16 words by the invariant.
+        unsafe { self.part.word32(self.offset + index % 16 * 4) }
     }
 }
 
@@ -118,7 +148,7 @@ impl StatusWord {
 /// region; the count is a power of two, the size and where the part starts are multiples of 8.
 #[derive(Clone)]
 pub(crate) struct Buffers<G> {
-    part: Part,
+    pub(super) part: Part,
     geometry: G,
 }
 
@@ -161,7 +191,7 @@ impl<G: Geometry> Buffers<G> {
     fn at_index(&self, index: usize) -> Buffer<'_> {
         let size = self.geometry.size();
         Buffer {
-            part: &self.part,
+            part: self.part.view(),
             offset: index * size,
             len: size,
         }
@@ -290,12 +320,24 @@ impl<G: Geometry> RingMemory<G> {
         ))
     }
 
+    /// The slot at this offset from the first.
+    ///
+    /// It is one of this ring: only for [`Walk`](super::Walk), which knows that.
+    #[cfg(target_pointer_width = "64")]
+    #[inline]
+    pub(super) fn slot_at(&self, offset: usize) -> Slot<'_> {
+        Slot {
+            part: self.part.view(),
+            offset: ring::SLOTS + offset,
+        }
+    }
+
     /// The slot that `position` falls into, and its buffer.
     #[inline]
     pub(crate) fn place(&self, position: Position) -> (Slot<'_>, Buffer<'_>) {
         let index = self.buffers.index(position);
         let slot = Slot {
-            part: &self.part,
+            part: self.part.view(),
             offset: ring::SLOTS + index * LINE,
         };
         (slot, self.buffers.at_index(index))
@@ -341,7 +383,7 @@ impl WaitMemory {
 /// a stamp, or is not used through this type.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot<'a> {
-    pub(super) part: &'a Part,
+    pub(super) part: View<'a>,
     pub(super) offset: usize,
 }
 
@@ -446,7 +488,7 @@ impl<'a> Slot<'a> {
 /// start and how many they are are multiples of 8.
 #[derive(Clone, Copy)]
 pub(crate) struct Buffer<'a> {
-    pub(super) part: &'a Part,
+    pub(super) part: View<'a>,
     pub(super) offset: usize,
     pub(super) len: usize,
 }

@@ -19,6 +19,7 @@ mod model;
 #[cfg(not(loom))]
 mod raw;
 mod storage;
+mod walk;
 
 use core::fmt;
 
@@ -29,11 +30,16 @@ pub(crate) use memory::{
 };
 #[cfg(loom)]
 pub use model::Region;
-#[cfg(not(loom))]
-use raw::Part;
+#[cfg(loom)]
+use model::Rover;
 #[cfg(not(loom))]
 pub use raw::Region;
+#[cfg(all(target_pointer_width = "64", not(loom)))]
+use raw::Rover;
+#[cfg(not(loom))]
+use raw::{Part, View};
 pub use storage::StaticRegion;
+pub(crate) use walk::{WALKS, Walk};
 
 /// As `raw::Part`.
 #[cfg(loom)]
@@ -47,6 +53,17 @@ impl core::ops::Deref for Part {
     #[inline]
     fn deref(&self) -> &Region {
         &self.0
+    }
+}
+
+/// As `raw::View`.
+#[cfg(loom)]
+type View<'a> = &'a Part;
+
+#[cfg(loom)]
+impl Part {
+    const fn view(&self) -> View<'_> {
+        self
     }
 }
 

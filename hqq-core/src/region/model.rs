@@ -164,6 +164,33 @@ impl Region {
     }
 }
 
+/// As `raw::Rover`.
+#[derive(Debug)]
+pub(super) struct Rover(Part);
+
+impl Part {
+    pub(super) fn rover(&self, offset: usize) -> Rover {
+        Rover(Part(Region {
+            words: Arc::clone(&self.words),
+            start: self.start + offset,
+        }))
+    }
+}
+
+impl Rover {
+    pub(super) fn step(&mut self, bytes: usize) {
+        self.0.0.start += bytes;
+    }
+
+    /// The part here.
+    ///
+    /// # Safety
+    /// As in other builds; here a wrong place panics.
+    pub(super) unsafe fn view(&self, _: usize) -> &Part {
+        &self.0
+    }
+}
+
 impl Word {
     /// The word that `layout` has at `offset`.
     fn new(layout: &Layout, offset: usize) -> Self {

@@ -1,5 +1,6 @@
 //! A region as a pointer and a length.
 
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use super::RegionError;
@@ -33,7 +34,7 @@ unsafe impl Sync for Region {}
 ///
 /// # Invariants
 /// Those of the region but its length and alignment; offsets count from here.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
     base: NonNull<u8>,
     /// Bytes up to the region's end, which whoever made an offset has checked before.
@@ -164,13 +165,78 @@ impl Part {
         unsafe { self.base.add(offset) }
     }
 
+    /// The part for what is found in it.
+    // By value: after each access to shared memory a pointer that is reached through memory is fetched again.
+    #[inline]
+    pub(super) const fn view(&self) -> View<'_> {
+        View {
+            part: *self,
+            lifetime: PhantomData,
+        }
+    }
+
+    /// As [`View::word32`].
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub(super) unsafe fn word32(&self, offset: usize) -> &SharedU32 {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.view().word32(offset) }
+    }
+
+    /// As [`View::counter`].
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub(super) unsafe fn counter(&self, offset: usize) -> &Counter {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.view().counter(offset) }
+    }
+
+    /// As [`View::data`].
+    ///
+    /// # Safety
+    /// As there.
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+    #[inline]
+    pub(super) unsafe fn data(&self, offset: usize) -> &DataWord {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.view().data(offset) }
+    }
+}
+
+/// A part as slots and buffers hold it: by value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View<'a> {
+    part: Part,
+    lifetime: PhantomData<&'a Part>,
+}
+
+impl<'a> View<'a> {
+    /// The part itself.
+    pub(super) const fn part(&self) -> &Part {
+        &self.part
+    }
+
+    /// As [`Part::at`].
+    ///
+    /// # Safety
+    /// As there.
+    #[inline]
+    pub(super) unsafe fn at(self, offset: usize) -> NonNull<u8> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.part.at(offset) }
+    }
+
     /// The 32-bit word at `offset`.
     ///
     /// # Safety
     /// `offset` is a multiple of 4, the word lies inside the region, and is a 32-bit word by
     /// PROTOCOL.md.
     #[inline]
-    pub(super) unsafe fn word32(&self, offset: usize) -> &SharedU32 {
+    pub(super) unsafe fn word32(self, offset: usize) -> &'a SharedU32 {
         // SAFETY: in bounds, by the caller's promise.
         let word = unsafe { self.at(offset) };
         // SAFETY: aligned and in bounds by the caller's promise, valid for the region's life, and
@@ -183,7 +249,7 @@ impl Part {
     /// # Safety
     /// `offset` is that of a slot inside the region.
     #[inline]
-    pub(super) unsafe fn stamp(&self, offset: usize) -> &Stamp {
+    pub(super) unsafe fn stamp(self, offset: usize) -> &'a Stamp {
         // SAFETY: in bounds, by the caller's promise.
         let word = unsafe { self.at(offset) };
         // SAFETY: as in `word32`.
@@ -195,7 +261,7 @@ impl Part {
     /// # Safety
     /// `offset` is that of a claim counter inside the region.
     #[inline]
-    pub(super) unsafe fn counter(&self, offset: usize) -> &Counter {
+    pub(super) unsafe fn counter(self, offset: usize) -> &'a Counter {
         // SAFETY: in bounds, by the caller's promise.
         let word = unsafe { self.at(offset) };
         // SAFETY: as in `word32`.
@@ -208,11 +274,59 @@ impl Part {
     /// `offset` is a multiple of 8 and the eight bytes lie inside a slot (not its stamp) or a
     /// buffer of the region.
     #[inline]
-    pub(super) unsafe fn data(&self, offset: usize) -> &DataWord {
+    pub(super) unsafe fn data(self, offset: usize) -> &'a DataWord {
         // SAFETY: in bounds, by the caller's promise.
         let word = unsafe { self.at(offset) };
         // SAFETY: as in `word32`.
         unsafe { word.cast().as_ref() }
+    }
+}
+
+/// A place in a part that moves on from call to call.
+#[cfg(target_pointer_width = "64")]
+#[derive(Debug)]
+pub(super) struct Rover(*mut u8);
+
+// SAFETY: as for a region.
+#[cfg(target_pointer_width = "64")]
+unsafe impl Send for Rover {}
+// SAFETY: as for a region.
+#[cfg(target_pointer_width = "64")]
+unsafe impl Sync for Rover {}
+
+#[cfg(target_pointer_width = "64")]
+impl Part {
+    /// A place `offset` bytes from the start.
+    pub(super) const fn rover(&self, offset: usize) -> Rover {
+        Rover(self.base.as_ptr().wrapping_add(offset))
+    }
+}
+
+#[cfg(target_pointer_width = "64")]
+impl Rover {
+    /// Moves on.
+    #[inline]
+    pub(super) const fn step(&mut self, bytes: usize) {
+        self.0 = self.0.wrapping_add(bytes);
+    }
+
+    /// The `len` bytes here.
+    ///
+    /// # Safety
+    /// They lie inside the region of the part.
+    #[inline]
+    pub(super) const unsafe fn view(&self, len: usize) -> View<'_> {
+        #[cfg(not(debug_assertions))]
+        let _ = len;
+        View {
+            part: Part {
+                // SAFETY: inside the region, by the caller's promise.
+                base: unsafe { NonNull::new_unchecked(self.0) },
+                #[cfg(debug_assertions)]
+                len,
+            },
+            lifetime: PhantomData,
+        }
     }
 }
 

@@ -140,6 +140,7 @@ where
     B: Consumer<Geometry = A::Geometry>,
 {
     type Geometry = A::Geometry;
+    const WALKS: bool = A::WALKS || B::WALKS;
 
     #[inline]
     fn buffers(&self) -> &Buffers<A::Geometry> {

@@ -27,7 +27,7 @@ pub use either::Either;
 use handle::{ConcurrentConsumer, ConcurrentProducer, Counted};
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub use handle::{Handle, Owned};
-pub use quickly::{Missed, Operands, Put};
+pub use quickly::{InBuffer, InPacket, Missed, Operands, Put};
 
 use crate::counters::Event;
 use crate::layout::Geometry;
@@ -116,7 +116,7 @@ pub trait Producer: Sealed {
     /// [`Refused`], after at most 2N + 8 steps.
     fn try_claim(&mut self) -> Result<Position, Refused>;
 
-    /// Claims a position, lets `fill` write into its buffer and publishes a packet with this opcode and the
+    /// Claims a position, lets `fill` write into its buffer (or know the position) and publishes a packet with this opcode and the
     /// operands that `fill` gives: in very few steps and without a call that comes back.
     #[doc(hidden)]
     #[allow(
@@ -128,7 +128,7 @@ pub trait Producer: Sealed {
     fn put_quickly<O: Operands>(
         &mut self,
         opcode: u8,
-        fill: impl FnOnce(Buffer<'_>) -> Option<O>,
+        fill: impl FnOnce(Buffer<'_>, Position) -> Option<O>,
     ) -> Put
     where
         Self: Sized,
@@ -241,6 +241,10 @@ pub trait Consumer: Sealed {
     /// The geometry of the ring.
     type Geometry: Geometry;
 
+    /// Whether [`Consumer::take_quickly`] ever does anything.
+    #[doc(hidden)]
+    const WALKS: bool = false;
+
     #[doc(hidden)]
     #[allow(
         private_interfaces,
@@ -256,7 +260,8 @@ pub trait Consumer: Sealed {
     fn try_claim(&mut self) -> Result<Claimed, Refused>;
 
     /// Claims the next packet where it has this opcode and is not in doubt, hands its buffer and its
-    /// operands to `take` and releases it: in very few steps and without a call that comes back.
+    /// operands to `take` and releases it: in very few steps and without a call that comes back. Nothing
+    /// while a packet is claimed and not released.
     ///
     /// # Errors
     /// [`Missed`] where these few did not do, or `take` gave nothing.
@@ -377,7 +382,7 @@ pub trait Consumer: Sealed {
 /// Messages of format 2 are numbered by position, so that senders that share a side need no other
 /// counter.
 #[inline]
-const fn copy_id(position: Position) -> u64 {
+pub(crate) const fn copy_id(position: Position) -> u64 {
     position.plus(1).get()
 }
 

@@ -2,7 +2,7 @@
 
 use super::Position;
 use crate::layout::Geometry;
-use crate::region::{Buffer, RingMemory, Slot};
+use crate::region::{Buffer, RingMemory, Slot, Walk};
 
 /// What [`Producer::put_quickly`](super::Producer::put_quickly) did.
 #[doc(hidden)]
@@ -36,12 +36,18 @@ pub enum Missed<O> {
     reason = "sealed, for this crate only"
 )]
 pub trait Operands: Copy + super::Sealed {
+    /// Whether packets of this kind have bytes in their buffer.
+    const IN_BUFFER: bool = true;
+
     /// The slot that `position` falls into, and as much of its buffer as is used; `None` where that is
     /// too short.
     fn place<G: Geometry>(
         memory: &RingMemory<G>,
         position: Position,
     ) -> Option<(Slot<'_>, Buffer<'_>)>;
+
+    /// The same, of the place that a walk has come to.
+    fn here<G: Geometry>(walk: &Walk<G>) -> Option<(Slot<'_>, Buffer<'_>)>;
 
     /// Writes them, each once.
     fn store(self, slot: Slot<'_>);
@@ -50,6 +56,18 @@ pub trait Operands: Copy + super::Sealed {
     fn load(slot: Slot<'_>) -> Self;
 }
 
+/// The first alone, of messages of any length.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct InBuffer(pub(crate) u64);
+
+/// All of them, of a message that is in its packet; the first is not read.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct InPacket(pub(crate) [u64; 7]);
+
+impl super::Sealed for InBuffer {}
+impl super::Sealed for InPacket {}
 impl super::Sealed for u64 {}
 impl super::Sealed for [u64; 7] {}
 
@@ -66,6 +84,11 @@ impl Operands for u64 {
         position: Position,
     ) -> Option<(Slot<'_>, Buffer<'_>)> {
         memory.line(position)
+    }
+
+    #[inline]
+    fn here<G: Geometry>(walk: &Walk<G>) -> Option<(Slot<'_>, Buffer<'_>)> {
+        walk.line_here()
     }
 
     #[inline]
@@ -95,6 +118,11 @@ impl Operands for [u64; 7] {
     }
 
     #[inline]
+    fn here<G: Geometry>(walk: &Walk<G>) -> Option<(Slot<'_>, Buffer<'_>)> {
+        walk.here()
+    }
+
+    #[inline]
     fn store(self, slot: Slot<'_>) {
         slot.store_operands(&self);
     }
@@ -102,5 +130,67 @@ impl Operands for [u64; 7] {
     #[inline]
     fn load(slot: Slot<'_>) -> Self {
         slot.load_operands::<0>()
+    }
+}
+
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
+impl Operands for InBuffer {
+    #[inline]
+    fn place<G: Geometry>(
+        memory: &RingMemory<G>,
+        position: Position,
+    ) -> Option<(Slot<'_>, Buffer<'_>)> {
+        Some(memory.place(position))
+    }
+
+    #[inline]
+    fn here<G: Geometry>(walk: &Walk<G>) -> Option<(Slot<'_>, Buffer<'_>)> {
+        walk.here()
+    }
+
+    #[inline]
+    fn store(self, slot: Slot<'_>) {
+        slot.store_first_operand(self.0);
+    }
+
+    #[inline]
+    fn load(slot: Slot<'_>) -> Self {
+        Self(slot.load_first_operand())
+    }
+}
+
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
+impl Operands for InPacket {
+    const IN_BUFFER: bool = false;
+
+    #[inline]
+    fn place<G: Geometry>(
+        memory: &RingMemory<G>,
+        position: Position,
+    ) -> Option<(Slot<'_>, Buffer<'_>)> {
+        Some(memory.place(position))
+    }
+
+    #[inline]
+    fn here<G: Geometry>(walk: &Walk<G>) -> Option<(Slot<'_>, Buffer<'_>)> {
+        walk.here()
+    }
+
+    #[inline]
+    fn store(self, slot: Slot<'_>) {
+        slot.store_operands(&self.0);
+    }
+
+    #[inline]
+    fn load(slot: Slot<'_>) -> Self {
+        Self(slot.load_operands::<1>())
     }
 }

@@ -4,8 +4,10 @@
 //! repair and the inspector all use these functions (PROTOCOL.md, "States of a slot").
 
 use crate::member::Member;
+use crate::packet::Opcode;
 use crate::packet::opcode::{RESERVED_FREE as FREE, RESERVED_WRITING as WRITING};
 use crate::position::Position;
+use crate::region::WALKS;
 use crate::sync::{Visible, visible};
 
 /// What a stamp says.
@@ -92,20 +94,28 @@ const fn stamp(sequence: Position, owner: u8, opcode: u8) -> u64 {
 
 /// The position that a side which is alone has come to, kept in the place where a stamp has its
 /// sequence: so that neither making stamps of it nor its wrapping around takes extra steps.
+///
+/// Where sides go quickly, it is the very stamp of a [`StandardRun`](crate::packet::StandardRun) published there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Turn(u64);
 
 impl Turn {
     const ONE: u64 = 1 << 16;
+    /// What is more in it than the position.
+    const MORE: u64 = if WALKS {
+        Self::ONE + Opcode::StandardRun.as_byte() as u64
+    } else {
+        0
+    };
 
     #[inline]
     pub(crate) const fn new(position: Position) -> Self {
-        Self(position.get() << 16)
+        Self((position.get() << 16).wrapping_add(Self::MORE))
     }
 
     #[inline]
     pub(crate) const fn position(self) -> Position {
-        Position::new(self.0 >> 16)
+        Position::new(self.0.wrapping_sub(Self::MORE) >> 16)
     }
 
     #[inline]
@@ -113,10 +123,28 @@ impl Turn {
         Self(self.0.wrapping_add(Self::ONE))
     }
 
+    /// The position after this one.
+    #[inline]
+    pub(crate) const fn next_position(self) -> Position {
+        if Self::MORE >= Self::ONE {
+            Position::new(self.0 >> 16)
+        } else {
+            self.next().position()
+        }
+    }
+
+    /// How many positions after `other` this one is, which it is not before.
+    #[inline]
+    pub(crate) const fn since(self, other: Self) -> u64 {
+        self.0.wrapping_sub(other.0) >> 16
+    }
+
     /// As [`published`], of this position.
     #[inline]
     pub(crate) const fn published(self, opcode: u8) -> u64 {
-        self.0.wrapping_add(Self::ONE + opcode as u64)
+        self.0
+            .wrapping_add(Self::ONE + opcode as u64)
+            .wrapping_sub(Self::MORE)
     }
 }
 

@@ -325,6 +325,27 @@ impl Alarm {
         self.fence() && is_up(memory.sleeping(consumer))
     }
 
+    /// Whether a look at the flag needs a fence, which costs more than all the rest of a message.
+    pub(crate) const fn is_fenced(&self) -> bool {
+        // In models every look makes one.
+        cfg!(not(loom)) && self.fenced
+    }
+
+    /// As [`Alarm::is_asleep`], where no fence is needed; `flag` is the ring's.
+    #[inline]
+    pub(crate) fn is_up_unfenced(&self, flag: &SharedU32) -> bool {
+        // Models always make it.
+        #[cfg(loom)]
+        return self.fence() && is_up(flag);
+        #[cfg(not(loom))]
+        {
+            debug_assert!(!self.fenced);
+            // The sleeper makes the processor's part.
+            core::sync::atomic::compiler_fence(Ordering::SeqCst);
+            is_up(flag)
+        }
+    }
+
     /// W1: orders what was published before the look at a flag. `false` where there is nobody to
     /// look for.
     #[inline]

@@ -90,12 +90,12 @@ impl Side {
         #[cfg(all(target_has_atomic = "64", not(loom)))]
         {
             let secondary = self.role.is_secondary();
-            let word = |index| memory.member(secondary, member, self.consumer, TOTALS + index);
-            let Some(version) = word(0) else {
+            let Some(half) = memory.member_half(secondary, member, self.consumer) else {
                 return;
             };
+            let version = half.word(TOTALS);
             let recorded = version.load(Ordering::Relaxed);
-            if recorded == 0 && *totals == Counters::default() {
+            if recorded == 0 && is_nothing(totals) {
                 return;
             }
             let writing = recorded | 1;
@@ -117,10 +117,8 @@ impl Side {
                 low(totals.errors),
                 high(totals.errors),
             ];
-            for (index, value) in (2..).zip(values) {
-                if let Some(word) = word(index) {
-                    word.store(value, Ordering::Relaxed);
-                }
+            for (index, value) in (TOTALS + 2..).zip(values) {
+                half.word(index).store(value, Ordering::Relaxed);
             }
             // Whoever sees this sees all of it; pairs with the Acquire of a reader.
             version.store(writing.wrapping_add(1), Ordering::Release);
@@ -245,6 +243,14 @@ impl Side {
         let attached = Attached::taken(memory, self, mode, member, restore);
         Ok((attached, !occupied))
     }
+}
+
+// Not in the way of sides that have recorded something.
+#[cfg(all(target_has_atomic = "64", not(loom)))]
+#[cold]
+#[inline(never)]
+fn is_nothing(totals: &Counters) -> bool {
+    *totals == Counters::default()
 }
 
 /// A side that can be taken.

@@ -24,6 +24,7 @@ mod hostile_packets;
 mod joining;
 mod joining_shared;
 mod messages;
+mod mixed;
 mod platform;
 mod repair;
 mod runs;

@@ -1,11 +1,10 @@
 //! The consuming side of a ring, alone on it.
 
-use super::QUICKLY;
 use crate::counters::{Counters, Event};
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::{Buffer, Buffers, RingMemory};
+use crate::region::{Buffer, Buffers, RingMemory, WALKS, Walk};
 use crate::ring::join::Resume;
 use crate::ring::stamp::{self, Turn, is_free, is_packet_at, packet_at};
 use crate::ring::wake::Alarm;
@@ -20,18 +19,25 @@ use crate::sync::ordering::{self, Ordering};
 /// The consuming side of a ring, alone on it.
 ///
 /// # Invariants
-/// All positions before `turn` were handed out; all before `finished` were read and may be
-/// released; `flushed` is what the ring's `released` holds, and `flush_at` is `lag` after it. `flushed` ≤
-/// `finished` ≤ `turn`, at most `lag` and 1 apart once nothing is in doubt.
+/// All positions before `turn` were handed out; all before `finished()` were read and may be
+/// released: `reading`, where a packet is claimed and not released, else `turn`. `flushed` is what the ring's
+/// `released` holds, and `flush_at` is `lag` after it. `flushed` ≤ `finished()` ≤ `turn`, at most `lag` and 1 apart
+/// once nothing is in doubt.
+///
+/// Where the way of `memory` goes on, it is at the slot of `turn` and ends before the one that is `flush_at` once it
+/// was read; nothing is special, and no packet is claimed.
+///
+/// Of the messages, `counters` does not have those from `counted` on.
 pub struct ExclusiveConsumer<G: Geometry> {
-    memory: RingMemory<G>,
+    memory: Walk<G>,
     turn: Turn,
-    finished: Turn,
+    reading: Option<Turn>,
     flushed: Turn,
     flush_at: Turn,
     /// How many messages are read before producers are told: N/2; in regions that deliver at least once
     /// 1, as all that they were not told of would come again should this side die.
     lag: usize,
+    counted: Turn,
     /// Positions before this one may have been read by a reader that died.
     settled: Position,
     /// How many messages of the packet at `settled` a consumer took that has left.
@@ -98,11 +104,12 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         };
         Self {
             lag,
-            memory,
+            memory: Walk::new(memory),
             turn: Turn::new(start),
-            finished: Turn::new(start),
+            reading: None,
             flushed: Turn::new(start),
             flush_at: Turn::new(start.plus(lag)),
+            counted: Turn::new(start),
             settled: start,
             taken: 0,
             special: None,
@@ -112,59 +119,81 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         }
     }
 
+    /// Where the positions end that were read and may be released.
+    #[inline]
+    fn finished(&self) -> Turn {
+        self.reading.unwrap_or(self.turn)
+    }
+
     /// T5x: tells producers how far this side has read.
     #[inline]
     pub(in crate::ring) fn flush(&mut self) {
-        if self.flushed != self.finished {
-            self.flushed = self.finished;
-            let finished = self.finished.position();
+        let finished = self.finished();
+        if self.flushed != finished {
+            self.flushed = finished;
+            let finished = finished.position();
             self.flush_at = Turn::new(finished.plus(self.lag));
             // Pairs with the Acquire of T1 and T3x.
             self.memory
                 .released()
                 .store(finished.low(), ordering::release_counter());
+            if WALKS {
+                self.set_out();
+            }
             self.alarm.check(&self.memory, false);
         }
+    }
+
+    /// Begins a new way, where nothing is special.
+    #[cold]
+    #[inline(never)]
+    fn set_out(&mut self) {
+        let (turn, flush_at) = (self.turn.position(), self.flush_at.position());
+        // To release the last before `flush_at` takes more than a quick step.
+        let steps = usize::try_from(flush_at.since(turn) - 1).unwrap_or(0);
+        if self.special.is_some() || self.reading.is_some() {
+            self.memory.stop();
+        } else {
+            self.memory.go_to(turn, steps);
+        }
+    }
+
+    /// Goes on at `turn`, counting those messages that only their positions count so far.
+    #[inline]
+    fn turn_to(&mut self, turn: Turn) {
+        self.settle();
+        self.turn = turn;
+        self.counted = turn;
+    }
+
+    #[inline]
+    fn settle(&mut self) {
+        if WALKS {
+            let quick = self.turn.since(self.counted);
+            self.counters.messages = self.counters.messages.wrapping_add(quick);
+            self.counted = self.turn;
+        }
+    }
+
+    fn record(&mut self) {
+        self.settle();
+        self.side.record(&self.counters);
     }
 
     /// T4x: hands out the packet at `turn`.
     #[inline]
     fn hand_out(&mut self, turn: Turn) {
-        self.turn = turn.next();
+        if WALKS && self.memory.is_at_start(turn.position()) {
+            self.set_out();
+        }
+        self.turn_to(turn.next());
+        self.reading = Some(turn);
+        self.memory.pause();
         // Pairs with the Acquire of a joining consumer and of a producer that waits for the ring
         // to drain.
         self.memory
             .r()
-            .store(turn.next().position().get(), ordering::store_received());
-    }
-
-    /// Claims the next packet where that takes few steps: the turn after it, its buffer and its operands. With
-    /// `RELEASES` only where nothing but noting it has to be done to release it.
-    #[inline(always)]
-    fn claim_next<O: Operands, const RELEASES: bool>(
-        &mut self,
-        opcode: u8,
-    ) -> Option<(Turn, Buffer<'_>, O)> {
-        if !QUICKLY || self.special.is_some() {
-            return None;
-        }
-        let turn = self.turn;
-        let next = turn.next();
-        if RELEASES && next == self.flush_at {
-            return None;
-        }
-        let (slot, buffer) = O::place(&self.memory, turn.position())?;
-        // Pairs with the Release of T3 and T3x: the operands and the payload are there.
-        let loaded = slot.stamp().load_visible(ordering::see_published());
-        if !is_packet_at(loaded, turn, opcode) {
-            return None;
-        }
-        self.turn = next;
-        // As in `hand_out`, and paired in the same way.
-        self.memory
-            .r()
-            .store(next.position().get(), ordering::store_received());
-        Some((next, buffer, O::load(slot)))
+            .store(turn.next_position().get(), ordering::store_received());
     }
 
     // Functions of their own, so that what is not special saves no registers for them.
@@ -194,9 +223,12 @@ impl<G: Geometry> ExclusiveConsumer<G> {
     #[inline(never)]
     fn release_all(&mut self) {
         if self.special.is_none() {
-            self.finished = self.turn;
+            self.reading = None;
+            if WALKS {
+                self.set_out();
+            }
         }
-        if self.finished.position().since(self.flush_at.position()) >= 0 {
+        if self.finished().position().since(self.flush_at.position()) >= 0 {
             self.flush();
         }
     }
@@ -234,7 +266,8 @@ impl<G: Geometry> ExclusiveConsumer<G> {
                 stamp::State::Published(at, opcode) | stamp::State::Reading(at, _, opcode)
                     if at == position =>
                 {
-                    self.turn = self.turn.next();
+                    self.reading = Some(self.turn);
+                    self.turn_to(self.turn.next());
                     return Some(Claimed {
                         position,
                         header: u64::from(opcode),
@@ -243,8 +276,8 @@ impl<G: Geometry> ExclusiveConsumer<G> {
                     });
                 }
                 _ => {
-                    self.turn = self.turn.next();
-                    self.finished = self.turn;
+                    self.turn_to(self.turn.next());
+                    self.reading = None;
                 }
             }
         }
@@ -260,7 +293,7 @@ impl<G: Geometry> ExclusiveConsumer<G> {
 #[cfg(not(loom))]
 impl<G: Geometry> ExclusiveConsumer<G> {
     /// The ring, and the position that comes next.
-    pub(in crate::ring) const fn place(&self) -> (&RingMemory<G>, Position) {
+    pub(in crate::ring) fn place(&self) -> (&RingMemory<G>, Position) {
         (&self.memory, self.turn.position())
     }
 }
@@ -274,6 +307,7 @@ impl<G: Geometry> Sealed for ExclusiveConsumer<G> {}
 )]
 impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     type Geometry = G;
+    const WALKS: bool = WALKS;
 
     #[inline]
     fn buffers(&self) -> &Buffers<G> {
@@ -318,27 +352,55 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         opcode: u8,
         take: impl FnOnce(Buffer<'_>, &O) -> Option<T>,
     ) -> Result<T, Missed<O>> {
-        let Some((next, buffer, operands)) = self.claim_next::<O, true>(opcode) else {
+        let Some((slot, buffer)) = O::here(&self.memory) else {
             return Err(Missed::Unclaimed);
         };
+        let r = self.memory.r();
+        // Pairs with the Release of T3 and T3x: the operands and the payload are there.
+        let loaded = slot.stamp().load_visible(ordering::see_published());
+        let turn = self.turn;
+        if !is_packet_at(loaded, turn, opcode) {
+            return Err(Missed::Unclaimed);
+        }
+        let operands = O::load(slot);
+        // As in `hand_out`, and paired in the same way.
+        r.store(turn.next_position().get(), ordering::store_received());
+        self.turn = self.turn.next();
         let Some(taken) = take(buffer, &operands) else {
+            self.reading = Some(turn);
+            self.memory.pause();
+            // As it is counted when it is known what it is.
+            self.counters.messages = self.counters.messages.wrapping_sub(1);
             return Err(Missed::Claimed(operands));
         };
-        self.finished = next;
+        self.memory.step();
         Ok(taken)
     }
 
+    // By its position: a packet that stays claimed may be the last before `flush_at`, and is always that where
+    // messages are delivered at least once.
     #[inline(always)]
     fn claim_quickly<O: Operands>(&mut self, opcode: u8) -> Option<(Position, O)> {
-        let position = self.turn.position();
-        let (_, _, operands) = self.claim_next::<O, false>(opcode)?;
+        if !WALKS || self.special.is_some() {
+            return None;
+        }
+        let turn = self.turn;
+        let position = turn.position();
+        let (slot, _) = O::place(&self.memory, position)?;
+        // Pairs as above.
+        let loaded = slot.stamp().load_visible(ordering::see_published());
+        if !is_packet_at(loaded, turn, opcode) {
+            return None;
+        }
+        let operands = O::load(slot);
+        self.hand_out(turn);
         Some((position, operands))
     }
 
     #[inline]
     fn catch_up(&mut self) -> bool {
-        let is_behind = self.finished != self.turn
-            || self.finished.position().since(self.flush_at.position()) > 0;
+        let is_behind = self.reading.is_some()
+            || self.finished().position().since(self.flush_at.position()) > 0;
         if is_behind {
             self.release_all();
         }
@@ -354,18 +416,21 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         if self.special.is_some() {
             self.release_specially(position);
         }
-        self.finished = Turn::new(position).next();
+        self.reading = None;
+        self.memory.resume();
         // Each position is released after the one before, so that none is passed over; those in
         // doubt may be, and are flushed at once.
-        if self.finished == self.flush_at || self.special.is_some() {
+        if self.turn == self.flush_at || self.special.is_some() {
             self.flush();
-            self.side.record(&self.counters);
+            self.record();
         }
     }
 
     fn unclaim(&mut self, position: Position, taken: u16) {
         if position.since(self.settled) >= 0 {
-            self.turn = Turn::new(position);
+            self.turn_to(Turn::new(position));
+            self.reading = None;
+            self.memory.stop();
             self.taken = taken;
             if taken != 0 {
                 self.special = Some(&Self::SPECIAL);
@@ -436,18 +501,23 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     #[inline(always)]
     fn count(&mut self, event: Event) {
         if self.counters.add(event) {
-            self.side.record(&self.counters);
+            self.record();
         }
     }
 
     fn counters(&self) -> Counters {
-        self.counters
+        let quick = self.turn.since(self.counted);
+        let messages = self.counters.messages.wrapping_add(quick);
+        Counters {
+            messages,
+            ..self.counters
+        }
     }
 }
 
 impl<G: Geometry> Drop for ExclusiveConsumer<G> {
     fn drop(&mut self) {
         self.flush();
-        self.side.record(&self.counters);
+        self.record();
     }
 }

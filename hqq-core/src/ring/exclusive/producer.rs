@@ -1,10 +1,9 @@
 //! The producing side of a ring, alone on it.
 
-use super::QUICKLY;
 use crate::counters::{Counters, Event};
 use crate::layout::Geometry;
 use crate::position::Position;
-use crate::region::{Buffer, Buffers, RingMemory, Slot};
+use crate::region::{Buffer, Buffers, RingMemory, Slot, WALKS, Walk};
 use crate::ring::stamp::{self, Turn, is_free, is_released};
 use crate::ring::wake::Alarm;
 use crate::ring::{Corruption, Obstacle, Operands, Producer, Put, Refused, Sealed};
@@ -15,11 +14,15 @@ use crate::sync::ordering;
 ///
 /// # Invariants
 /// All positions before `turn` were published by this side or its predecessors. Those from there to
-/// the one before `limit` are free; there are at most N of them.
+/// the one before `limit` are free; there are at most N of them. Where the way of `memory` goes on, it is at the slot
+/// of `turn` and ends at that of `limit` or before; and no fence is needed to look for sleepers.
+///
+/// Of the messages, `counters` does not have those from `counted` on.
 pub struct ExclusiveProducer<G: Geometry> {
-    memory: RingMemory<G>,
+    memory: Walk<G>,
     turn: Turn,
     limit: Turn,
+    counted: Turn,
     counters: Counters,
     side: Attached,
     alarm: Alarm,
@@ -33,9 +36,10 @@ impl<G: Geometry> ExclusiveProducer<G> {
         alarm: Alarm,
     ) -> Self {
         Self {
-            memory,
+            memory: Walk::new(memory),
             turn: Turn::new(position),
             limit: Turn::new(position),
+            counted: Turn::new(position),
             counters: Counters::default(),
             side,
             alarm,
@@ -51,11 +55,12 @@ impl<G: Geometry> ExclusiveProducer<G> {
         let count = self.memory.count();
         // Pairs with the Release of T5x: the payload there has been read.
         let released = self.memory.released().load(ordering::see_released());
-        self.side.record(&self.counters);
+        self.record();
         if is_released(position, released, count) {
             // Fewer than `count`, as was just found.
-            let unread = position.low().wrapping_sub(released) as usize;
-            self.limit = Turn::new(position.plus(count - unread));
+            let room = count - position.low().wrapping_sub(released) as usize;
+            self.limit = Turn::new(position.plus(room));
+            self.set_out();
             return true;
         }
         // Pairs with the Release of T5.
@@ -63,8 +68,35 @@ impl<G: Geometry> ExclusiveProducer<G> {
         let free = is_free(stamp.load_visible(ordering::see_free()), position);
         if free {
             self.limit = self.turn.next();
+            self.set_out();
         }
         free
+    }
+
+    /// Begins a new way.
+    #[cold]
+    #[inline(never)]
+    fn set_out(&mut self) {
+        if WALKS && !self.alarm.is_fenced() {
+            let (turn, limit) = (self.turn.position(), self.limit.position());
+            let room = usize::try_from(limit.since(turn)).unwrap_or(0);
+            self.memory.go_to(turn, room);
+        }
+    }
+
+    /// Counts those messages that only their positions count so far.
+    #[inline]
+    fn settle(&mut self) {
+        if WALKS {
+            let quick = self.turn.since(self.counted);
+            self.counters.messages = self.counters.messages.wrapping_add(quick);
+            self.counted = self.turn;
+        }
+    }
+
+    fn record(&mut self) {
+        self.settle();
+        self.side.record(&self.counters);
     }
 
     /// T3x, and what comes before and after it: the operands, which `store` stores; and whoever sleeps is woken.
@@ -76,7 +108,10 @@ impl<G: Geometry> ExclusiveProducer<G> {
         slot.stamp()
             .store(stamp::published(position, opcode), ordering::publish());
         slot.prefetch_fourth();
+        self.settle();
         self.turn = Turn::new(position).next();
+        self.counted = self.turn;
+        self.memory.step();
         self.alarm.check(&self.memory, true);
     }
 }
@@ -84,7 +119,7 @@ impl<G: Geometry> ExclusiveProducer<G> {
 #[cfg(not(loom))]
 impl<G: Geometry> ExclusiveProducer<G> {
     /// The ring, and the position that comes next.
-    pub(in crate::ring) const fn place(&self) -> (&RingMemory<G>, Position) {
+    pub(in crate::ring) fn place(&self) -> (&RingMemory<G>, Position) {
         (&self.memory, self.turn.position())
     }
 }
@@ -109,37 +144,41 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
         if self.turn == self.limit && !self.find_room() {
             return Err(Refused::Blocked);
         }
-        Ok(self.turn.position())
+        let position = self.turn.position();
+        if WALKS && self.memory.is_at_start(position) {
+            self.set_out();
+        }
+        Ok(position)
     }
 
     #[inline]
     fn put_quickly<O: Operands>(
         &mut self,
         opcode: u8,
-        fill: impl FnOnce(Buffer<'_>) -> Option<O>,
+        fill: impl FnOnce(Buffer<'_>, Position) -> Option<O>,
     ) -> Put {
-        let turn = self.turn;
-        if !QUICKLY || turn == self.limit || !self.side.is_peer_not_ended() {
-            return Put::Not;
-        }
-        let Some((slot, buffer)) = O::place(&self.memory, turn.position()) else {
+        let Some((slot, buffer)) = O::here(&self.memory) else {
             return Put::Not;
         };
-        let Some(operands) = fill(buffer) else {
+        let sleeping = self.memory.sleeping(true);
+        if !self.side.is_peer_not_ended() {
+            return Put::Not;
+        }
+        let Some(operands) = fill(buffer, self.turn.position()) else {
             return Put::Not;
         };
         operands.store(slot);
         // T3x. Pairs with the Acquire of T4 and T4x.
         slot.stamp()
-            .store(turn.published(opcode), ordering::publish());
+            .store(self.turn.published(opcode), ordering::publish());
         slot.prefetch_fourth();
-        buffer.prefetch_fourth(self.memory.buffers().size());
-        self.turn = turn.next();
-        if self.alarm.is_asleep(&self.memory, true) {
-            Put::ToSleeper
-        } else {
-            Put::Done
+        if O::IN_BUFFER {
+            buffer.prefetch_fourth(self.memory.buffers().size());
         }
+        self.turn = self.turn.next();
+        let asleep = self.alarm.is_up_unfenced(sleeping);
+        self.memory.step();
+        if asleep { Put::ToSleeper } else { Put::Done }
     }
 
     fn wake(&self) {
@@ -212,12 +251,17 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
     #[inline(always)]
     fn count(&mut self, event: Event) {
         if self.counters.add(event) {
-            self.side.record(&self.counters);
+            self.record();
         }
     }
 
     fn counters(&self) -> Counters {
-        self.counters
+        let quick = self.turn.since(self.counted);
+        let messages = self.counters.messages.wrapping_add(quick);
+        Counters {
+            messages,
+            ..self.counters
+        }
     }
 
     #[cfg(all(target_has_atomic = "64", not(hqq_narrow), not(loom)))]
@@ -228,6 +272,6 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
 
 impl<G: Geometry> Drop for ExclusiveProducer<G> {
     fn drop(&mut self) {
-        self.side.record(&self.counters);
+        self.record();
     }
 }
