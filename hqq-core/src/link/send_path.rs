@@ -86,12 +86,9 @@ impl<T: Payload> ProducerTask for SendQuickly<T> {
         if !is_about_a_line(len as u64) {
             return Put::Not;
         }
-        let put = side.put_quickly(Opcode::StandardRun.as_byte(), |buffer, _| {
-            if len > buffer.len() {
-                return None;
-            }
+        let put = side.put_quickly(Opcode::StandardRun.as_byte(), len, |buffer, _| {
             self.0.copy_to(buffer);
-            Some(run::alone(len))
+            run::alone(len)
         });
         if put != Put::Not {
             side.count(Event::Quick(len));
@@ -139,15 +136,13 @@ impl<T: Payload> ProducerTask for Send<T> {
 #[inline]
 fn put<P: Producer>(side: &mut P, payload: impl Payload, len: usize) -> bool {
     let put = if len <= INLINE_MAX {
-        side.put_quickly(Opcode::StandardInline.as_byte(), |buffer, position| {
-            (len <= buffer.len()).then(|| InPacket(payload.inline(copy_id(position))))
+        side.put_quickly(Opcode::StandardInline.as_byte(), len, |_, position| {
+            InPacket(payload.inline(copy_id(position)))
         })
     } else {
-        side.put_quickly(Opcode::StandardRun.as_byte(), |buffer, _| {
-            (len <= buffer.len()).then(|| {
-                payload.copy_to(buffer);
-                InBuffer(run::alone(len))
-            })
+        side.put_quickly(Opcode::StandardRun.as_byte(), len, |buffer, _| {
+            payload.copy_to(buffer);
+            InBuffer(run::alone(len))
         })
     };
     if put == Put::Not {

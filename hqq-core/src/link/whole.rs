@@ -59,13 +59,12 @@ impl ProducerTask for PutWhole<'_> {
     #[inline(always)]
     fn run<P: Producer>(self, side: &mut P) -> Put {
         let Self { whole, bytes } = self;
-        let put = side.put_quickly(OPCODE, |buffer, _| {
-            let len = bytes.len();
-            if len > buffer.len() || len as u64 != whole.len() {
-                return None;
-            }
+        if bytes.len() as u64 != whole.len() {
+            return Put::Not;
+        }
+        let put = side.put_quickly(OPCODE, bytes.len(), |buffer, _| {
             buffer.copy_in(0, bytes);
-            Some(whole.operands())
+            whole.operands()
         });
         if put != Put::Not {
             side.count(Event::Quick(bytes.len()));

@@ -2,7 +2,9 @@
 
 use stable_deref_trait::StableDeref;
 
-use super::{Claimed, Consumer, Corruption, Obstacle, Producer, Refused, Sealed};
+use super::{
+    Claimed, Consumer, Corruption, Missed, Obstacle, Operands, Producer, Put, Refused, Sealed,
+};
 use crate::counters::{Counters, Event, SharedCounters};
 use crate::layout::Geometry;
 use crate::member::Member;
@@ -21,13 +23,33 @@ pub trait Counted: Sealed {
 
 /// As [`Producer`], for a side that many threads use at once. Sealed.
 #[doc(hidden)]
-#[allow(private_interfaces, reason = "sealed, for this crate only")]
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
 pub trait ConcurrentProducer: Counted {
     type Geometry: Geometry;
     fn buffers(&self) -> &Buffers<Self::Geometry>;
     fn try_claim(&self) -> Result<Position, Refused>;
     fn publish(&self, position: Position, opcode: u8, operands: &[u64; 7]);
     fn publish_short(&self, position: Position, opcode: u8, operand: u64);
+    /// As [`Producer::put_quickly`]; at which position.
+    #[inline]
+    fn put_quickly<O: Operands>(
+        &self,
+        opcode: u8,
+        len: usize,
+        fill: impl FnOnce(Buffer<'_>, Position) -> O,
+    ) -> (Put, Position)
+    where
+        Self: Sized,
+    {
+        let _ = (opcode, len, fill);
+        (Put::Not, Position::default())
+    }
+    /// As [`Producer::wake`].
+    fn wake(&self) {}
     /// Asks for the lines of a position that may be claimed soon.
     fn prefetch(&self, position: Position) {
         let _ = position;
@@ -51,7 +73,11 @@ pub trait ConcurrentProducer: Counted {
 
 /// As [`Consumer`], for a side that many threads use at once. Sealed.
 #[doc(hidden)]
-#[allow(private_interfaces, reason = "sealed, for this crate only")]
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
 pub trait ConcurrentConsumer: Counted {
     type Geometry: Geometry;
     fn buffers(&self) -> &Buffers<Self::Geometry>;
@@ -60,6 +86,19 @@ pub trait ConcurrentConsumer: Counted {
     fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_>;
     fn first_operand(&self, position: Position) -> u64;
     fn release(&self, position: Position);
+    /// As [`Consumer::take_quickly`]; at which position.
+    #[inline]
+    fn take_quickly<O: Operands, T>(
+        &self,
+        opcode: u8,
+        take: impl FnOnce(Buffer<'_>, &O) -> Option<T>,
+    ) -> (Result<T, Missed<O>>, Position)
+    where
+        Self: Sized,
+    {
+        let _ = (opcode, take);
+        (Err(Missed::Unclaimed), Position::default())
+    }
     /// Asks for the lines of a position that may be claimed soon.
     fn prefetch(&self, position: Position) {
         let _ = position;
@@ -121,6 +160,8 @@ pub struct Handle<T: SideRef<Side: Counted>> {
     /// Messages, and bytes in them, that the side's totals do not have yet.
     messages: u64,
     bytes: u64,
+    /// Where [`Consumer::take_quickly`] was last.
+    last: Position,
 }
 
 /// Messages that a handle adds to the totals at once.
@@ -138,6 +179,7 @@ impl<T: SideRef<Side: Counted>> Handle<T> {
             side,
             messages: 0,
             bytes: 0,
+            last: Position::new(0),
         }
     }
 
@@ -157,7 +199,7 @@ impl<T: SideRef<Side: Counted>> Handle<T> {
             self.add_to_side(event);
             return;
         }
-        let Event::Message(bytes) = event else {
+        let (Event::Message(bytes) | Event::Quick(bytes)) = event else {
             self.settle();
             self.add_to_side(event);
             return;
@@ -216,7 +258,11 @@ impl<S: Counted> Handle<Owned<S>> {
 
 impl<T: SideRef<Side: Counted>> Sealed for Handle<T> {}
 
-#[allow(private_interfaces, reason = "sealed, for this crate only")]
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
 impl<T> Producer for Handle<T>
 where
     T: SideRef,
@@ -232,6 +278,24 @@ where
     #[inline]
     fn try_claim(&mut self) -> Result<Position, Refused> {
         self.target().try_claim()
+    }
+
+    #[inline]
+    fn put_quickly<O: Operands>(
+        &mut self,
+        opcode: u8,
+        len: usize,
+        fill: impl FnOnce(Buffer<'_>, Position) -> O,
+    ) -> Put {
+        let (put, position) = self.target().put_quickly(opcode, len, fill);
+        if put != Put::Not && self.goes_on() {
+            self.target().prefetch(position.plus(AHEAD));
+        }
+        put
+    }
+
+    fn wake(&self) {
+        self.target().wake();
     }
 
     #[inline]
@@ -312,7 +376,11 @@ where
     }
 }
 
-#[allow(private_interfaces, reason = "sealed, for this crate only")]
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
 impl<T> Consumer for Handle<T>
 where
     T: SideRef,
@@ -328,6 +396,24 @@ where
     #[inline]
     fn try_claim(&mut self) -> Result<Claimed, Refused> {
         self.target().try_claim()
+    }
+
+    #[inline]
+    fn take_quickly<O: Operands, U>(
+        &mut self,
+        opcode: u8,
+        take: impl FnOnce(Buffer<'_>, &O) -> Option<U>,
+    ) -> Result<U, Missed<O>> {
+        let (taken, position) = self.target().take_quickly(opcode, take);
+        self.last = position;
+        if taken.is_ok() && self.goes_on() {
+            self.target().prefetch(position.plus(AHEAD));
+        }
+        taken
+    }
+
+    fn last_claimed(&self) -> Position {
+        self.last
     }
 
     #[inline]

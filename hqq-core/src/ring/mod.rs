@@ -116,8 +116,9 @@ pub trait Producer: Sealed {
     /// [`Refused`], after at most 2N + 8 steps.
     fn try_claim(&mut self) -> Result<Position, Refused>;
 
-    /// Claims a position, lets `fill` write into its buffer (or know the position) and publishes a packet with this opcode and the
-    /// operands that `fill` gives: in very few steps and without a call that comes back.
+    /// Claims a position whose buffer has room for `len` bytes, lets `fill` write them there (or know the position) and
+    /// publishes a packet with this opcode and the operands that `fill` gives: in very few steps and without a call
+    /// that comes back.
     #[doc(hidden)]
     #[allow(
         private_interfaces,
@@ -128,12 +129,13 @@ pub trait Producer: Sealed {
     fn put_quickly<O: Operands>(
         &mut self,
         opcode: u8,
-        fill: impl FnOnce(Buffer<'_>, Position) -> Option<O>,
+        len: usize,
+        fill: impl FnOnce(Buffer<'_>, Position) -> O,
     ) -> Put
     where
         Self: Sized,
     {
-        let _ = (opcode, fill);
+        let _ = (opcode, len, fill);
         Put::Not
     }
 

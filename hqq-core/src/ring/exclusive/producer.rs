@@ -155,18 +155,17 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
     fn put_quickly<O: Operands>(
         &mut self,
         opcode: u8,
-        fill: impl FnOnce(Buffer<'_>, Position) -> Option<O>,
+        len: usize,
+        fill: impl FnOnce(Buffer<'_>, Position) -> O,
     ) -> Put {
         let Some((slot, buffer)) = O::here(&self.memory) else {
             return Put::Not;
         };
         let sleeping = self.memory.sleeping(true);
-        if !self.side.is_peer_not_ended() {
+        if len > buffer.len() || !self.side.is_peer_not_ended() {
             return Put::Not;
         }
-        let Some(operands) = fill(buffer, self.turn.position()) else {
-            return Put::Not;
-        };
+        let operands = fill(buffer, self.turn.position());
         operands.store(slot);
         // T3x. Pairs with the Acquire of T4 and T4x.
         slot.stamp()

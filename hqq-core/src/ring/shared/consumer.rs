@@ -12,8 +12,8 @@ use crate::ring::join::Resume;
 use crate::ring::stamp::{self, ForReading, State};
 use crate::ring::wake::Alarm;
 use crate::ring::{
-    Claimed, ConcurrentConsumer, Corruption, Counted, Obstacle, Refused, Sealed, clear_taken,
-    step_released, taken_of,
+    Claimed, ConcurrentConsumer, Corruption, Counted, Missed, Obstacle, Operands, Refused, Sealed,
+    clear_taken, step_released, taken_of,
 };
 use crate::side::{Attached, End};
 use crate::superblock::Delivery;
@@ -154,17 +154,10 @@ impl<G: Geometry> SharedConsumer<G> {
         position: Position,
         opcode: u8,
     ) -> Option<Claimed> {
-        // T4. Pairs with the Release of T3 and T3x.
-        stamp
-            .compare_exchange(
-                word,
-                stamp::reading(position, self.member, opcode),
-                ordering::claim_reading(),
-                Ordering::Relaxed,
-            )
-            .ok()?;
+        if !self.claim(stamp, word, position, opcode) {
+            return None;
+        }
         let memory = &self.memory;
-        memory.r().help(position.get(), position.plus(1).get());
         let taken = taken_of(memory, position);
         if taken != 0 {
             clear_taken(memory);
@@ -175,6 +168,22 @@ impl<G: Geometry> SharedConsumer<G> {
             in_doubt: false,
             taken,
         })
+    }
+
+    /// T4 and T2; `false` where somebody else was faster.
+    #[inline]
+    fn claim(&self, stamp: &Stamp, word: u64, position: Position, opcode: u8) -> bool {
+        // T4. Pairs with the Release of T3 and T3x.
+        let claimed = stamp.compare_exchange(
+            word,
+            stamp::reading(position, self.member, opcode),
+            ordering::claim_reading(),
+            Ordering::Relaxed,
+        );
+        if claimed.is_ok() {
+            self.memory.r().help(position.get(), position.plus(1).get());
+        }
+        claimed.is_ok()
     }
 }
 
@@ -192,7 +201,11 @@ impl<G: Geometry> Counted for SharedConsumer<G> {
     }
 }
 
-#[allow(private_interfaces, reason = "sealed, for this crate only")]
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
 impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     type Geometry = G;
 
@@ -215,6 +228,35 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
             return Ok(claimed);
         }
         self.claim_among_others(None)
+    }
+
+    #[inline]
+    fn take_quickly<O: Operands, T>(
+        &self,
+        opcode: u8,
+        take: impl FnOnce(Buffer<'_>, &O) -> Option<T>,
+    ) -> (Result<T, Missed<O>>, Position) {
+        let (position, word) = self.look();
+        let missed = (Err(Missed::Unclaimed), position);
+        // Relaxed: as in `try_claim_in_doubt`.
+        let none_in_doubt = Position::new(self.in_doubt.load(Ordering::Relaxed)) == self.settled;
+        if word != stamp::published(position, opcode) || !none_in_doubt {
+            return missed;
+        }
+        let Some((slot, buffer)) = O::place(&self.memory, position) else {
+            return missed;
+        };
+        if taken_of(&self.memory, position) != 0
+            || !self.claim(slot.stamp(), word, position, opcode)
+        {
+            return missed;
+        }
+        let operands = O::load(slot);
+        let Some(taken) = take(buffer, &operands) else {
+            return (Err(Missed::Claimed(operands)), position);
+        };
+        self.release(position);
+        (Ok(taken), position)
     }
 
     fn release(&self, position: Position) {

@@ -7,10 +7,12 @@ use crate::counters::SharedCounters;
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::{Buffers, RingMemory};
+use crate::region::{Buffer, Buffers, RingMemory};
 use crate::ring::stamp::{self, ForWriting};
 use crate::ring::wake::Alarm;
-use crate::ring::{ConcurrentProducer, Corruption, Counted, Obstacle, Refused, Sealed};
+use crate::ring::{
+    ConcurrentProducer, Corruption, Counted, Obstacle, Operands, Put, Refused, Sealed,
+};
 use crate::side::Attached;
 use crate::sync::{Stamp, ordering};
 
@@ -96,17 +98,30 @@ impl<G: Geometry> SharedProducer<G> {
     /// T1 for a stamp that shows `position` to be free, and T2; `false` where somebody else was faster.
     #[inline]
     fn exchange(&self, stamp: &Stamp, word: u64, position: Position) -> bool {
-        // T1. Pairs with the Release of T5.
+        let claimed = self.claim(stamp, word, position);
+        if claimed {
+            self.go_on(position);
+        }
+        claimed
+    }
+
+    /// T1.
+    #[inline]
+    fn claim(&self, stamp: &Stamp, word: u64, position: Position) -> bool {
+        // Pairs with the Release of T5.
         let claimed = stamp.compare_exchange(
             word,
             stamp::writing(position, self.member),
             ordering::claim_writing(),
             Ordering::Relaxed,
         );
-        if claimed.is_ok() {
-            self.memory.w().help(position.get(), position.plus(1).get());
-        }
         claimed.is_ok()
+    }
+
+    /// T2.
+    #[inline]
+    fn go_on(&self, position: Position) {
+        self.memory.w().help(position.get(), position.plus(1).get());
     }
 }
 
@@ -124,7 +139,11 @@ impl<G: Geometry> Counted for SharedProducer<G> {
     }
 }
 
-#[allow(private_interfaces, reason = "sealed, for this crate only")]
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
 impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
     type Geometry = G;
 
@@ -144,6 +163,43 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
             return Ok(position);
         }
         self.claim_among_others(None)
+    }
+
+    #[inline]
+    fn put_quickly<O: Operands>(
+        &self,
+        opcode: u8,
+        len: usize,
+        fill: impl FnOnce(Buffer<'_>, Position) -> O,
+    ) -> (Put, Position) {
+        let (position, word) = self.look();
+        let Some((slot, buffer)) = O::place(&self.memory, position) else {
+            return (Put::Not, position);
+        };
+        let is_usable = word == stamp::free(position)
+            && len <= buffer.len()
+            && self.side.is_peer_not_ended()
+            && self.claim(slot.stamp(), word, position);
+        if !is_usable {
+            return (Put::Not, position);
+        }
+        fill(buffer, position).store(slot);
+        // T3. Pairs with the Acquire of T4 and T4x.
+        slot.stamp()
+            .store(stamp::published(position, opcode), ordering::publish());
+        // Not before: a consumer that waits looks at the slot all the time, and takes its line from here if it sees
+        // the claim, so that the line has to come back for the packet. Whoever claims meanwhile does this, too.
+        self.go_on(position);
+        let put = if self.alarm.is_asleep(&self.memory, true) {
+            Put::ToSleeper
+        } else {
+            Put::Done
+        };
+        (put, position)
+    }
+
+    fn wake(&self) {
+        self.alarm.answer();
     }
 
     #[inline]
