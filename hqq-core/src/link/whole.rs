@@ -128,7 +128,7 @@ impl<T, F: FnOnce(&Whole, WholeBody<'_>) -> Option<T>> ConsumerTask for TakeWhol
             take(&whole, WholeBody { buffer, len })
         });
         if taken.is_ok() {
-            side.count(Event::Message(len));
+            side.count(Event::Quick(len));
         }
         taken
     }

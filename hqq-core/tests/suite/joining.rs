@@ -10,7 +10,8 @@ use hqq_core::{
 };
 
 const COUNT: usize = 4;
-const SIZE: usize = 48;
+// At least a line: shorter buffers have no quick way.
+const SIZE: usize = 64;
 const COPY: u8 = 0xff;
 
 fn memory(delivery: Delivery, start: u64) -> Memory {

@@ -211,3 +211,19 @@ fn nothing_shares_a_buffer_where_receivers_are_shared_or_absent() {
         assert_eq!(receive(&mut far.receiver()), Ok(message.clone()));
     }
 }
+
+#[test]
+fn what_is_passed_over_in_the_middle_of_a_run_takes_nothing_with_it() {
+    let memory = Memory::new(8, 128, 0);
+    let (mut near, mut far) = memory.pair();
+    let batch = [[1; 8], [2; 8], [3; 8]];
+    assert_eq!(near.sender().try_send_batch(&batch), Ok(3));
+    near.sender().try_reserve().unwrap().abort(9);
+    assert_eq!(receive(far.receiver()), Ok(vec![1; 8]));
+    // Whatever that gives, what is sent from now on comes.
+    drop(far.receiver().try_next_packet());
+    near.try_send(&[9; 100]).unwrap();
+    let came: Vec<_> = (0..3).map(|_| receive(far.receiver())).collect();
+    assert!(came.contains(&Ok(vec![9; 100])), "{came:?}");
+    assert_eq!(came.last(), Some(&Err(TryRecvError::Empty)));
+}

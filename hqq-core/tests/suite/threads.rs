@@ -8,7 +8,8 @@ use crate::common::Memory;
 use hqq_core::ring::{Consumer, Producer};
 use hqq_core::{Receiver, RecvError, Sender, Waiting};
 
-const SIZE: usize = 48;
+// At least a line: shorter buffers have no quick way.
+const SIZE: usize = 64;
 /// Messages in all; fewer where the machine is emulated.
 const MESSAGES: u32 = if cfg!(target_endian = "big") {
     2_000

@@ -60,6 +60,8 @@ impl By {
             Self::Taking => match receiver.take_whole(|_, _| None::<()>) {
                 Ok(()) => panic!("taken"),
                 Err(Missed::Unwanted(unwanted)) => Ok(unwanted),
+                // What comes first, and now and then.
+                Err(Missed::Something) => Self::Grant.refused(receiver),
                 Err(missed) => Err(missed),
             },
         }
