@@ -1,10 +1,10 @@
 //! Exclusive sides: one producer, one consumer, no compare-and-swap.
 
-use hqq_core::Role;
+use hqq_core::{AttachOptions, Fixed, InitOptions, Layout, Link, Region, Role, initialise};
 use loom::thread;
 
 use crate::support::{
-    BUFFERED, INLINE, assert_delivered, check, exclusive, receive_all, region, send_all,
+    BUFFERED, INLINE, LINE, assert_delivered, check, exclusive, receive_all, region, send_all,
 };
 
 /// Three messages through two slots: the ring is empty, full, and wraps.
@@ -26,4 +26,25 @@ fn inline() {
 #[test]
 fn buffered() {
     check(4, wrap::<BUFFERED>);
+}
+
+/// As [`wrap`], of messages that go the quick ways, through four slots: only there a receiver may release some later than
+/// others.
+#[test]
+fn lines_through_four_slots() {
+    check(3, || {
+        let layout = Layout::new(4, LINE, 64, 2).unwrap();
+        let region = Region::model(&layout);
+        initialise(&region, &layout, &InitOptions::new()).unwrap();
+        let link = |role| {
+            let options = AttachOptions::new(role);
+            Link::<Fixed<4, LINE>>::attach(region.clone(), &options).unwrap()
+        };
+        let (sender, _back) = link(Role::Primary).split();
+        let (_forth, receiver) = link(Role::Secondary).split();
+        let producer = thread::spawn(move || send_all(sender, 1, 6));
+        let received = receive_all(receiver);
+        producer.join().unwrap();
+        assert_delivered(&[6], &[received]);
+    });
 }

@@ -6,8 +6,8 @@ use hqq_core::{Receiver, Sender};
 use loom::thread;
 
 use crate::support::{
-    BUFFERED, INLINE, assert_delivered, check, exclusive, receive_all, receive_some, receiver,
-    region, send_all, send_some, sender, shared,
+    BUFFERED, INLINE, LINE, assert_delivered, check, exclusive, receive_all, receive_some,
+    receiver, region, send_all, send_some, sender, shared,
 };
 
 /// One sender of three messages, one receiver.
@@ -64,6 +64,12 @@ fn shared_to_shared_inline() {
 #[test]
 fn shared_to_shared_buffered() {
     check(3, shared_to_shared::<BUFFERED>);
+}
+
+/// What is put and taken at once.
+#[test]
+fn shared_to_shared_lines() {
+    check(2, shared_to_shared::<LINE>);
 }
 
 #[test]

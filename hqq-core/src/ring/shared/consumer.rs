@@ -236,6 +236,10 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
         opcode: u8,
         take: impl FnOnce(Buffer<'_>, &O) -> Option<T>,
     ) -> (Result<T, Missed<O>>, Position) {
+        if O::place(&self.memory, self.settled).is_none() {
+            // Not a look for what cannot be.
+            return (Err(Missed::Unclaimed), self.settled);
+        }
         let (position, word) = self.look();
         let missed = (Err(Missed::Unclaimed), position);
         // Relaxed: as in `try_claim_in_doubt`.

@@ -7,7 +7,7 @@ mod producer;
 pub use consumer::SharedConsumer;
 pub use producer::SharedProducer;
 
-/// Steps in one call: each failed one means that another member got on.
+/// Steps in one call, beside that of a quick attempt before: each failed one means that another member got on.
 const fn limit(count: usize) -> usize {
-    2 * count + 8
+    2 * count + 7
 }
