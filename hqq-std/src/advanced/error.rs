@@ -85,6 +85,9 @@ pub enum TransferError {
     StreamClosed,
     /// It is the second answer to a request: nothing was sent.
     Answered,
+    /// It is the answer to a request that came on another link: nothing was sent, and the request is still
+    /// to be answered there.
+    OtherLink,
     /// Its reader failed, or ended early.
     Input(io::Error),
     /// The link is over.
@@ -171,6 +174,9 @@ impl fmt::Display for TransferError {
             Self::StreamClosed => f.write_str("the stream was closed"),
             Self::Answered => {
                 f.write_str("the request was answered before: answer each request once")
+            }
+            Self::OtherLink => {
+                f.write_str("the request came on another link: answer it on the one that gave it")
             }
             Self::Input(error) => write!(f, "cannot read what is to be sent: {error}"),
             Self::Link(failure) => failure.fmt(f),
@@ -278,8 +284,10 @@ impl From<TransferError> for CallError {
         match error {
             TransferError::Begin(error) => Self::Begin(error),
             TransferError::TimedOut => Self::TimedOut,
-            // The second is only of answers.
-            TransferError::StreamClosed | TransferError::Answered => Self::StreamClosed,
+            // The others are only of answers.
+            TransferError::StreamClosed | TransferError::Answered | TransferError::OtherLink => {
+                Self::StreamClosed
+            }
             TransferError::Input(error) => Self::Input(error),
             TransferError::Link(failure) => Self::Link(failure),
         }

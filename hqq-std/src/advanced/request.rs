@@ -94,7 +94,7 @@ fn lengthen(bytes: &mut Vec<u8>, len: usize) {
     *bytes = vec![0; len.max(SHORT)];
 }
 
-/// A request to be answered, once: with [`AdvancedLink::respond`], [`AdvancedLink::respond_error`],
+/// A request to be answered, once, on the link that it came on: with [`AdvancedLink::respond`], [`AdvancedLink::respond_error`],
 /// [`AdvancedLink::respond_stream`] or their like. Dropping it unanswered answers with an error of status 6,
 /// "invalid operation" ([`ErrorCode::InvalidOperation`](hqq_core::packet::ErrorCode::InvalidOperation)), so that
 /// its caller does not wait for ever; unless the link is closed.
@@ -131,6 +131,12 @@ impl Request {
     #[inline]
     fn ticket(&self) -> Option<&Ticket> {
         self.parts().ticket.as_deref()
+    }
+
+    /// Whether it came on this link, and is to be answered there.
+    #[inline(always)]
+    pub(super) fn is_of(&self, owner: &Arc<Owner>) -> bool {
+        self.ticket().is_some_and(|ticket| ticket.is_of(owner))
     }
 
     /// Which message it is.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hqq_core::advanced::{CallFailure, DiscardReason};
 use hqq_std::advanced::error::{BodyFailure, CallError, LinkFailure, ReceiveError, TransferError};
-use hqq_std::{AdvancedOptions, Format, Incoming, Server};
+use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, Request, Server};
 
 use super::common::{bounded, eventually};
 use super::support::{FORMATS, assert_idle, body, limit, look, pair, pair_with, serving};
@@ -74,6 +74,50 @@ fn a_request_is_answered_once() {
         assert_eq!(call.wait_until(limit()).unwrap(), b"first");
         look(&near);
         assert_eq!(near.stats().dropped.late, 0);
+    }
+}
+
+/// Numbers are each link's own: the other one has a call of the same number.
+#[test]
+fn a_request_is_answered_on_its_own_link_only() {
+    type Way = fn(&AdvancedLink, &Request) -> Result<(), TransferError>;
+    const WAYS: [Way; 7] = [
+        |link, request| link.respond(request, b"one"),
+        |link, request| link.respond_until(request, b"one", limit()),
+        // Longer than a buffer.
+        |link, request| link.respond(request, &[1; 200]),
+        |link, request| link.respond_error(request, 1, b"one"),
+        |link, request| link.respond_stream(request, &b"one"[..], Some(3)).map(drop),
+        |link, request| {
+            link.respond_stream_until(request, &b"one"[..], Some(3), limit())
+                .map(drop)
+        },
+        |link, request| pollster::block_on(link.respond_async(request, b"one")),
+    ];
+    for format in FORMATS {
+        let [first, second] = [(); 2].map(|()| pair(format, 8, 64));
+        let calls = [&first, &second].map(|(near, _)| near.start_call(1, b"").unwrap());
+        assert_eq!(calls[0].id(), calls[1].id());
+        let [one, two] = [&first, &second].map(|(_, far)| far.receive_request(limit()).unwrap());
+        for (number, respond) in WAYS.iter().enumerate() {
+            let refused = respond(&second.1, &one);
+            assert!(
+                matches!(refused, Err(TransferError::OtherLink)),
+                "{number}: {refused:?}"
+            );
+            assert!(!one.is_answered(), "{number}");
+        }
+        assert_eq!(second.1.stats().responses_sent, 0);
+        // Both are due. Another handle is of the same link.
+        first.1.clone().respond(&one, b"one").unwrap();
+        second.1.respond(&two, b"two").unwrap();
+        let refused = second.1.respond(&one, b"again");
+        assert!(
+            matches!(refused, Err(TransferError::OtherLink)),
+            "{refused:?}"
+        );
+        let [one, two] = calls.map(|call| call.wait_until(limit()).unwrap());
+        assert_eq!((&one[..], &two[..]), (&b"one"[..], &b"two"[..]));
     }
 }
 

@@ -81,6 +81,12 @@ impl Ticket {
         self.owner.upgrade()
     }
 
+    /// Whether that is this one.
+    #[inline(always)]
+    pub(in crate::advanced) fn is_of(&self, owner: &Arc<Owner>) -> bool {
+        std::ptr::eq(self.owner.as_ptr(), Arc::as_ptr(owner))
+    }
+
     fn cancel(&self) {
         self.set(self.state.load(Ordering::Relaxed) | CANCELLED);
     }

@@ -45,10 +45,11 @@ impl<'a> Answer<'a> {
 }
 
 impl AdvancedLink {
-    /// Answers a request, once. Nothing is sent where its caller has given up, and no more where it does so
-    /// meanwhile.
+    /// Answers a request, once, on the link that it came on. Nothing is sent where its caller has given up, and no
+    /// more where it does so meanwhile.
     ///
     /// # Errors
+    /// [`TransferError::OtherLink`] where it came on another link, on which it is still to be answered;
     /// [`TransferError::Answered`] where it was answered before; [`TransferError::Begin`] where the answer is
     /// longer than [`max_message_size`](super::super::AdvancedOptions::max_message_size), which leaves the
     /// request to be answered otherwise, or where its stream is closed; [`TransferError::StreamClosed`]
@@ -134,6 +135,9 @@ impl AdvancedLink {
 
     #[inline(always)]
     fn responded_at_once(&self, request: &Request, answer: Answer<'_>) -> bool {
+        if !request.is_of(&self.owner) {
+            return false;
+        }
         match self.shared().lock_quiet() {
             Ok(mut engine) => engine.respond_at_once(request, answer),
             Err(mut engine) => engine.respond_at_once(request, answer),
@@ -165,6 +169,7 @@ impl AdvancedLink {
             error,
             body,
         } = answer;
+        self.check_owner(request)?;
         let mut engine = self.shared().lock();
         let len = check_len(&engine, body)?;
         // Under the lock: a request of an earlier peer's is cancelled, and stays so.
@@ -184,6 +189,15 @@ impl AdvancedLink {
         request.set_answered();
         engine.recorder.responses_sent += 1;
         Ok(Some(transfer))
+    }
+
+    /// That a request came on this link: its number is that of another one elsewhere.
+    fn check_owner(&self, request: &Request) -> Result<(), TransferError> {
+        if request.is_of(&self.owner) {
+            Ok(())
+        } else {
+            Err(TransferError::OtherLink)
+        }
     }
 
     /// Answers a request with what `reader` gives, of any length; see [`AdvancedLink::send_stream`].
@@ -213,6 +227,7 @@ impl AdvancedLink {
         len: Option<u64>,
         deadline: Option<Instant>,
     ) -> Result<u64, TransferError> {
+        self.check_owner(request)?;
         let mut engine = self.shared().lock();
         if request.is_cancelled() {
             return Ok(0);
