@@ -79,7 +79,7 @@ pub enum NegotiationError {
 pub enum TransferError {
     /// It could not be begun.
     Begin(BeginError),
-    /// There was no room for all of it in time.
+    /// Not all of it was sent in time.
     TimedOut,
     /// Its stream was closed.
     StreamClosed,

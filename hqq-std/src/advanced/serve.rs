@@ -111,7 +111,7 @@ impl<'a> Server<'a> {
     }
 
     /// Answers requests until the peer has closed its end or `stop` is set: handlers that run are waited
-    /// for, answers that the peer does not take are given up a second later.
+    /// for, answers that are not sent by then are given up a second later.
     ///
     /// # Errors
     /// [`LinkFailure`], where the link ends otherwise.

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use hqq_std::advanced::error::{CallError, ReceiveError, TransferError};
-use hqq_std::{Format, Request};
+use hqq_std::{AdvancedLink, Format, Request};
 
 use super::common::eventually;
 use super::support::{FORMATS, assert_idle, body, limit, look, pair};
@@ -82,6 +82,70 @@ fn deadlines_hold_where_the_ring_is_full() {
             scope.spawn(|| near.send_large(&long).unwrap());
             assert!(far.receive_until(limit()).unwrap().body() == long);
         });
+    }
+}
+
+/// One part is sent where there is room for it, whenever that is; others only in time.
+#[test]
+fn deadlines_hold_where_there_is_room() {
+    // Of four parts.
+    const LEN: u64 = 200;
+    let message = [1; 200];
+    type Way = fn(&AdvancedLink, &[u8]) -> Result<(), TransferError>;
+    type Answering = fn(&AdvancedLink, &Request, &[u8]) -> Result<(), TransferError>;
+    let over = || Some(Instant::now());
+    for format in FORMATS {
+        let ways: [Way; 3] = [
+            |link, message| link.send_large_until(message, Some(Instant::now())),
+            |link, message| {
+                link.send_pieces([&message[..100], &message[100..]], Some(Instant::now()))
+            },
+            |link, message| {
+                link.send_stream_until(message, Some(LEN), Some(Instant::now()))
+                    .map(drop)
+            },
+        ];
+        let answers: [Answering; 3] = [
+            |link, request, answer| link.respond_until(request, answer, Some(Instant::now())),
+            |link, request, answer| {
+                link.respond_error_until(request, 1, answer, Some(Instant::now()))
+            },
+            |link, request, answer| {
+                link.respond_stream_until(request, answer, Some(LEN), Some(Instant::now()))
+                    .map(drop)
+            },
+        ];
+        let (near, far) = pair(format, 64, 64);
+        for (number, send) in (1..).zip(ways) {
+            let late = send(&near, &message);
+            assert!(matches!(late, Err(TransferError::TimedOut)), "{late:?}");
+            assert_eq!(near.stats().bytes_sent, number * 64);
+        }
+        let late = near.start_call_on(0, 1, &message, over()).map(drop);
+        assert!(matches!(late, Err(CallError::TimedOut)), "{late:?}");
+        if format == Format::V2 {
+            // Its length is not known; all that it has is one part.
+            let late = near.send_stream_until(&message[..64], None, over());
+            assert!(matches!(late, Err(TransferError::TimedOut)), "{late:?}");
+        }
+        near.send_large_until(&message[..64], over()).unwrap();
+        near.send_stream_until(&message[..64], Some(64), over())
+            .unwrap();
+        // The other end was told of each.
+        for _ in 0..2 {
+            assert_eq!(far.receive_until(limit()).unwrap().body(), &message[..64]);
+        }
+        assert_idle(&far);
+        for respond in answers {
+            let call = near.start_call(1, b"").unwrap();
+            let request = far.receive_request(limit()).unwrap();
+            let late = respond(&far, &request, &message);
+            assert!(matches!(late, Err(TransferError::TimedOut)), "{late:?}");
+            let failed = call.wait_until(limit());
+            assert!(matches!(failed, Err(CallError::Failed(_))), "{failed:?}");
+        }
+        assert_idle(&near);
+        assert_idle(&far);
     }
 }
 

@@ -72,7 +72,7 @@ impl AdvancedLink {
     /// As [`AdvancedLink::respond`], until `deadline`; `None` is for ever. Then the call fails.
     ///
     /// # Errors
-    /// As there; [`TransferError::TimedOut`] where there was no room for all of it in time.
+    /// As there; [`TransferError::TimedOut`] where not all of it was sent in time.
     pub fn respond_until(
         &self,
         request: &Request,
@@ -216,10 +216,10 @@ impl AdvancedLink {
     }
 
     /// As [`AdvancedLink::respond_stream`], until `deadline`; `None` is for ever. The reader itself is waited
-    /// for as long as it takes.
+    /// for as long as it takes: the time is looked at before each part.
     ///
     /// # Errors
-    /// As there; [`TransferError::TimedOut`] where there was no room for all of it in time: the call fails.
+    /// As there; [`TransferError::TimedOut`] where not all of it was sent in time: the call fails.
     pub fn respond_stream_until(
         &self,
         request: &Request,

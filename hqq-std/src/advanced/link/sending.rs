@@ -34,7 +34,8 @@ impl AdvancedLink {
     /// As [`AdvancedLink::send_large`], for at most this long; then the peer is told to forget it.
     ///
     /// # Errors
-    /// As there; [`TransferError::TimedOut`] where there was no room for all of it in time.
+    /// As there; [`TransferError::TimedOut`] where not all of it was sent in time. What one buffer holds is sent
+    /// where there is room for it, also if the time is over.
     pub fn send_large_timeout(
         &self,
         message: &[u8],
@@ -113,10 +114,11 @@ impl AdvancedLink {
     }
 
     /// As [`AdvancedLink::send_stream`], until `deadline`; `None` is for ever. The reader itself is waited
-    /// for as long as it takes.
+    /// for as long as it takes: the time is looked at before each part.
     ///
     /// # Errors
-    /// As there; [`TransferError::TimedOut`] where there was no room for all of it in time.
+    /// As there; [`TransferError::TimedOut`] where not all of it was sent in time, as in
+    /// [`AdvancedLink::send_large_timeout`].
     pub fn send_stream_until(
         &self,
         reader: impl Read,
@@ -257,6 +259,11 @@ impl AdvancedLink {
         limit: &mut Limit<'_>,
         request: Option<&Request>,
     ) -> Result<usize, TransferError> {
+        // Where there is always room nothing else ends it. One part is tried whatever the time is.
+        if transfer.offset() > 0 && limit.has_passed() {
+            self.abandon(transfer, request);
+            return Err(TransferError::TimedOut);
+        }
         let mut place = None;
         let sent = self.wait_within(limit, |engine| {
             try_advance(engine, transfer, bytes, ends, request, Some(&mut place))
