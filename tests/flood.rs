@@ -167,6 +167,41 @@ fn chunks_of_one_byte_take_no_more_memory_than_longer_ones() {
     });
 }
 
+/// A peer that uses a number again while its message waits to be received.
+#[test]
+fn a_number_that_is_used_again_counts_once() {
+    const TIMES: u64 = 3000;
+    bounded(|| {
+        for features in [Features::FORMAT_1, Features::KNOWN] {
+            let name = Name::new();
+            let region = LinkOptions::new().count(64).size(64);
+            let link = AdvancedLink::create(&name, &region, AdvancedOptions::new()).unwrap();
+            let mut peer = RawPeer::new(&name);
+            peer.agree(&link, features);
+            driven(&link, || {
+                for _ in 0..TIMES {
+                    peer.send(chunk(5, 4, 0, 4));
+                }
+                eventually("the last to be taken in", || {
+                    (peer.link.sender().unread() == 0).then_some(())
+                });
+            });
+            assert_eq!(link.stats().malformed, TIMES - 1);
+            let deadline = Instant::now().checked_add(LIMIT);
+            assert_eq!(link.receive_until(deadline).unwrap().body().len(), 4);
+            // Received, it is one like any other; and so is what is begun twice.
+            for packet in [(5, 4, 0, 4), (6, 128, 0, 64), (6, 128, 0, 64), (7, 3, 0, 3)] {
+                peer.send(chunk(packet.0, packet.1, packet.2, packet.3));
+            }
+            for len in [4, 3] {
+                assert_eq!(link.receive_until(deadline).unwrap().body().len(), len);
+            }
+            let stats = link.stats();
+            assert_eq!((stats.arriving, stats.buffered_bytes), (0, 0));
+        }
+    });
+}
+
 /// Nobody receives them, and the peer does not heed what credit it has.
 #[test]
 fn empty_messages_wait_up_to_a_number() {

@@ -112,7 +112,8 @@ impl<T: Payload> ProducerTask for Send<T> {
     fn run<P: Producer>(self, side: &mut P) -> Self::Output {
         let Self { payload, first } = self;
         let len = payload.len();
-        if WALKS && put(side, payload, len) {
+        // About a line was tried before.
+        if WALKS && !is_about_a_line(len as u64) && put(side, payload, len) {
             return Ok(());
         }
         if let Err(error) = check(side, len) {

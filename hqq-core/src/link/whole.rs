@@ -119,6 +119,10 @@ impl<T, F: FnOnce(&Whole, WholeBody<'_>) -> Option<T>> ConsumerTask for TakeWhol
     #[inline(always)]
     fn run<C: Consumer>(self, side: &mut C) -> Self::Output {
         let Self(take) = self;
+        if !C::WALKS {
+            // What is refused has to wait for whoever opens it, and a shared side gives back each packet by itself.
+            return Err(ring::Missed::Unclaimed);
+        }
         let mut len = 0;
         let taken = side.take_quickly(OPCODE, |buffer, operands: &[u64; 7]| {
             // While the operands are looked at, the bytes are on their way.
@@ -148,7 +152,7 @@ const fn len_of(whole: &Whole) -> usize {
 pub enum Missed {
     /// Nothing has come.
     Nothing,
-    /// Something has; [`Receiver::try_next_packet`] gives it.
+    /// Something has, or a message was begun; [`Receiver::try_next_packet`] gives the next packet.
     Something,
     /// Another packet, which was claimed.
     Unwanted(Unwanted),
@@ -168,10 +172,11 @@ impl<C: Consumer> Receiver<C> {
     /// given back to the senders. As [`Receiver::next_whole`], in fewer steps.
     ///
     /// # Errors
-    /// [`Missed`]; where `take` gave nothing, [`Missed::Unwanted`]. Now and then, a turn through half of the ring, it is
-    /// [`Missed::Something`] where [`Receiver::next_whole`] gives it.
+    /// [`Missed`]; where `take` gave nothing, [`Missed::Unwanted`]. First, and now and then later, it is
+    /// [`Missed::Something`] where [`Receiver::next_whole`] gives it; of shared sides, always.
     ///
     /// ```
+    /// use hqq_core::link::Missed;
     /// use hqq_core::packet::Whole;
     /// # #[repr(align(64))]
     /// # struct Bytes([u8; 4096]);
@@ -189,8 +194,19 @@ impl<C: Consumer> Receiver<C> {
     /// let taken = far.receiver().take_whole(|whole, body| {
     ///     (!whole.is_response() && body.copy_to(&mut bytes) == 4).then_some(*whole)
     /// });
-    /// # #[cfg(target_pointer_width = "64")]
-    /// assert!(matches!(taken, Ok(whole) if whole == ping));
+    /// # if cfg!(target_pointer_width = "64") {
+    /// let whole = match taken {
+    ///     Err(Missed::Something) => {
+    ///         let lent = far.receiver().next_whole().map_err(|_| "another packet")?;
+    ///         let whole = *lent.whole();
+    ///         lent.copy_to(&mut bytes);
+    ///         lent.release();
+    ///         whole
+    ///     }
+    ///     taken => taken.map_err(|_| "another packet")?,
+    /// };
+    /// assert_eq!((whole, &bytes), (ping, b"ping"));
+    /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline(always)]

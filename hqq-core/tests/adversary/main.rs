@@ -58,6 +58,8 @@ impl Write {
 #[derive(Clone, Copy, Debug)]
 enum Call {
     Send,
+    /// Of a buffer's length, which goes another quick way.
+    SendLine,
     Receive,
     /// The sender's successor, or the receiver's, attaches.
     Attach(Role),
@@ -118,6 +120,7 @@ fn run(
     };
     let busy = match call {
         Call::Send => hooked(hook, || near.send(&[2; 40])) == Err(TrySendError::Busy),
+        Call::SendLine => hooked(hook, || near.send(&[2; SIZE])) == Err(TrySendError::Busy),
         Call::Receive => {
             let result = hooked(hook, || far.receive());
             assert!(result.as_ref().is_ok_and(|message| message.len() <= SIZE) || result.is_err());
@@ -142,8 +145,8 @@ fn run(
 fn limit(call: Call, modes: [Mode; 2]) -> usize {
     match (call, modes) {
         // A look, and a store.
-        (Call::Send, [Mode::Exclusive, _]) => 2,
-        (Call::Send, _) => 2 * STEPS + 1,
+        (Call::Send | Call::SendLine, [Mode::Exclusive, _]) => 2,
+        (Call::Send | Call::SendLine, _) => 2 * STEPS + 1,
         // For each packet a look; in doubt a store as well; and what end-of-file asks.
         (Call::Receive, [_, Mode::Exclusive]) => 2 * (PACKETS + 1) + COUNT,
         (Call::Receive, _) => PACKETS * (2 * STEPS + 1) + 2 * COUNT + 2,

@@ -98,11 +98,9 @@ const RECEIVING: [Strategy; 4] = [
 fn an_adversary_that_keeps_a_call_from_getting_on() {
     let memory = Memory::zeroed(layout());
     let mut busy = [Vec::new(), Vec::new()];
-    for (which, (call, strategies)) in [(Call::Send, SENDING), (Call::Receive, RECEIVING)]
-        .into_iter()
-        .enumerate()
-    {
-        for (name, strategy) in strategies {
+    for (which, call) in [(0, Call::Send), (0, Call::SendLine), (1, Call::Receive)] {
+        let strategies: &[Strategy] = if which == 0 { &SENDING } else { &RECEIVING };
+        for &(name, strategy) in strategies {
             for modes in MODES.map(|near| MODES.map(|far| [near, far])).concat() {
                 let target = memory;
                 let mut looks = 0;

@@ -130,6 +130,15 @@ fn passes<P: Producer, C: Consumer>(sender: &mut Sender<P>, receiver: &mut Recei
     for by in By::ALL {
         pass(by, sender, receiver);
     }
+    // What is refused and never opened keeps no slot.
+    for number in 0..4 * COUNT {
+        let whole = any_of(number as u64, 3);
+        sender.try_send_whole(&whole, &[1, 2, 3]).unwrap();
+        if By::Taking.refused(receiver).is_err() {
+            drop(receiver.try_next_packet().unwrap());
+        }
+        assert!(matches!(receiver.next_whole(), Err(Missed::Nothing)));
+    }
 }
 
 #[test]

@@ -90,15 +90,26 @@ fn a_request_that_is_too_long_for_its_receiver_is_refused() {
 fn an_answer_that_is_too_long_for_its_caller_fails_the_call() {
     let options = AdvancedOptions::new();
     for format in FORMATS {
-        let (near, far) = pair_with(format, 8, 64, options.max_message_size(1000), options);
-        let server = Server::new().method(1, |_| Ok(vec![0; 100_000]));
-        serving(&server, &far, || {
-            for _ in 0..2 {
-                let error = near.call_on(0, 1, b"", limit()).unwrap_err();
-                assert!(matches!(error, CallError::Failed(_)), "{error}");
-            }
-        });
-        assert_idle(&near);
+        // Of many chunks; of one.
+        for (size, len) in [(64, 100_000), (2048, 1500), (2048, 1001)] {
+            let short = options.max_message_size(1000);
+            let (near, far) = pair_with(format, 8, size, short, options);
+            let server = Server::new()
+                .method(1, move |_| Ok(vec![0; len]))
+                .method(2, |_| Ok(vec![0; 1000]));
+            serving(&server, &far, || {
+                let mut answer = Vec::new();
+                for _ in 0..2 {
+                    let error = near.call_on(0, 1, b"", limit()).unwrap_err();
+                    assert!(matches!(error, CallError::Failed(_)), "{error}");
+                    let error = near.call_into(1, b"", &mut answer, limit()).unwrap_err();
+                    assert!(matches!(error, CallError::Failed(_)), "{error}");
+                    near.call_into(2, b"", &mut answer, limit()).unwrap();
+                    assert_eq!(answer.len(), 1000);
+                }
+            });
+            assert_idle(&near);
+        }
     }
 }
 

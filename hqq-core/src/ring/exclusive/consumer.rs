@@ -252,6 +252,26 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         }
     }
 
+    /// Whether a packet is left, of those that a reader which died had claimed.
+    #[cold]
+    #[inline(never)]
+    fn has_packet_in_doubt(&self) -> bool {
+        let left = self.settled.since(self.turn.position());
+        (0..usize::try_from(left).unwrap_or(0)).any(|ahead| {
+            let position = self.turn.position().plus(ahead);
+            // Pairs with the Release of T3.
+            let word = self
+                .memory
+                .slot(position)
+                .stamp()
+                .load(ordering::see_published());
+            matches!(
+                stamp::State::of(word),
+                stamp::State::Published(at, _) | stamp::State::Reading(at, ..) if at == position
+            )
+        })
+    }
+
     /// Packets that a reader which died had claimed, in at-least-once regions.
     fn try_claim_in_doubt(&mut self) -> Option<Claimed> {
         while self.turn.position().since(self.settled) < 0 {
@@ -467,7 +487,8 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     }
 
     fn has_packet(&self) -> bool {
-        crate::ring::has_packet(&self.memory, self.turn.position())
+        (self.special.is_some() && self.has_packet_in_doubt())
+            || crate::ring::has_packet(&self.memory, self.turn.position())
     }
 
     fn corruption(&self) -> Option<Corruption> {

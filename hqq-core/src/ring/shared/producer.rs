@@ -42,6 +42,22 @@ impl<G: Geometry> SharedProducer<G> {
         Position::new(self.memory.w().load(Ordering::Relaxed))
     }
 
+    /// The next position that was not claimed yet, also where who claimed those before has not gone on (T2), or died
+    /// before. After at most N looks.
+    fn next_unclaimed(&self) -> Position {
+        let memory = &self.memory;
+        let mut position = self.next();
+        for _ in 0..memory.count() {
+            // Pairs with the Release of T5.
+            let word = memory.slot(position).stamp().load(ordering::see_free());
+            match stamp::for_writing(word, position, memory.count()) {
+                ForWriting::Help => position = position.plus(1),
+                _ => break,
+            }
+        }
+        position
+    }
+
     /// T3 of a slot whose operands are stored, and what follows each: whoever sleeps is woken.
     #[inline]
     fn finish(&self, stamp: &Stamp, word: u64) {
@@ -237,7 +253,7 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
     }
 
     fn unread(&self) -> usize {
-        crate::ring::unread(&self.memory, self.next())
+        crate::ring::unread(&self.memory, self.next_unclaimed())
     }
 
     #[inline]
@@ -258,7 +274,7 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
     }
 
     fn has_room(&self) -> bool {
-        crate::ring::has_room(&self.memory, self.next())
+        crate::ring::has_room(&self.memory, self.next_unclaimed())
     }
 
     fn corruption(&self) -> Option<Corruption> {

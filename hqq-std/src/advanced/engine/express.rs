@@ -14,10 +14,11 @@ use super::{Engine, PendingCall};
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Want {
     Nothing,
-    /// The answer to a call.
+    /// The answer to a call, of up to so many bytes.
     Answer {
         id: u64,
         began: Option<Began>,
+        max: u64,
     },
     /// A request of up to so many bytes.
     Request {
@@ -31,7 +32,9 @@ impl Want {
     pub(super) fn is(&self, whole: &Whole) -> bool {
         match *self {
             Self::Nothing => false,
-            Self::Answer { id, .. } => whole.is_response() && whole.message_id() == id,
+            Self::Answer { id, max, .. } => {
+                whole.is_response() && whole.message_id() == id && whole.len() <= max
+            }
             Self::Request { max } => !whole.is_response() && whole.len() <= max,
         }
     }
@@ -40,7 +43,9 @@ impl Want {
     #[inline(always)]
     fn is_plainly(&self, whole: &Whole) -> bool {
         match *self {
-            Self::Answer { id, .. } => whole.is_success() && whole.message_id() == id,
+            Self::Answer { id, max, .. } => {
+                whole.is_success() && whole.message_id() == id && whole.len() <= max
+            }
             _ => self.is(whole),
         }
     }
@@ -131,7 +136,11 @@ impl Engine {
         began: Option<Began>,
         answer: &mut Vec<u8>,
     ) -> Look<Option<u64>> {
-        let want = Want::Answer { id, began };
+        let want = Want::Answer {
+            id,
+            began,
+            max: self.options.max_message_size as u64,
+        };
         let taken = self.take_whole(want, |_, body| {
             answer.resize(body.len(), 0);
             body.copy_to(answer);
@@ -275,7 +284,7 @@ impl Engine {
             missed => missed,
         };
         self.settled = false;
-        if let Want::Answer { id, began } = want {
+        if let Want::Answer { id, began, .. } = want {
             // From now on anything may come of it.
             self.keep_call(id, began);
         }

@@ -89,6 +89,15 @@ impl Engine {
                             })
                         })
                     }
+                    // The peer's numbers are used once, while their messages are here: this one is none.
+                    _ if arrival.offset == 0 && self.arriving.contains_key(&arrival.key) => {
+                        drop(grant);
+                        self.recorder.malformed += 1;
+                        if !arrival.last {
+                            self.session.discard(&arrival.key);
+                        }
+                        return Ok(Taken::Other);
+                    }
                     _ if arrival.offset == 0 => {
                         self.order.push_back(arrival.key);
                         self.requests += usize::from(arrival.key.kind == MessageKind::Request);
@@ -185,17 +194,17 @@ impl Engine {
         let Some(answer) = &mut call.answer else {
             return;
         };
-        if answer.complete {
-            if let Some(latency) = self.recorder.answered(call.began) {
-                tell(&mut self.sender, latency);
-            }
-        } else if !answer.taken && answer.buffered() > max {
+        if !answer.taken && answer.buffered() > max {
             let len = answer.buffered() as u64;
             let reason = DiscardReason::TooLong {
                 len,
                 max: max as u64,
             };
             self.refuse_answer(arrival.key.id, reason);
+        } else if answer.complete
+            && let Some(latency) = self.recorder.answered(call.began)
+        {
+            tell(&mut self.sender, latency);
         }
         self.recount_answer(arrival.key.id);
         if !arrival.last && self.held.assembly > self.options.max_assembly_bytes {
