@@ -246,3 +246,27 @@ mod shared {
         }
     }
 }
+
+/// A sender died between publishing and going on to the next position (T2).
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+#[test]
+fn a_counter_that_lies_behind_hides_nothing() {
+    let memory = Memory::new(2, SIZE, 0);
+    let near = memory.shared(Role::Primary);
+    let far = memory.shared(Role::Secondary);
+    let w = memory
+        .layout
+        .producer_counter(hqq_core::Direction::ToSecondary);
+    let mut sender = near.sender();
+    sender.try_send(&[1; SIZE]).unwrap();
+    memory.set64(w, memory.get64(w) - 1);
+    assert_eq!(sender.unread(), 1);
+    assert!(sender.is_writable());
+    sender.try_send(&[2; SIZE]).unwrap();
+    memory.set64(w, memory.get64(w) - 1);
+    assert_eq!((sender.unread(), sender.is_writable()), (2, false));
+    for number in [1, 2] {
+        assert_eq!(receive(&mut far.receiver()), Ok(vec![number; SIZE]));
+    }
+    assert_eq!((sender.unread(), sender.is_writable()), (0, true));
+}
