@@ -112,8 +112,7 @@ impl<T: Payload> ProducerTask for Send<T> {
     fn run<P: Producer>(self, side: &mut P) -> Self::Output {
         let Self { payload, first } = self;
         let len = payload.len();
-        // About a line was tried before.
-        if WALKS && !is_about_a_line(len as u64) && put(side, payload, len) {
+        if WALKS && put(side, payload, len) {
             return Ok(());
         }
         if let Err(error) = check(side, len) {
@@ -141,6 +140,10 @@ fn put<P: Producer>(side: &mut P, payload: impl Payload, len: usize) -> bool {
             InPacket(payload.inline(copy_id(position)))
         })
     } else {
+        if len <= LINE {
+            // It was tried before.
+            return false;
+        }
         side.put_quickly(Opcode::StandardRun.as_byte(), len, |buffer, _| {
             payload.copy_to(buffer);
             InBuffer(run::alone(len))
