@@ -57,7 +57,8 @@ impl AdvancedOptions {
         self
     }
 
-    /// The most bytes of a message, both ways. What is streamed has no limit.
+    /// The most bytes of a message, both ways. What is streamed has no limit, and a message that is no request and no answer
+    /// is received also where it is longer, if all of it came before anybody asked for it.
     #[must_use]
     pub const fn max_message_size(mut self, bytes: usize) -> Self {
         self.max_message_size = bytes;
