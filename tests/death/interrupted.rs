@@ -116,6 +116,51 @@ fn a_region_whose_making_is_cut_off_anywhere_is_made_by_the_next() {
     );
 }
 
+/// As a name comes to be usually: a file without one is filled, and then linked.
+#[test]
+fn whoever_makes_a_region_of_a_new_name_may_be_killed_anywhere() {
+    let (count, size) = (RING.to_string(), SIZE.to_string());
+    let options = LinkOptions::new().count(RING).size(SIZE);
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sheet");
+    let _sheet = hqq_tests::Sheet::create(&path);
+    // Says after how many instructions the name was there, where it came so far.
+    let kill_at = |end: u64| {
+        let name = Name::new();
+        let child = Stepper::start(&["create", &name, &count, &size], &path);
+        let mut named = None;
+        for at in 0..end {
+            let goes_on = child.step();
+            // A look for each instruction would take longer than all of them.
+            if named.is_none() && (at % 256 == 0 || !goes_on) && name.path().exists() {
+                named = Some(at);
+            }
+            if !goes_on {
+                break;
+            }
+        }
+        let is_there = name.path().exists();
+        drop(child);
+        // What is there at all is whole.
+        if is_there {
+            LinkOptions::new().open(&name).unwrap();
+        }
+        let of = |role| options.clone().role(role);
+        let mut near = of(Role::Primary).create_or_open(&name).unwrap();
+        let mut far = of(Role::Secondary).open(&name).unwrap();
+        works(&mut near, &mut far);
+        (named, is_there)
+    };
+    let (named, _) = kill_at(u64::MAX);
+    let named = named.unwrap();
+    let kills = if every_step() { 32 } else { 2 };
+    let found = (0..kills).filter(|kill| kill_at(named * 5 / 4 * (kill + 1) / kills).1);
+    println!(
+        "named after {named} instructions; {} of {kills} kills came after that",
+        found.count()
+    );
+}
+
 #[test]
 fn repair_takes_as_long_as_it_takes() {
     let name = Name::new();

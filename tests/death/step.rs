@@ -26,6 +26,9 @@ struct Call {
     number: u64,
     /// Messages that lie in the ring before.
     before: u64,
+    /// Messages that the child has sent or received before, without being stepped: a side that has begun takes
+    /// another way through its ring than one that has just attached.
+    earlier: u64,
     delivery: Delivery,
 }
 
@@ -38,14 +41,19 @@ impl Call {
                     if sends && delivery == Delivery::AtLeastOnce {
                         continue;
                     }
+                    let full = RING as u64;
                     // Empty, with something in it, with one place left, full.
-                    for before in [0, 1, RING as u64 - 1, RING as u64] {
+                    let fresh = [0, 1, full - 1, full].map(|before| (before, 0));
+                    // What a sender has sent lies there; what a receiver has received did.
+                    let begun = [(u64::from(sends), 1), (2, 2), (full - u64::from(!sends), 1)];
+                    for (before, earlier) in fresh.into_iter().chain(begun) {
                         for number in [2, 3] {
                             all.push(Self {
                                 sends,
                                 mode,
                                 number,
                                 before,
+                                earlier,
                                 delivery,
                             });
                         }
@@ -56,7 +64,7 @@ impl Call {
         all
     }
 
-    fn arguments(&self) -> [String; 3] {
+    fn arguments(&self) -> [String; 4] {
         let task = match (self.sends, self.delivery) {
             (true, _) => "send",
             (false, Delivery::AtMostOnce) => "recv",
@@ -68,10 +76,12 @@ impl Call {
             task.to_owned(),
             self.mode.to_string(),
             (self.number + self.before).to_string(),
+            self.earlier.to_string(),
         ]
     }
 
-    /// A ring with the messages that lie there before, of numbers from `number` on.
+    /// A ring with the messages that lie there before, of numbers from `number` on: those of them that are not the
+    /// child's to send, and those that it is to receive earlier.
     fn region(&self) -> Name {
         let name = Name::new();
         let options = LinkOptions::new()
@@ -80,7 +90,12 @@ impl Call {
             .delivery(self.delivery);
         options.create_region(&name).unwrap();
         let mut near = options.role(Role::Primary).open(&name).unwrap();
-        for number in self.number..self.number + self.before {
+        let (first, end) = if self.sends {
+            (self.number, self.number + self.before - self.earlier)
+        } else {
+            (self.number - self.earlier, self.number + self.before)
+        };
+        for number in first..end {
             near.sender()
                 .try_send(&fill_message(1, number, SIZE))
                 .unwrap();
@@ -189,7 +204,8 @@ fn whatever_instruction_is_the_last_one_the_next_members_go_on() {
             let mut near = LinkOptions::new().role(Role::Primary).open(&name).unwrap();
             works(&mut near, &mut far);
         }
-        let label = format!("{} {}", arguments[0], arguments[1]);
+        let begun = if call.earlier > 0 { ", begun" } else { "" };
+        let label = format!("{} {}{begun}", arguments[0], arguments[1]);
         counts
             .entry(label)
             .or_default()
@@ -238,8 +254,8 @@ impl Call {
         let sheet = Sheet::create(&path);
         let name = self.region();
         let survivors = self.survivors(&name);
-        let [task, mode, number] = self.arguments();
-        let child = Stepper::start(&[&task, &name, &mode, &number], &path);
+        let [task, mode, number, earlier] = self.arguments();
+        let child = Stepper::start(&[&task, &name, &mode, &number, &earlier], &path);
         let comes_so_far = (0..at).all(|_| child.step());
         drop(child);
         let noted = sheet.count(0);

@@ -1,9 +1,11 @@
 //! A peer that is stopped is not robbed: callers learn of it at their deadlines, and nothing is lost.
 
 use std::cell::Cell;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{Duration, Instant};
 
-use hqq_std::{Delivery, LinkOptions, RecvError, Role, SendError};
+use hqq_core::ring::{Consumer, Producer};
+use hqq_std::{Delivery, LinkOptions, Mode, Receiver, RecvError, Role, SendError, Sender};
 use hqq_tests::{
     LIMIT, Name, Phase, Process, Sheet, attached, eventually, fill_message, is_message,
 };
@@ -19,7 +21,12 @@ const CALL: Duration = Duration::from_millis(150);
 /// How often each test stops its peer; 20 in the long form.
 fn stops() -> u64 {
     let stops = std::env::var("HQQ_STOPS").ok();
-    stops.and_then(|stops| stops.parse().ok()).unwrap_or(1)
+    stops.and_then(|stops| stops.parse().ok()).unwrap_or(2)
+}
+
+/// Some microseconds, never the same: at the end of them the peer may be anywhere.
+fn somewhen() -> Duration {
+    Duration::from_micros(RandomState::new().build_hasher().finish() % 2000)
 }
 
 /// A peer, and what it notes.
@@ -29,13 +36,13 @@ struct Peer {
     _directory: tempfile::TempDir,
 }
 
-fn peer(name: &Name, task: &str) -> Peer {
+fn peer(name: &Name, task: &str, mode: Mode) -> Peer {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sheet");
     let sheet = Sheet::create(&path);
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_victim"));
     command
-        .args([task, name, "shared", "1"])
+        .args([task, name, &mode.to_string(), "1"])
         .arg(&path)
         .arg("1");
     let process = Process::start(&mut command);
@@ -47,13 +54,10 @@ fn peer(name: &Name, task: &str) -> Peer {
     }
 }
 
-fn region() -> Name {
+fn region(delivery: Delivery) -> Name {
     let name = Name::new();
     let options = LinkOptions::new().count(RING).size(SIZE);
-    options
-        .delivery(Delivery::AtMostOnce)
-        .create_region(&name)
-        .unwrap();
+    options.delivery(delivery).create_region(&name).unwrap();
     name
 }
 
@@ -102,16 +106,25 @@ impl Control {
 
 #[test]
 fn a_stopped_sender_keeps_its_slot() {
-    let name = region();
-    let link = attached(|| {
-        LinkOptions::new()
-            .shared()
-            .role(Role::Secondary)
-            .open(&name)
-    })
-    .unwrap();
-    let mut receiver = link.receiver();
-    let peer = peer(&name, "send");
+    let name = region(Delivery::AtMostOnce);
+    let options = LinkOptions::new().role(Role::Secondary);
+    let link = attached(|| options.clone().shared().open(&name)).unwrap();
+    let stalled = stop_sender(link.receiver(), &name, Mode::Shared);
+    assert!(stalled > 0, "it was stopped with a buffer in its hand");
+}
+
+#[test]
+fn a_stopped_exclusive_sender_keeps_its_slot() {
+    let name = region(Delivery::AtLeastOnce);
+    let options = LinkOptions::new().role(Role::Secondary);
+    let (_sender, receiver) = attached(|| options.open(&name)).unwrap().split();
+    // What it writes is seen by nobody until it publishes: calls only time out.
+    stop_sender(receiver, &name, Mode::Exclusive);
+}
+
+/// Stops a sender again and again; says how often a call learned that it stood in the way.
+fn stop_sender<C: Consumer>(mut receiver: Receiver<C>, name: &Name, mode: Mode) -> u32 {
+    let peer = peer(name, "send", mode);
     let mut buffer = [0; SIZE];
     let next = Cell::new(0);
     let mut receive = |deadline: Instant| {
@@ -124,8 +137,13 @@ fn a_stopped_sender_keeps_its_slot() {
     };
     let (mut stalled, mut timed_out) = (0_u32, 0_u32);
     for round in 0..stops() {
-        for _ in 0..50 + 13 * round {
+        let begun = Instant::now();
+        for _ in 0..50 {
             receive(Instant::now() + LIMIT).unwrap();
+        }
+        let until = begun.elapsed() + somewhen();
+        while begun.elapsed() < until {
+            let _ = receive(Instant::now());
         }
         // Half of the time while it holds a buffer.
         if round % 2 == 0 {
@@ -166,8 +184,8 @@ fn a_stopped_sender_keeps_its_slot() {
         control.compare("a stopped sender", &late);
         peer.process.signal(Signal::CONT);
     }
-    println!("stalled {stalled}, timed out {timed_out}");
-    assert!(stalled > 0, "it was stopped with a buffer in its hand");
+    println!("a stopped {mode} sender: stalled {stalled}, timed out {timed_out}");
+    assert!(stalled + timed_out > 0);
     // It goes on where it was, and nothing is missing: `receive` counts.
     peer.sheet.stop(1);
     loop {
@@ -179,14 +197,29 @@ fn a_stopped_sender_keeps_its_slot() {
     }
     let _ = peer.process.wait().ok();
     assert_eq!(next.get(), peer.sheet.count(0));
+    stalled
 }
 
 #[test]
 fn a_stopped_receiver_keeps_its_slot() {
-    let name = region();
-    let link = attached(|| LinkOptions::new().shared().role(Role::Primary).open(&name)).unwrap();
-    let mut sender = link.sender();
-    let peer = peer(&name, "recv");
+    let name = region(Delivery::AtMostOnce);
+    let options = LinkOptions::new().role(Role::Primary);
+    let link = attached(|| options.clone().shared().open(&name)).unwrap();
+    let stalled = stop_receiver(link.sender(), &name, Mode::Shared);
+    assert!(stalled > 0, "it was stopped with a message in its hand");
+}
+
+#[test]
+fn a_stopped_exclusive_receiver_keeps_its_slot() {
+    let name = region(Delivery::AtLeastOnce);
+    let options = LinkOptions::new().role(Role::Primary);
+    let (sender, _receiver) = attached(|| options.open(&name)).unwrap().split();
+    stop_receiver(sender, &name, Mode::Exclusive);
+}
+
+/// Stops a receiver again and again; says how often a call learned that it stood in the way.
+fn stop_receiver<P: Producer>(mut sender: Sender<P>, name: &Name, mode: Mode) -> u32 {
+    let peer = peer(name, "read", mode);
     let (mut sent, mut received) = (0, 0);
     let (mut stalled, mut timed_out) = (0_u32, 0_u32);
     let mut check = || {
@@ -200,7 +233,9 @@ fn a_stopped_receiver_keeps_its_slot() {
         received
     };
     for round in 0..stops() {
-        for _ in 0..50 + 13 * round {
+        let begun = Instant::now();
+        let until = somewhen();
+        while sent < 50 * (round + 1) || begun.elapsed() < until {
             sender
                 .send_timeout(&fill_message(1, sent, SIZE), LIMIT)
                 .unwrap();
@@ -245,9 +280,10 @@ fn a_stopped_receiver_keeps_its_slot() {
         control.compare("a stopped receiver", &late);
         peer.process.signal(Signal::CONT);
     }
-    println!("stalled {stalled}, timed out {timed_out}");
-    assert!(stalled > 0, "it was stopped with a message in its hand");
+    println!("a stopped {mode} receiver: stalled {stalled}, timed out {timed_out}");
+    assert!(stalled + timed_out > 0);
     eventually("all to come", || (check() == sent).then_some(()));
     peer.sheet.stop(2);
     let _ = peer.process.wait().ok();
+    stalled
 }

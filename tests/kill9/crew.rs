@@ -101,8 +101,13 @@ impl Crew<'_> {
         let path: PathBuf = self.directory.path().join(first.to_string());
         let sheet = Sheet::create(&path);
         let mut command = Command::new(env!("CARGO_BIN_EXE_victim"));
+        let task = match (sends, self.plan.delivery) {
+            (true, _) => "send",
+            (false, Delivery::AtMostOnce) => "recv",
+            (false, Delivery::AtLeastOnce) => "read",
+        };
         command
-            .arg(if sends { "send" } else { "recv" })
+            .arg(task)
             .args([&*self.region, &mode.to_string(), &threads.to_string()])
             .arg(&path)
             .arg(first.to_string());
@@ -175,6 +180,8 @@ impl Crew<'_> {
         } else {
             self.kill(member);
         }
+        self.read_all();
+        self.ledger.end_round();
         let sends = at_sends(&self.members, self.side(true).processes);
         // Where others share its side, they go on without it.
         if self.side(sends).processes > 1 {

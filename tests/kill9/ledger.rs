@@ -13,6 +13,16 @@ struct Stream {
     seen: Vec<(u8, u8)>,
 }
 
+/// From one death to the next, between which more messages come than can be on their way.
+#[derive(Default)]
+struct Round {
+    /// Messages of each stream that were committed when it ended.
+    committed: BTreeMap<u64, u64>,
+    /// Readers that were killed at its end, and those of them that may have had a message which they had not noted.
+    killed_readers: u64,
+    could_lose: u64,
+}
+
 /// All messages of a test.
 pub(crate) struct Ledger {
     delivery: Delivery,
@@ -20,9 +30,10 @@ pub(crate) struct Ledger {
     /// For each receiving thread and stream, what comes next at the earliest.
     order: BTreeMap<(u64, u64), u64>,
     received: u64,
-    killed_readers: u64,
-    /// Of those, the ones that may have had a message which they had not noted.
-    could_lose: u64,
+    rounds: Vec<Round>,
+    round: Round,
+    /// Streams that have begun or grown since the last round ended.
+    growing: BTreeMap<u64, u64>,
     killed: BTreeMap<Phase, u64>,
 }
 
@@ -33,8 +44,9 @@ impl Ledger {
             streams: BTreeMap::new(),
             order: BTreeMap::new(),
             received: 0,
-            killed_readers: 0,
-            could_lose: 0,
+            rounds: Vec::new(),
+            round: Round::default(),
+            growing: BTreeMap::new(),
             killed: BTreeMap::new(),
         }
     }
@@ -44,14 +56,25 @@ impl Ledger {
     }
 
     pub(crate) fn committed(&mut self, stream: u64, messages: u64) {
-        self.streams.entry(stream).or_default().committed = messages;
+        let is_new = !self.streams.contains_key(&stream);
+        let before = &mut self.streams.entry(stream).or_default().committed;
+        if is_new || messages > *before {
+            *before = messages;
+            self.growing.insert(stream, messages);
+        }
+    }
+
+    /// One has died, or left, and what all others had sent until then is noted.
+    pub(crate) fn end_round(&mut self) {
+        self.round.committed = std::mem::take(&mut self.growing);
+        self.rounds.push(std::mem::take(&mut self.round));
     }
 
     /// Notes what a thread was doing that was killed.
     pub(crate) fn killed(&mut self, phase: Phase, reads: bool) {
         *self.killed.entry(phase).or_default() += 1;
-        self.killed_readers += u64::from(reads);
-        self.could_lose += u64::from(matches!(phase, Phase::Claiming | Phase::Reading));
+        self.round.killed_readers += u64::from(reads);
+        self.round.could_lose += u64::from(matches!(phase, Phase::Claiming | Phase::Reading));
     }
 
     pub(crate) fn noted(&mut self, reader: u64, notes: &[Note]) {
@@ -79,19 +102,38 @@ impl Ledger {
     }
 
     /// Everything has ended: prints what came, and checks it.
-    pub(crate) fn settle(self, name: &str) -> BTreeMap<Phase, u64> {
+    pub(crate) fn settle(mut self, name: &str) -> BTreeMap<Phase, u64> {
+        self.end_round();
         let (mut committed, mut lost, mut doubts, mut uncommitted) = (0, 0, 0, 0);
-        for (id, stream) in &self.streams {
+        let of_rounds = |of: fn(&Round) -> u64| self.rounds.iter().map(of).collect::<Vec<_>>();
+        let mut could_lose = of_rounds(|round| round.could_lose);
+        let mut readers = of_rounds(|round| round.killed_readers);
+        let (all_could_lose, all_readers): (u64, u64) =
+            (could_lose.iter().sum(), readers.iter().sum());
+        for (&id, stream) in &self.streams {
             committed += stream.committed;
             for number in 0..stream.committed.max(stream.seen.len() as u64) {
                 let seen = stream.seen.get(usize::try_from(number).unwrap());
                 let (times, in_doubt) = seen.copied().unwrap_or_default();
-                lost += u64::from(times == 0 && number < stream.committed);
-                doubts += u64::from(in_doubt);
                 assert!(
                     times.saturating_sub(in_doubt) <= 1,
                     "{name}: message {number} of stream {id} came {times} times, {in_doubt} of them in doubt"
                 );
+                if times == 0 && number < stream.committed {
+                    lost += 1;
+                    assert!(
+                        self.delivery == Delivery::AtMostOnce
+                            && self.is_of_a_death(id, number, &mut could_lose),
+                        "{name}: message {number} of stream {id} was lost, and no killed reader had it"
+                    );
+                }
+                for _ in 0..in_doubt {
+                    doubts += 1;
+                    assert!(
+                        self.is_of_a_death(id, number, &mut readers),
+                        "{name}: message {number} of stream {id} came in doubt, and no killed reader had it"
+                    );
+                }
                 if times > 0 && number >= stream.committed {
                     // Published by the last call, which did not return.
                     assert_eq!(number, stream.committed, "{name}: stream {id}");
@@ -102,17 +144,30 @@ impl Ledger {
         let kills: u64 = self.killed.values().sum();
         println!(
             "{name}: {kills} threads killed {:?}; {committed} messages committed, {} received, {lost} lost with \
-             {} readers that may have had one, {doubts} in doubt of {} killed readers, {uncommitted} received \
-             whose send did not return",
-            self.killed, self.received, self.could_lose, self.killed_readers
+             {all_could_lose} readers that may have had one, {doubts} in doubt of {all_readers} killed readers, \
+             {uncommitted} received whose send did not return",
+            self.killed, self.received
         );
-        match self.delivery {
-            Delivery::AtMostOnce => assert!(lost <= self.could_lose, "{name}: {lost} lost"),
-            Delivery::AtLeastOnce => {
-                assert_eq!(lost, 0, "{name}");
-                assert!(doubts <= self.killed_readers, "{name}: {doubts} in doubt");
+        self.killed
+    }
+
+    /// Whether a message can have been in the hands of one that was killed: of one of `left` at the end of the
+    /// round in which it was sent, which takes one of these away. Whatever was sent in earlier rounds had left the ring.
+    fn is_of_a_death(&self, stream: u64, number: u64, left: &mut [u64]) -> bool {
+        let (mut first, mut last) = (0, self.rounds.len() - 1);
+        for (round, counts) in self.rounds.iter().enumerate() {
+            match counts.committed.get(&stream) {
+                Some(committed) if *committed < number => first = round + 1,
+                // Its sender may have sent it by then without having noted that.
+                Some(committed) if *committed == number => first = round,
+                Some(_) => {
+                    last = round;
+                    break;
+                }
+                None => {}
             }
         }
-        self.killed
+        let left = left[first..=last].iter_mut().rev().find(|left| **left > 0);
+        left.map(|left| *left -= 1).is_some()
     }
 }

@@ -61,12 +61,12 @@ fn run(arguments: &[&str]) -> Result {
             sheet.set_ready();
             send(sender, &sheet, 0, stream)
         }
-        ("recv", "exclusive") => {
+        ("recv" | "read", "exclusive") => {
             let (_sender, receiver) = attached(|| options.open(name))?.split();
             sheet.set_ready();
-            receive(receiver, &sheet, 0)
+            receive(receiver, &sheet, 0, task == "recv")
         }
-        (_, "shared") => {
+        ("send" | "recv" | "read", "shared") => {
             let link = attached(|| options.shared().open(name))?;
             sheet.set_ready();
             std::thread::scope(|scope| {
@@ -77,7 +77,7 @@ fn run(arguments: &[&str]) -> Result {
                             if task == "send" {
                                 send(link.sender(), sheet, thread, stream + thread as u64)
                             } else {
-                                receive(link.receiver(), sheet, thread)
+                                receive(link.receiver(), sheet, thread, task == "recv")
                             }
                         })
                     })
@@ -107,8 +107,8 @@ fn send<P: Producer>(mut sender: Sender<P>, sheet: &Sheet, thread: usize, stream
     while sheet.stopped() == 0 && Instant::now() < end {
         let message = fill_message(stream, number, max);
         sheet.enter(thread, Phase::Sending);
-        // In the packet, in a buffer, and held for a while.
-        let sent = if number % 2 == 0 {
+        // Short ones, which a call sends within the packet, and long ones; sent by a call, and held for a while.
+        let sent = if number / 2 % 2 == 0 {
             match sender.reserve() {
                 Ok(mut grant) => {
                     sheet.enter(thread, Phase::Writing);
@@ -146,7 +146,14 @@ fn send<P: Producer>(mut sender: Sender<P>, sheet: &Sheet, thread: usize, stream
     Ok(())
 }
 
-fn receive<C: Consumer>(mut receiver: Receiver<C>, sheet: &Sheet, thread: usize) -> Result {
+/// `copies`: every second message is copied by the call that receives it. That has given it back before it can be
+/// noted, so who wants each at least once reads all of them where they lie.
+fn receive<C: Consumer>(
+    mut receiver: Receiver<C>,
+    sheet: &Sheet,
+    thread: usize,
+    copies: bool,
+) -> Result {
     let end = Instant::now() + LIFE;
     let mut buffer = vec![0; receiver.max_message_size()];
     receiver.set_timeout(Some(CALL))?;
@@ -156,22 +163,9 @@ fn receive<C: Consumer>(mut receiver: Receiver<C>, sheet: &Sheet, thread: usize)
             continue;
         }
         sheet.enter(thread, Phase::Claiming);
-        let error = match receiver.next() {
-            Ok(message) => {
-                sheet.enter(thread, Phase::Reading);
-                let len = message.copy_to(0, &mut buffer);
-                let (stream, number, whole) = is_message(buffer.get(..len).unwrap_or_default());
-                let in_doubt = message.is_in_doubt();
-                dwell(LONG);
-                let note = Note {
-                    stream,
-                    number,
-                    in_doubt,
-                    whole,
-                };
-                sheet.note(thread, &note);
-                sheet.enter(thread, Phase::Noted);
-                drop(message);
+        let copies = copies && sheet.count(thread).is_multiple_of(2);
+        let error = match take(&mut receiver, copies, &mut buffer, sheet, thread) {
+            Ok(()) => {
                 sheet.enter(thread, Phase::Between);
                 dwell(SHORT);
                 continue;
@@ -191,30 +185,64 @@ fn receive<C: Consumer>(mut receiver: Receiver<C>, sheet: &Sheet, thread: usize)
     Ok(())
 }
 
+/// Receives one message, and notes it: copied by the call that receives, or read where it lies.
+fn take<C: Consumer>(
+    receiver: &mut Receiver<C>,
+    copies: bool,
+    buffer: &mut [u8],
+    sheet: &Sheet,
+    thread: usize,
+) -> std::result::Result<(), RecvError> {
+    let note = |bytes: &[u8], in_doubt| {
+        sheet.enter(thread, Phase::Reading);
+        let (stream, number, whole) = is_message(bytes);
+        dwell(LONG);
+        let note = Note {
+            stream,
+            number,
+            in_doubt,
+            whole,
+        };
+        sheet.note(thread, &note);
+        sheet.enter(thread, Phase::Noted);
+    };
+    if copies {
+        let len = receiver.recv(buffer)?;
+        note(buffer.get(..len).unwrap_or_default(), false);
+    } else {
+        let message = receiver.next()?;
+        let len = message.copy_to(0, buffer);
+        note(buffer.get(..len).unwrap_or_default(), message.is_in_doubt());
+        drop(message);
+    }
+    Ok(())
+}
+
 /// Comes to a stop, does one thing, and stops again, under a tracer that may kill it at any
 /// instruction between.
 fn step(arguments: &[&str]) -> Result {
     match *arguments {
-        ["send", name, mode, number, sheet] => {
+        ["send", name, mode, number, earlier, sheet] => {
             let sheet = Sheet::open(Path::new(sheet))?;
             let options = LinkOptions::new().role(Role::Primary);
-            let number: u64 = number.parse()?;
+            let (number, earlier): (u64, u64) = (number.parse()?, earlier.parse()?);
             if mode == "shared" {
                 let link = options.shared().open(name)?;
-                step_send(link.sender(), number, &sheet)
+                step_send(link.sender(), number, earlier, &sheet)
             } else {
-                step_send(options.open(name)?.split().0, number, &sheet)
+                step_send(options.open(name)?.split().0, number, earlier, &sheet)
             }
         }
-        ["recv" | "read", name, mode, _, sheet] => {
+        ["recv" | "read", name, mode, _, earlier, sheet] => {
             let reads = arguments.first() == Some(&"read");
             let sheet = Sheet::open(Path::new(sheet))?;
             let options = LinkOptions::new().role(Role::Secondary);
+            let earlier: u64 = earlier.parse()?;
             if mode == "shared" {
                 let link = options.shared().open(name)?;
-                step_receive(link.receiver(), reads, &sheet)
+                step_receive(link.receiver(), reads, earlier, &sheet)
             } else {
-                step_receive(options.open(name)?.split().1, reads, &sheet)
+                step_receive(options.open(name)?.split().1, reads, earlier, &sheet)
             }
         }
         ["repair", name, _] => {
@@ -240,8 +268,18 @@ fn step(arguments: &[&str]) -> Result {
     }
 }
 
-fn step_send<P: Producer>(mut sender: Sender<P>, number: u64, sheet: &Sheet) -> Result {
-    let message = fill_message(1, number, sender.max_message_size());
+/// Sends `earlier` messages, then the one that it is stepped through.
+fn step_send<P: Producer>(
+    mut sender: Sender<P>,
+    number: u64,
+    earlier: u64,
+    sheet: &Sheet,
+) -> Result {
+    let max = sender.max_message_size();
+    for number in number - earlier..number {
+        sender.try_send(&fill_message(1, number, max))?;
+    }
+    let message = fill_message(1, number, max);
     be_stepped(|| {
         if sender.try_send(&message).is_ok() {
             sheet.commit(0, 1);
@@ -249,9 +287,18 @@ fn step_send<P: Producer>(mut sender: Sender<P>, number: u64, sheet: &Sheet) -> 
     })
 }
 
-/// `reads`: it has noted the message before it gives the buffer back.
-fn step_receive<C: Consumer>(mut receiver: Receiver<C>, reads: bool, sheet: &Sheet) -> Result {
+/// Receives `earlier` messages, then the one that it is stepped through. `reads`: it has noted the message before
+/// it gives the buffer back.
+fn step_receive<C: Consumer>(
+    mut receiver: Receiver<C>,
+    reads: bool,
+    earlier: u64,
+    sheet: &Sheet,
+) -> Result {
     let mut buffer = vec![0; receiver.max_message_size()];
+    for _ in 0..earlier {
+        receiver.try_recv(&mut buffer)?;
+    }
     be_stepped(|| {
         if reads {
             if let Ok(message) = receiver.try_next() {
