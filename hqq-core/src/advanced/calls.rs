@@ -187,6 +187,12 @@ impl<const N: usize> Calls<N> {
         }
     }
 
+    /// Whether this call waits, and nothing of its request was sent.
+    pub(super) fn is_unbegun(&self, id: u64) -> bool {
+        let entry = self.find(id).and_then(|at| self.places.get(at)?.as_ref());
+        entry.is_some_and(|entry| matches!(entry.call, Call::Pending { begun: false, .. }))
+    }
+
     /// Whether this call waits for an answer on this stream.
     #[inline]
     pub(super) fn is_pending(&self, connection: u64, id: u64) -> bool {

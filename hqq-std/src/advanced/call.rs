@@ -74,6 +74,9 @@ impl Call {
     pub(super) fn sent(self, sent: Result<(), TransferError>) -> Result<Self, CallError> {
         match sent {
             Err(TransferError::StreamClosed) if self.is_over() => Ok(self),
+            // The answer may have come before, and of a peer that died it may be known that it has not executed
+            // the request.
+            Err(TransferError::Link(_)) => Ok(self),
             sent => sent.map(|()| self).map_err(CallError::from),
         }
     }

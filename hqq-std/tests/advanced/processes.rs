@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hqq_std::advanced::error::{CallError, LinkFailure, ReceiveError, TransferError};
 use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, LinkOptions, Server};
 
-use super::common::{LIMIT, Name, bounded};
+use super::common::{LIMIT, Name, bounded, eventually};
 use super::support::{FORMATS, assert_idle, body, limit};
 
 /// What the other process is to do: a task, a region and numbers.
@@ -35,6 +35,18 @@ fn other_process() {
             say("holding");
             // Until it is killed.
             let _ = io::stdin().read_to_end(&mut Vec::new());
+        }
+        "begin" => {
+            let _ = link.wait_for_negotiation(limit()).unwrap();
+            let incoming = link.receive_stream(limit()).unwrap();
+            let Incoming::Request { mut body, request } = incoming else {
+                panic!("not a request");
+            };
+            // All that came, so that more is sent; the rest stays in the ring.
+            assert!(body.read(&mut [0; 1 << 16]).unwrap() > 0);
+            say("begun");
+            let _ = io::stdin().read_to_end(&mut Vec::new());
+            drop(request);
         }
         "deaf" => {
             let _ = link.wait_for_negotiation(limit()).unwrap();
@@ -336,9 +348,8 @@ fn a_request_that_a_dead_peer_has_not_taken_is_known_not_to_be_executed() {
                 })
                 .into_iter()
                 .collect();
-            while link.stats().requests_sent < 2 {
-                std::thread::yield_now();
-            }
+            // All of both.
+            eventually("five chunks", || (link.unread() == 5).then_some(()));
             peer.kill();
             for call in waiting {
                 let failed = call.join().unwrap().unwrap_err();
@@ -353,5 +364,56 @@ fn a_request_that_a_dead_peer_has_not_taken_is_known_not_to_be_executed() {
         assert_eq!(link.call_on(0, 1, &request, limit()).unwrap(), request);
         drop(link);
         peer.ends_well();
+    });
+}
+
+#[test]
+fn a_request_that_never_began_is_known_not_to_be_executed() {
+    bounded(|| {
+        let name = Name::new();
+        let options = LinkOptions::new().count(16).size(256);
+        let link = AdvancedLink::create(&name, &options, AdvancedOptions::new()).unwrap();
+        let mut peer = Other::start(&format!("deaf {}", &*name));
+        let _ = link.negotiate(limit()).unwrap();
+        assert_eq!(peer.says(), "deaf");
+        // The ring is full.
+        link.send_large(&[0; 16 * 256]).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = [100, 1000].map(|len| {
+                let link = &link;
+                scope.spawn(move || link.call_on(0, 1, &body(1, len), limit()))
+            });
+            eventually("both calls", || {
+                (link.stats().requests_sent == 2).then_some(())
+            });
+            peer.kill();
+            for call in waiting {
+                let failed = call.join().unwrap().unwrap_err();
+                assert!(matches!(failed, CallError::NotExecuted), "{failed}");
+            }
+        });
+    });
+}
+
+/// Whoever reads a request as it comes begins to execute it with its first part.
+#[test]
+fn a_request_of_which_a_dead_peer_took_the_beginning_may_be_half_executed() {
+    bounded(|| {
+        let name = Name::new();
+        let options = LinkOptions::new().count(16).size(256);
+        let link = AdvancedLink::create(&name, &options, AdvancedOptions::new()).unwrap();
+        let mut peer = Other::start(&format!("begin {}", &*name));
+        let _ = link.negotiate(limit()).unwrap();
+        std::thread::scope(|scope| {
+            let call = scope.spawn(|| link.call_on(0, 1, &[1; 100_000], limit()));
+            assert_eq!(peer.says(), "begun");
+            eventually("more in the ring", || (link.unread() > 0).then_some(()));
+            peer.kill();
+            let failed = call.join().unwrap().unwrap_err();
+            assert!(
+                matches!(failed, CallError::Link(LinkFailure::PeerDead)),
+                "{failed}"
+            );
+        });
     });
 }

@@ -183,6 +183,12 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         self.calls.len()
     }
 
+    /// Whether a call waits of whose request nothing was sent, so that nobody executes it.
+    #[must_use]
+    pub fn is_unbegun(&self, id: u64) -> bool {
+        self.calls.is_unbegun(id)
+    }
+
     /// Streams that are not closed.
     #[must_use]
     pub fn streams(&self) -> usize {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hqq_core::advanced::Session;
-use hqq_core::packet::{MessageKind, Packet};
+use hqq_core::packet::{CopyFlags, MessageKind, Packet};
 
 use super::super::arriving::Share;
 use super::super::error::LinkFailure;
@@ -110,16 +110,21 @@ impl Engine {
         self.silence = SILENCE;
     }
 
-    /// The peer is dead: takes back the requests that it has not taken, so that it can be said that
-    /// they were not executed.
+    /// The peer is dead: takes back what it has not taken of requests, so that of those whose beginning it has not
+    /// it can be said that they were not executed; nor were those of which nothing was sent.
     pub(super) fn retract_requests(&mut self) {
         let calls = &mut self.calls;
+        for (id, call) in calls.iter_mut() {
+            call.not_executed |= self.session.is_unbegun(*id);
+        }
         let is_request = |packet: &Packet| match packet {
             Packet::ConnectionCopy(copy) => copy.kind() == MessageKind::Request,
             _ => false,
         };
         self.sender.retract(is_request, |packet| {
+            // Whoever has taken the first chunk may have begun to execute it, without the rest.
             if let Packet::ConnectionCopy(copy) = packet
+                && copy.chunk().flags.contains(CopyFlags::BEGIN)
                 && let Some(call) = calls.get_mut(&copy.chunk().message_id)
             {
                 call.not_executed = true;

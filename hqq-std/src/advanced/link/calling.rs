@@ -7,7 +7,7 @@ use hqq_core::advanced::Transfer;
 
 use super::super::call::Call;
 use super::super::engine::Engine;
-use super::super::error::CallError;
+use super::super::error::{CallError, TransferError};
 use super::super::limit::Limit;
 use super::super::locked::Locked;
 use super::super::message::BodyReader;
@@ -250,8 +250,10 @@ impl AdvancedLink {
         let link = self.clone();
         let thread = std::thread::Builder::new().name("hqq-request".to_owned());
         let sending = thread.spawn(move || {
-            if let Err(error) = link.transfer_from(transfer, reader, Limit::until(deadline), None) {
-                link.shared().lock().call_unsent(id, error);
+            match link.transfer_from(transfer, reader, Limit::until(deadline), None) {
+                // Of that the call learns otherwise; see `Call::sent`.
+                Ok(_) | Err(TransferError::Link(_)) => {}
+                Err(error) => link.shared().lock().call_unsent(id, error),
             }
         });
         sending.map_err(CallError::Input)?;
