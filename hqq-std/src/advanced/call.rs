@@ -173,7 +173,8 @@ fn take_answer(engine: &mut Engine, id: u64) -> Result<Result<Vec<u8>, CallError
     let Some(call) = engine.calls.get_mut(&id) else {
         return Ok(Err(no_call(engine, id)));
     };
-    let result = match (&mut call.answer, call.failed, engine.failure) {
+    let failure = engine.failure.or(engine.calls_over);
+    let result = match (&mut call.answer, call.failed, failure) {
         (Some(answer), ..) if answer.complete => {
             let body = answer.take();
             if answer.error {

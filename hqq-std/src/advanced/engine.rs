@@ -165,6 +165,8 @@ pub(super) struct Engine {
     next_look: Option<Instant>,
     silence: Duration,
     pub(super) failure: Option<LinkFailure>,
+    /// Why no call is answered any more, though the link is not over.
+    pub(super) calls_over: Option<LinkFailure>,
     pub(super) recorder: Recorder,
     pub(super) waiters: Waiters,
     /// Who drives the ring.
@@ -218,6 +220,7 @@ impl Engine {
             next_look: None,
             silence: SILENCE,
             failure: None,
+            calls_over: None,
             recorder: Recorder::new(),
             waiters: Waiters::default(),
             driver: None,

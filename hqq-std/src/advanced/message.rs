@@ -135,6 +135,7 @@ impl Read for BodyReader {
         let is_late = self.deadline.is_some_and(|end| Instant::now() >= end);
         let source = self.source;
         let read = self.link.shared().wait(deadline, |engine| {
+            let mut failure = engine.failure;
             let (read, over, failed, interest) = match source {
                 Source::Message(key, generation) => {
                     if engine.generation != generation {
@@ -164,10 +165,11 @@ impl Read for BodyReader {
                     let complete = answer.is_some_and(|answer| answer.complete);
                     let unsent = call.unsent.is_some().then_some(BodyFailure::Request);
                     let failed = answer.and_then(|answer| answer.failed).or(unsent);
+                    failure = failure.or(engine.calls_over);
                     (read, complete, failed, Interest::Call(id))
                 }
             };
-            match (read, failed, engine.failure) {
+            match (read, failed, failure) {
                 (1.., ..) => Ok(Ok(read)),
                 (0, ..) if over => Ok(Ok(0)),
                 (_, Some(failure), _) => Ok(Err(failure.into())),

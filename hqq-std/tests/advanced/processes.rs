@@ -4,6 +4,7 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use hqq_core::packet::Features;
 use hqq_std::advanced::error::{CallError, LinkFailure, ReceiveError, TransferError};
 use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, LinkOptions, Server};
 
@@ -47,6 +48,16 @@ fn other_process() {
             say("begun");
             let _ = io::stdin().read_to_end(&mut Vec::new());
             drop(request);
+        }
+        "fill" => {
+            let _ = link.wait_for_negotiation(limit()).unwrap();
+            let mut sent = 0;
+            let soon = || Instant::now().checked_add(Duration::from_millis(200));
+            while link.send_large_until(b"unread", soon()).is_ok() {
+                sent += 1;
+            }
+            say(&sent.to_string());
+            let _ = io::stdin().read_to_end(&mut Vec::new());
         }
         "deaf" => {
             let _ = link.wait_for_negotiation(limit()).unwrap();
@@ -414,6 +425,37 @@ fn a_request_of_which_a_dead_peer_took_the_beginning_may_be_half_executed() {
                 matches!(failed, CallError::Link(LinkFailure::PeerDead)),
                 "{failed}"
             );
+        });
+    });
+}
+
+/// A peer that cannot be told to stop a single stream: the ring stays full of what nobody receives.
+#[test]
+fn a_call_ends_with_its_peer_beside_messages_that_nobody_has_received() {
+    bounded(|| {
+        let name = Name::new();
+        let region = LinkOptions::new().count(8).size(64);
+        let options = AdvancedOptions::new()
+            .features(Features::FORMAT_1)
+            .incoming_queue(4);
+        let link = AdvancedLink::create(&name, &region, options).unwrap();
+        let mut peer = Other::start(&format!("fill {}", &*name));
+        let _ = link.negotiate(limit()).unwrap();
+        std::thread::scope(|scope| {
+            let call = scope.spawn(|| link.call(1, b"?"));
+            let sent: usize = peer.says().parse().unwrap();
+            peer.kill();
+            let failed = call.join().unwrap().unwrap_err();
+            assert!(
+                matches!(failed, CallError::Link(LinkFailure::PeerDead)),
+                "{failed}"
+            );
+            // Whoever receives later gets all that had come.
+            for _ in 0..sent {
+                assert_eq!(link.receive_until(limit()).unwrap().body(), b"unread");
+            }
+            let failed = link.receive_until(limit()).unwrap_err();
+            assert_eq!(failed, ReceiveError::Link(LinkFailure::PeerDead));
         });
     });
 }

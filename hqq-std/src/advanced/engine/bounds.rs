@@ -114,14 +114,9 @@ impl Engine {
             || self.messages() >= self.options.incoming_queue
     }
 
-    /// Whether nothing more may be taken out of the ring: too much waits to be received, and the
-    /// peer cannot be told to stop a single stream.
-    pub(super) fn is_stalled(&mut self) -> bool {
-        if self.held.stream == 0 && self.order.is_empty() {
-            self.stalled_since = None;
-            return false;
-        }
-        let full = if self.has_credits() {
+    /// Whether too much waits to be received for more to be taken out of the ring.
+    pub(super) fn is_overfull(&self) -> bool {
+        if self.has_credits() {
             // No peer gets there that keeps to its credits: on each stream it may send one window
             // before it is told to stop, and has another under way.
             let streams = self.session.streams() + 1;
@@ -137,8 +132,17 @@ impl Engine {
                 || self.messages() > self.options.incoming_queue.saturating_add(messages)
         } else {
             self.is_full()
-        };
-        if !full {
+        }
+    }
+
+    /// Whether nothing more may be taken out of the ring: too much waits to be received, and the
+    /// peer cannot be told to stop a single stream.
+    pub(super) fn is_stalled(&mut self) -> bool {
+        if self.held.stream == 0 && self.order.is_empty() {
+            self.stalled_since = None;
+            return false;
+        }
+        if !self.is_overfull() {
             self.stalled_since = None;
             return false;
         }

@@ -7,6 +7,7 @@ use hqq_core::packet::{CopyFlags, MessageKind, Packet};
 
 use super::super::arriving::Share;
 use super::super::error::LinkFailure;
+use super::super::waiters::Interest;
 use super::{CALL_SLICE, Engine, SILENCE, SLICE};
 
 impl Engine {
@@ -54,6 +55,7 @@ impl Engine {
         self.taken = None;
         self.peer = None;
         self.failure = None;
+        self.calls_over = None;
         if let Some(offer) = self.successor.take() {
             self.session.accept(&offer.into(), 0);
         }
@@ -132,6 +134,26 @@ impl Engine {
         });
     }
 
+    /// Nothing is taken out of the ring, as too much waits to be received: who receives that will find the peer's
+    /// end behind it, and calls are not to wait for that.
+    #[cold]
+    fn look_for_end_of_calls(&mut self) {
+        let failure = if self.receiver.is_peer_dead() {
+            LinkFailure::PeerDead
+        } else if !self.sender.is_peer_open() {
+            LinkFailure::Disconnected
+        } else {
+            return;
+        };
+        if self.calls_over.is_none() && failure == LinkFailure::PeerDead {
+            self.retract_requests();
+        }
+        self.calls_over = Some(failure);
+        for id in self.calls.keys() {
+            self.waiters.wake(Interest::Call(*id));
+        }
+    }
+
     /// It is to be looked at once whether the peer's process has died.
     pub(in super::super) const fn was_told(&mut self) {
         self.next_look = None;
@@ -155,7 +177,13 @@ impl Engine {
         self.receiver.attachment().look_out();
         // What is to be repaired is, whoever waits here; that is recorded for everybody else.
         self.receiver.attachment().attend();
-        if self.awaits_peer() || self.receiver.is_readable() {
+        if self.awaits_peer() {
+            return;
+        }
+        if self.receiver.is_readable() {
+            if self.is_overfull() {
+                self.look_for_end_of_calls();
+            }
             return;
         }
         if self.receiver.is_peer_dead() {
