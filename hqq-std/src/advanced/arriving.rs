@@ -19,6 +19,8 @@ const HUGE: usize = 2 << 20;
 pub(super) struct Share {
     /// They stop the message's stream.
     pub(super) stream: usize,
+    /// Those of a message that is not put together, and that nobody reads as it comes.
+    pub(super) loose: usize,
     /// They are part of a message that is put together.
     pub(super) assembly: usize,
     /// They are a request that waits to be received.

@@ -1,6 +1,7 @@
 //! Nobody holds up others: messages that nobody takes, answers that take too much memory, wakers that do
 //! what they like.
 
+use std::io::Read as _;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,8 +9,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use hqq_core::advanced::{CallFailure, DiscardReason};
-use hqq_std::advanced::error::CallError;
-use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, Server};
+use hqq_std::advanced::error::{BodyFailure, CallError};
+use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, Message, Server};
 
 use super::common::{bounded, eventually};
 use super::support::{FORMATS, assert_idle, body, limit, pair, pair_with, serving};
@@ -111,8 +112,8 @@ fn answers_that_are_put_together_take_no_more_memory_than_they_may() {
     });
 }
 
-/// In format 1 a peer cannot be told to stop: what is too long to be put together stands in the way of
-/// all others, until it is plain that nobody reads messages as they come.
+/// What is too long to be put together stands in the way of all others on its stream, in format 1 of all:
+/// until it is plain that nobody reads messages as they come.
 #[test]
 fn messages_too_long_to_be_put_together_do_not_hold_up_calls_for_ever() {
     bounded(|| {
@@ -124,28 +125,55 @@ fn messages_too_long_to_be_put_together_do_not_hold_up_calls_for_ever() {
             let (near, far) = pair_with(format, 8, 64, AdvancedOptions::new(), options);
             let server = Server::new().method(1, |request| Ok(request.body().to_vec()));
             serving(&server, &far, || {
-                std::thread::scope(|scope| {
-                    // In format 2 nobody takes it, and it waits for credit until the link ends.
-                    let sending = scope.spawn(|| {
-                        for _ in 0..if format == Format::V1 { 20 } else { 1 } {
-                            let deadline = match format {
-                                Format::V1 => limit(),
-                                _ => {
-                                    std::time::Instant::now().checked_add(Duration::from_millis(50))
-                                }
-                            };
-                            let sent = near.send_large_on(0, &[7; 5000], deadline);
-                            assert_eq!(sent.is_ok(), format == Format::V1, "{sent:?}");
-                        }
-                    });
-                    sending.join().unwrap();
-                    assert_eq!(near.call_on(0, 1, b"behind", limit()).unwrap(), b"behind");
-                });
+                for _ in 0..20 {
+                    near.send_large_on(0, &[7; 5000], limit()).unwrap();
+                }
+                assert_eq!(near.call_on(0, 1, b"behind", limit()).unwrap(), b"behind");
             });
-            if format == Format::V1 {
-                assert_eq!(far.stats().dropped.discarded, 20);
+            assert_eq!(far.stats().dropped.discarded, 20);
+            for _ in 0..20 {
+                let (_, failure) = far.take_dead().unwrap();
+                assert_eq!(failure, too_long(5000, 1000));
             }
         }
+    });
+}
+
+fn too_long(len: u64, max: u64) -> BodyFailure {
+    BodyFailure::Discarded(DiscardReason::TooLong { len, max })
+}
+
+/// Longer than may be put together and than the stream's credit, so that its end never comes.
+#[test]
+fn messages_and_requests_longer_than_the_credit_hold_up_nobody_for_ever() {
+    bounded(|| {
+        let options = AdvancedOptions::new().max_message_size(1000);
+        let (near, far) = pair_with(Format::V2, 8, 64, AdvancedOptions::new(), options);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let message = far.receive_until(limit()).unwrap();
+                let Message::Request(request) = message else {
+                    panic!("not the request");
+                };
+                far.respond(&request, b"here").unwrap();
+            });
+            near.send_large_on(0, &[7; 5000], limit()).unwrap();
+            let zeros = || std::io::repeat(0).take(5000);
+            near.send_stream_until(zeros(), None, limit()).unwrap();
+            let error = near.call_on(0, 1, &[7; 5000], limit()).unwrap_err();
+            assert!(
+                matches!(error, CallError::Response { status: 7, .. }),
+                "{error}"
+            );
+            assert_eq!(near.call_on(0, 1, b"?", limit()).unwrap(), b"here");
+        });
+        assert_eq!(far.take_dead().unwrap().1, too_long(5000, 1000));
+        // Of what had no length it is not known how long it would have been.
+        let unknown = BodyFailure::Discarded(DiscardReason::NoRoom);
+        assert_eq!(far.take_dead().unwrap().1, unknown);
+        assert_eq!(far.take_dead().unwrap().1, too_long(5000, 1000));
+        assert_idle(&near);
+        assert_idle(&far);
     });
 }
 
@@ -165,7 +193,7 @@ fn a_message_too_long_to_be_put_together_waits_for_who_reads_it() {
                 panic!("not a message");
             };
             let mut bytes = Vec::new();
-            std::io::Read::read_to_end(&mut reader, &mut bytes).unwrap();
+            reader.read_to_end(&mut bytes).unwrap();
             assert!(bytes == body(4, 5000));
         });
         assert_idle(&far);

@@ -319,6 +319,12 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         self.calls.fail_connection(connection);
     }
 
+    /// Whether that was [stopped](Session::set_paused) on a stream; 0 is the link itself.
+    #[must_use]
+    pub fn is_paused(&self, connection: u64) -> bool {
+        self.streams.is_paused(connection)
+    }
+
     /// Stops telling the peer that bytes were taken off a stream, or goes on: with credits it will
     /// stop sending there, and there alone. 0 is the link itself.
     pub fn set_paused(&mut self, connection: u64, paused: bool) {

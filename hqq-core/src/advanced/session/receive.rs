@@ -362,7 +362,9 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         self.discard_for(key, DiscardReason::NoRoom)
     }
 
-    fn discard_for(&mut self, key: &MessageKey, reason: DiscardReason) -> Option<Notice> {
+    /// As [`Session::discard`], for another reason, which the sender of a request is told as far as there is a
+    /// code for it.
+    pub fn discard_for(&mut self, key: &MessageKey, reason: DiscardReason) -> Option<Notice> {
         let mut step = Step::Nothing;
         if self.inbound.discard(key) {
             self.discarded(key, reason, &mut step);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hqq_core::advanced::MessageKey;
+use hqq_core::advanced::{DiscardReason, MessageKey};
 use hqq_core::packet::{ErrorCode, Features, MessageKind};
 
 use super::super::arriving::{Arriving, Share};
@@ -54,7 +54,12 @@ impl Engine {
             _ if is_assembled && !arriving.is_over() => share.assembly = bytes,
             MessageKind::Request if arriving.is_over() => share.request = bytes,
             // Also empty ones take memory.
-            _ => share.stream = bytes + self.overhead(),
+            _ => {
+                share.stream = bytes + self.overhead();
+                if !arriving.is_over() {
+                    share.loose = share.stream;
+                }
+            }
         }
         share
     }
@@ -81,6 +86,7 @@ impl Engine {
         self.held.assembly = self.held.assembly + now.assembly - before.assembly;
         self.held.request = self.held.request + now.request - before.request;
         self.held.stream = self.held.stream + now.stream - before.stream;
+        self.held.loose = self.held.loose + now.loose - before.loose;
         let window = self.window();
         let is_crowded = self.held.stream > self.options.incoming_bytes
             || self.messages() > self.options.incoming_queue;
@@ -135,6 +141,19 @@ impl Engine {
         }
     }
 
+    /// The oldest message that nobody takes and that cannot be put together either; `paused` where only those
+    /// are meant whose stream has stopped.
+    fn loose(&self, paused: bool) -> Option<MessageKey> {
+        if self.held.loose == 0 {
+            return None;
+        }
+        self.order.iter().copied().find(|key| {
+            let arriving = self.arriving.get(key);
+            let is_loose = arriving.is_some_and(|arriving| arriving.accounted.loose > 0);
+            is_loose && !(paused && !self.session.is_paused(key.connection))
+        })
+    }
+
     /// Whether nothing more may be taken out of the ring: too much waits to be received, and the
     /// peer cannot be told to stop a single stream.
     pub(super) fn is_stalled(&mut self) -> bool {
@@ -142,12 +161,16 @@ impl Engine {
             self.stalled_since = None;
             return false;
         }
-        if !self.is_overfull() {
+        let full = self.is_overfull();
+        // Where a single stream can be told to stop, its own reader may take as long as it likes.
+        let holds_up =
+            full || !self.streams_read && self.has_credits() && self.loose(true).is_some();
+        if !holds_up {
             self.stalled_since = None;
             return false;
         }
-        // Where nobody reads messages as they come, one that cannot be put together holds up all others:
-        // once for as long as a program may take to get there, then not at all.
+        // Where nobody reads messages as they come, one that cannot be put together holds up all others, or
+        // those on its stream: once for as long as a program may take to get there, then not at all.
         let patience = match (self.streams_read, self.grace_used) {
             (true, _) => self.options.patience,
             (false, false) => self.options.patience.min(GRACE),
@@ -156,9 +179,9 @@ impl Engine {
         let since = *self.stalled_since.get_or_insert_with(Instant::now);
         if since.elapsed() >= patience {
             self.stalled_since = None;
-            self.grace_used |= self.drop_unreadable();
+            self.grace_used |= self.drop_unreadable(!full);
         }
-        true
+        full
     }
 
     /// Drops messages that nobody receives, where they stop what comes behind them.
@@ -184,24 +207,34 @@ impl Engine {
         self.flush();
     }
 
-    /// Drops the oldest message that nobody takes and that cannot be assembled either; `false` where
-    /// there is none.
-    pub(super) fn drop_unreadable(&mut self) -> bool {
-        let found = self.order.iter().copied().find(|key| {
-            self.arriving
-                .get(key)
-                .is_some_and(|arriving| !arriving.is_over() && !arriving.taken)
+    /// Drops the oldest message that nobody takes and that cannot be put together either, as in
+    /// [`Engine::loose`]; `false` where there is none.
+    #[cold]
+    fn drop_unreadable(&mut self, paused: bool) -> bool {
+        let Some(key) = self.loose(paused) else {
+            return false;
+        };
+        let max = self.options.max_message_size as u64;
+        let total = self.arriving.get(&key).and_then(|arriving| arriving.total);
+        // Without a size it may be a short one.
+        let reason = total.map_or(DiscardReason::NoRoom, |len| DiscardReason::TooLong {
+            len,
+            max,
         });
-        if let Some(key) = found {
-            self.refuse(&key);
-        }
-        found.is_some()
+        self.refuse_for(&key, reason);
+        // Its stream goes on.
+        self.flush();
+        true
     }
 
-    /// Gives a message that arrives up; of a request, the caller is told.
+    /// Gives a message that arrives up for want of room; of a request, the caller is told.
     pub(super) fn refuse(&mut self, key: &MessageKey) {
+        self.refuse_for(key, DiscardReason::NoRoom);
+    }
+
+    fn refuse_for(&mut self, key: &MessageKey, reason: DiscardReason) {
         self.forget(key);
-        match self.session.discard_for_room(key) {
+        match self.session.discard_for(key, reason) {
             Some(notice) => self.notice(notice),
             // All of it has come: only this side knows of it.
             None if key.kind == MessageKind::Request => {
