@@ -143,6 +143,8 @@ pub(super) struct Engine {
     /// Streams that were dialled: `None` while the peer has not answered.
     pub(super) dials: HashMap<u64, Option<Result<(), DialError>>>,
     pub(super) offered: VecDeque<u64>,
+    /// Streams of the peer's are offered, not refused.
+    pub(super) listening: bool,
     served: Served,
     refusals: VecDeque<Transfer>,
     /// What the session had to say, and has no room for; only where it has more to say.
@@ -205,6 +207,7 @@ impl Engine {
             calls: HashMap::new(),
             dials: HashMap::new(),
             offered: VecDeque::new(),
+            listening: false,
             served: Served::new(),
             refusals: VecDeque::new(),
             put_off: VecDeque::new(),

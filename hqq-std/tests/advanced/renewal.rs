@@ -108,7 +108,6 @@ fn what_belongs_to_an_earlier_peer_ends_nothing_of_a_later_one() {
     };
     drop((dialled, first));
     link.renew();
-    link.listen(true);
 
     let second = host.peer();
     let new_call = link.start_call(1, b"new").unwrap();
@@ -263,5 +262,25 @@ fn what_a_later_peer_offers_before_the_earlier_one_is_missed_is_answered() {
             link.wait_for_negotiation(limit()).unwrap();
             asking.join().unwrap().unwrap();
         });
+    });
+}
+
+#[test]
+fn who_listens_listens_to_a_successor_too() {
+    bounded(|| {
+        let region = LinkOptions::new().format(Format::V1).count(8).size(64);
+        let name = Name::new();
+        let options = AdvancedOptions::new();
+        let host = AdvancedLink::create(&name, &region, options.successors(true)).unwrap();
+        host.listen(true);
+        for _ in 0..3 {
+            let peer = AdvancedLink::open(&name, &LinkOptions::new(), options).unwrap();
+            std::thread::scope(|scope| {
+                let accepting = scope.spawn(|| host.accept(limit()).unwrap());
+                let _ = peer.negotiate(limit()).unwrap();
+                let dialled = peer.dial(limit()).unwrap();
+                assert_eq!(accepting.join().unwrap().id(), dialled.id());
+            });
+        }
     });
 }

@@ -38,6 +38,7 @@ impl Engine {
         self.first_message = self.session.next_message_id();
         *self.session = Session::new(role, format, layout.0, layout.1, options);
         self.session.number_from(self.first_message);
+        self.session.listen(self.listening);
         self.generation += 1;
         self.fail(LinkFailure::Disconnected);
         self.arriving.clear();

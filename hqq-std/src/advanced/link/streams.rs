@@ -14,9 +14,11 @@ use super::AdvancedLink;
 
 impl AdvancedLink {
     /// Lets the peer open streams, which [`AdvancedLink::accept`] or [`AdvancedLink::next_offer`] gives; or no
-    /// more, so that each is refused.
+    /// more, so that each is refused. It holds for later peers, too.
     pub fn listen(&self, listening: bool) {
-        self.shared().lock().session.listen(listening);
+        let mut engine = self.shared().lock();
+        engine.listening = listening;
+        engine.session.listen(listening);
     }
 
     /// The next stream that the peer opens, accepted, until `deadline`; `None` is for ever. Only after
