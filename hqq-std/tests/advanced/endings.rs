@@ -1,5 +1,6 @@
 //! Answers that nobody gives or takes, links that are closed, messages that die.
 
+use std::io::{self, Read as _};
 use std::time::{Duration, Instant};
 
 use hqq_core::advanced::{CallFailure, DiscardReason};
@@ -260,15 +261,15 @@ fn a_message_that_dies_is_told() {
             assert_eq!(far.receive_until(limit()).unwrap().body(), b"the next");
         });
         // Who reads a message learns it there.
-        let (reader, writer) = std::io::pipe().unwrap();
+        let (reader, writer) = io::pipe().unwrap();
         std::thread::scope(|scope| {
             let sending = scope.spawn(|| near.send_stream(reader, Some(100)));
-            std::io::Write::write_all(&mut &writer, b"part").unwrap();
+            io::Write::write_all(&mut &writer, b"part").unwrap();
             let Incoming::Plain { mut body, .. } = far.receive_stream(limit()).unwrap() else {
                 panic!("not a message");
             };
             drop(writer);
-            assert!(std::io::Read::read_to_end(&mut body, &mut Vec::new()).is_err());
+            assert!(body.read_to_end(&mut Vec::new()).is_err());
             assert!(sending.join().unwrap().is_err());
         });
         assert_eq!(far.take_dead(), None);
@@ -276,4 +277,38 @@ fn a_message_that_dies_is_told() {
             panic!("something came");
         };
     }
+}
+
+/// The callee answers while the request is being sent, and leaves: which of the two the caller sees first is
+/// another thing each time.
+#[test]
+fn an_early_answer_of_a_callee_that_leaves_is_not_lost() {
+    const LEN: usize = 4000 * 64;
+    bounded(|| {
+        for round in 0..60 {
+            let (near, far) = pair(Format::V2, 4096, 64);
+            std::thread::scope(|scope| {
+                scope.spawn(move || {
+                    let incoming = far.receive_stream(limit()).unwrap();
+                    let Incoming::Request { request, body } = incoming else {
+                        panic!("not a request");
+                    };
+                    far.respond(&request, b"early").unwrap();
+                    drop((request, body, far));
+                });
+                let answer = match round % 3 {
+                    0 => near.call_on(0, 1, &[0; LEN], limit()).unwrap(),
+                    1 => pollster::block_on(near.call_async(1, &[0; LEN])).unwrap(),
+                    _ => {
+                        let mut answer = Vec::new();
+                        let zeros = io::repeat(0).take(LEN as u64);
+                        let reader = near.call_stream(1, zeros, Some(LEN as u64), limit());
+                        reader.unwrap().read_to_end(&mut answer).unwrap();
+                        answer
+                    }
+                };
+                assert_eq!(answer, b"early", "round {round}");
+            });
+        }
+    });
 }

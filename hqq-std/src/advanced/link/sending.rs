@@ -5,6 +5,7 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use hqq_core::advanced::Transfer;
+use hqq_core::packet::MessageKind;
 
 use super::super::engine::{Advance, Engine, Place};
 use super::super::error::TransferError;
@@ -332,11 +333,14 @@ fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 /// Tells the peer that no more of a message comes; not where it has given up itself, and may be
 /// another peer by now.
 pub(super) fn abort(engine: &mut Engine, transfer: &mut Transfer, request: Option<&Request>) {
+    let key = transfer.key();
     let is_over = match request {
         Some(request) => request.is_cancelled(),
-        None => engine.is_of_earlier_peer(transfer.key().id),
+        None => engine.is_of_earlier_peer(key.id),
     };
-    if !is_over {
+    // Nobody is to be told, and the call is not given up with that: its answer may have come before.
+    let is_alone = key.kind == MessageKind::Request && engine.has_lost_peer();
+    if !is_over && !is_alone {
         engine.session.abort(transfer);
         engine.poll();
     }
