@@ -9,8 +9,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use hqq_std::{
-    DrainError, Format, LinkOptions, OpenError, RecvError, SendError, StandardLink, TryRecvError,
-    TrySendError,
+    AdvancedLink, AdvancedOptions, DrainError, Format, LinkOptions, OpenError, RecvError,
+    SendError, StandardLink, TryRecvError, TrySendError,
 };
 use hqq_tests::{LIMIT, Name, Process, bounded, rogue};
 use rustix::process::Signal;
@@ -89,6 +89,23 @@ fn whoever_waits_is_told() {
         assert_eq!(error, Some(RecvError::Truncated));
         drop(near);
     }
+}
+
+#[test]
+fn nobody_waits_for_a_peer_where_no_region_is() {
+    let name = Name::new();
+    let (sender, receiver) = guarded(Format::V2).create(&name).unwrap().split();
+    // The one finds it out while it waits.
+    let waiting = std::thread::spawn(move || sender.wait_for_peer(None));
+    cut(&name, 0);
+    assert!(!bounded(move || waiting.join().unwrap()));
+    assert!(!bounded(move || receiver.wait_for_peer(None)));
+    let name = Name::new();
+    let link = guarded(Format::V2).create(&name).unwrap();
+    let link = AdvancedLink::new(link, AdvancedOptions::new());
+    let waiting = std::thread::spawn(move || link.wait_for_peer(None));
+    cut(&name, 0);
+    assert!(!bounded(move || waiting.join().unwrap()));
 }
 
 #[test]

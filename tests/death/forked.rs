@@ -42,6 +42,8 @@ fn a_child_has_nothing_of_its_parents_links() {
         line("Err"),
         "Err(Forked) Err(Forked) Err(Empty) Err(Forked)"
     );
+    // In its memory nobody ever comes.
+    assert_eq!(line("comes"), "comes [false, false]");
     assert_eq!(line("cut"), "cut Err(Truncated) Err(Truncated)");
     let mut buffer = [0; 128];
     assert_eq!(far.recv_timeout(&mut buffer, LIMIT), Ok(6));

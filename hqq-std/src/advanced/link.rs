@@ -150,8 +150,8 @@ impl AdvancedLink {
         self.shared().lock().format()
     }
 
-    /// Waits until a peer is attached; `false` where none came in time. In format 1 that is not told,
-    /// and always so.
+    /// Waits until a peer is attached; `false` where none came in time, in a forked child, and where the file
+    /// was made shorter. In format 1 that is not told, and always so.
     #[must_use]
     pub fn wait_for_peer(&self, timeout: Option<Duration>) -> bool {
         let mut waiter = self.shared().lock().waiter();
@@ -162,7 +162,9 @@ impl AdvancedLink {
                 if engine.is_forked() {
                     return Some(false);
                 }
-                engine.has_peer().then_some(true)
+                let has_peer = engine.has_peer();
+                let is_over = engine.is_truncated();
+                (has_peer || is_over).then_some(!is_over)
             })
             .unwrap_or(false)
     }

@@ -188,6 +188,16 @@ impl<T> Half<T> {
         waiter.wait_for(check)
     }
 
+    /// Waits until `check` holds; `false` where it did not in time, or this half has no region any more.
+    pub(super) fn wait_until(&self, timeout: Option<Duration>, check: impl Fn() -> bool) -> bool {
+        let met = self.wait_for(timeout, || {
+            let holds = check();
+            let is_over = self.attachment().is_forked() || self.is_truncated();
+            (holds || is_over).then_some(!is_over)
+        });
+        met.unwrap_or(false)
+    }
+
     /// Whether an event loop waits for this half, which has just found nothing: it looks once more.
     #[inline]
     pub(super) fn rearm(&self) -> bool {

@@ -256,13 +256,13 @@ impl<C: Consumer> Receiver<C> {
         }
     }
 
-    /// Waits until a sender is attached or a message is there; `false` where neither came in time.
+    /// Waits until a sender is attached or a message is there; `false` where neither came in time, in a
+    /// forked child, and where the file was made shorter.
     #[must_use]
     pub fn wait_for_peer(&self, timeout: Option<Duration>) -> bool {
-        self.wait_for(timeout, || {
-            (self.core.is_peer_open() || self.core.is_readable()).then_some(())
+        self.wait_until(timeout, || {
+            self.core.is_peer_open() || self.core.is_readable()
         })
-        .is_some()
     }
 
     /// Whether the senders died without closing their half: after the messages that are there,

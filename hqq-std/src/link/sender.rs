@@ -215,11 +215,11 @@ impl<P: Producer> Sender<P> {
         })
     }
 
-    /// Waits until a receiver is attached; `false` where none came in time.
+    /// Waits until a receiver is attached; `false` where none came in time, in a forked child, and where the
+    /// file was made shorter.
     #[must_use]
     pub fn wait_for_peer(&self, timeout: Option<Duration>) -> bool {
-        self.wait_for(timeout, || self.core.is_peer_open().then_some(()))
-            .is_some()
+        self.wait_until(timeout, || self.core.is_peer_open())
     }
 
     /// Takes back what nobody has received, of that what `choose` says, where the receivers have died;

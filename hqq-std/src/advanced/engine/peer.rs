@@ -16,6 +16,11 @@ impl Engine {
         self.process.is_over() || self.failure == Some(LinkFailure::Forked)
     }
 
+    /// Whether the region's file was found to be shorter than it was.
+    pub(in super::super) fn is_truncated(&self) -> bool {
+        self.receiver.is_truncated()
+    }
+
     /// In a forked child: nothing goes on, whatever the parent's threads were at.
     #[cold]
     pub(in super::super) fn leave_parent(&mut self) {

@@ -55,8 +55,13 @@ pub(crate) fn fork(name: &str) -> Result {
     let received = link.recv(&mut buffer);
     let tried = link.receiver().try_recv(&mut buffer);
     let drained = link.wait_drained(Some(CALL));
+    let comes = [
+        link.sender().wait_for_peer(None),
+        link.receiver().wait_for_peer(None),
+    ];
     drop(link);
     println!("{sent:?} {received:?} {tried:?} {drained:?}");
+    println!("comes {comes:?}");
     println!("cut {:?} {:?}", cut.send(b"child"), cut.recv(&mut buffer));
     drop((cut, watched, advanced));
     // In its own right it can do everything.
