@@ -128,6 +128,20 @@ impl Life {
             || !matches!(locks.holder(member_byte(role, member)), Ok(None))
     }
 
+    /// Whether a message is claimed by a receiver of the own role that holds its lock no longer. Takes a
+    /// system call for each member that has claimed one; proves nothing, as ATTACH is not held.
+    pub(crate) fn has_heritage(&self, locks: &ByteLocks) -> bool {
+        let (own, _) = self.me;
+        let mut asked = [false; 256];
+        let mut claims = self.repairer.claims(own.receives());
+        claims.any(|claim| {
+            let is_news = asked
+                .get_mut(usize::from(claim.member.get()))
+                .is_some_and(|asked| !std::mem::replace(asked, true));
+            is_news && !claim.writing && !self.lives(locks, own, claim.member)
+        })
+    }
+
     /// Repairs what dead members left; `None` where somebody else holds what that needs.
     pub(crate) fn repair(&self, serial: &Mutex<()>, locks: &ByteLocks) -> Option<Repaired> {
         let held = Serial::take(serial, locks)?;

@@ -1,4 +1,4 @@
-//! Sleeping and being woken: no wakeup is lost, nobody burns a core, and descriptors tell of news.
+//! Sleeping and being woken: no wakeup is lost, and nobody burns a core.
 //!
 //! `HQQ_WAKEUPS` is the number of wakeups of each soak, `HQQ_IDLE` the seconds of the idle one.
 #![allow(
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use common::{LIMIT, bounded, bounded_by};
 use hqq_core::ring::Consumer;
 use hqq_std::wait::{Policy, WaitStats};
-use hqq_std::{LinkOptions, Receiver, RecvError, TrySendError};
+use hqq_std::{LinkOptions, Receiver, RecvError};
 
 /// Sleeps of a soak end by themselves after this long only: later than any wakeup comes, however busy the
 /// machine is.
@@ -234,119 +234,53 @@ fn cpu_time() -> Duration {
     Duration::try_from(time).unwrap()
 }
 
-#[test]
-fn a_parked_receiver_uses_next_to_no_processor_time() {
-    bounded(|| {
-        let seconds = std::env::var("HQQ_IDLE").map_or(2, |seconds| seconds.parse().unwrap());
-        let (_near, mut far) = hqq_std::pair().unwrap();
-        for policy in [Policy::Park, Policy::Adaptive] {
-            let idle = Instant::now() + Duration::from_secs(seconds);
-            let before = cpu_time();
-            let end = far
-                .receiver()
-                .recv_with_policy(&mut [0; 64], policy, Some(idle));
-            let used = cpu_time() - before;
-            assert_eq!(end, Err(RecvError::TimedOut));
-            println!("{policy:?}: {used:?} of CPU in {seconds} s");
-            // Polling a thousand times a second would be ten times that.
-            assert!(used < Duration::from_millis(10 * seconds), "{used:?}");
+/// What it takes to sleep so long in slices as a wait does, and do nothing else.
+fn only_sleep(idle: Duration) -> Duration {
+    let (end, before) = (Instant::now() + idle, cpu_time());
+    let mut slice = Duration::from_millis(10);
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return cpu_time() - before;
         }
-    });
+        std::thread::sleep(slice.min(left));
+        slice = (2 * slice).min(Duration::from_millis(250));
+    }
 }
 
-mod readiness {
-    use super::*;
-    use hqq_std::wait::Readiness;
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use std::os::fd::AsFd;
+/// What receivers use that wait so long, and what a thread does that only sleeps, at the same time.
+fn idle_use(idle: Duration) -> ([(Policy, Duration); 2], Duration) {
+    let control = std::thread::spawn(move || only_sleep(idle));
+    let waiting = [Policy::Park, Policy::Adaptive].map(|policy| {
+        std::thread::spawn(move || {
+            let (_near, mut far) = hqq_std::pair().unwrap();
+            let (end, before) = (Instant::now() + idle, cpu_time());
+            let receiver = far.receiver();
+            let result = receiver.recv_with_policy(&mut [0; 64], policy, Some(end));
+            let used = cpu_time() - before;
+            assert_eq!(result, Err(RecvError::TimedOut));
+            (policy, used)
+        })
+    });
+    let waiting = waiting.map(|waiting| waiting.join().unwrap());
+    (waiting, control.join().unwrap())
+}
 
-    /// Whether the descriptor is readable, at once or within `wait`.
-    fn is_readable(readiness: &Readiness, wait: Duration) -> bool {
-        let mut polled = [PollFd::new(readiness, PollFlags::IN)];
-        let timeout = Timespec::try_from(wait).unwrap();
-        poll(&mut polled, Some(&timeout)).unwrap() == 1
-    }
-
-    #[test]
-    fn poll_tells_of_messages_room_and_the_end() {
-        let (near, far) = LinkOptions::new().count(2).size(8).pair().unwrap();
-        let (mut sender, _back) = near.split();
-        let (_forth, mut receiver) = far.split();
-        let mut message = [0; 8];
-        sender.try_send(b"before").unwrap();
-        let messages = receiver.readiness().unwrap();
-        assert!(is_readable(&messages, LIMIT), "there is one");
-        assert_eq!(receiver.try_recv(&mut message), Ok(6));
-        assert!(
-            is_readable(&messages, LIMIT),
-            "nobody has said that it is empty"
-        );
-        assert!(receiver.try_recv(&mut message).is_err());
-        for round in 0..200 {
-            sender.try_send(b"news").unwrap();
-            assert!(is_readable(&messages, LIMIT), "in round {round}");
-            assert_eq!(receiver.try_recv(&mut message), Ok(4));
-            assert!(receiver.try_recv(&mut message).is_err());
-        }
-        let room = sender.readiness().unwrap();
-        for round in 0..200 {
-            while sender.try_send(b"fill").is_ok() {}
-            assert_eq!(sender.try_send(b"full"), Err(TrySendError::Full));
-            while receiver.try_recv(&mut message).is_ok() {}
-            assert!(is_readable(&room, LIMIT), "in round {round}");
-        }
-        assert!(receiver.try_recv(&mut message).is_err());
-        drop(sender);
-        assert!(is_readable(&messages, LIMIT), "the end is news");
-        assert_eq!(
-            receiver.try_recv(&mut message),
-            Err(hqq_std::TryRecvError::Disconnected)
-        );
-        drop(receiver);
-        assert!(
-            messages.as_fd().try_clone_to_owned().is_ok(),
-            "it stays valid"
-        );
-    }
-
-    #[test]
-    fn tokio_waits_on_the_descriptor() {
-        use tokio::io::Interest;
-        use tokio::io::unix::AsyncFd;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()
-            .unwrap();
-        bounded(move || {
-            runtime.block_on(async {
-                let (mut near, far) = LinkOptions::new().count(2).size(8).pair().unwrap();
-                let (_sender, mut receiver) = far.split();
-                let fd = receiver.readiness().unwrap();
-                // SAFETY: a `Readiness` keeps the one descriptor it has open while it lives.
-                let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) };
-                let fd = fd.unwrap();
-                let sending = std::thread::spawn(move || {
-                    for number in 0..1000_u64 {
-                        near.send(&number.to_le_bytes()).unwrap();
-                    }
-                });
-                let mut message = [0; 8];
-                let mut expected = 0_u64;
-                loop {
-                    match receiver.try_recv(&mut message) {
-                        Ok(_) => {
-                            assert_eq!(u64::from_le_bytes(message), expected);
-                            expected += 1;
-                        }
-                        Err(hqq_std::TryRecvError::Disconnected) => break,
-                        Err(_) => fd.readable().await.unwrap().clear_ready(),
-                    }
-                }
-                assert_eq!(expected, 1000);
-                sending.join().unwrap();
-            });
+/// 5 ms in 10 s, besides what a thread needs on this machine, now, that only sleeps. A busy machine makes it more,
+/// as all that a waking thread wants has left the caches: so it may try three times.
+#[test]
+fn a_parked_receiver_uses_next_to_no_processor_time() {
+    let seconds = std::env::var("HQQ_IDLE").map_or(10, |seconds| seconds.parse().unwrap());
+    let idle = Duration::from_secs(seconds);
+    bounded_by(LIMIT + 3 * idle, move || {
+        let is_met = (0..3).any(|_| {
+            let (waiting, control) = idle_use(idle);
+            println!("in {seconds} s: {waiting:?}, only sleeping {control:?}");
+            let allowed = idle / 2000 + control;
+            waiting.iter().all(|(_, used)| *used < allowed)
         });
-    }
+        assert!(is_met, "more than 5 ms in 10 s, three times");
+    });
 }
 
 /// What became of a receiver's sleeps until one message came.

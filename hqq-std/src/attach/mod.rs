@@ -237,6 +237,12 @@ impl Attachment {
         }
     }
 
+    /// Whether a receiver of this role seems to have died with a message in hand. Proves nothing.
+    pub(crate) fn has_heritage(&self) -> bool {
+        self.life()
+            .is_some_and(|life| life.has_heritage(&self.locks))
+    }
+
     /// Makes a message that a dead receiver of this side had claimed the next one of `receiver`.
     pub(crate) fn take_over<C: Consumer>(&self, receiver: &mut Receiver<C>) -> bool {
         self.life()

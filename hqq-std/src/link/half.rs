@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hqq_core::position::Position;
 use hqq_core::ring::Corruption;
-use hqq_core::{Format, Role};
+use hqq_core::{Format, Role, TryRecvError, TrySendError};
 
 use super::watch::Watch;
 use crate::attach::Attachment;
@@ -198,17 +198,78 @@ impl<T> Half<T> {
         met.unwrap_or(false)
     }
 
-    /// Whether an event loop waits for this half, which has just found nothing: it looks once more.
+    /// A call that does not wait: `look`, and where that finds nothing and an event loop waits for this
+    /// half, once more after the descriptor was made unreadable. Where members of this side have died and
+    /// left something, `inherit` makes some of that this half's, and says whether it could.
     #[inline]
-    pub(super) fn rearm(&self) -> bool {
-        match &self.ready {
-            None => false,
-            Some(ready) => {
-                ready.rearm();
-                true
-            }
+    pub(super) fn attempt<R, E: Nothing>(
+        &mut self,
+        mut look: impl FnMut(&mut T) -> Result<R, E>,
+        inherit: impl FnOnce(&mut T, &Attachment) -> bool,
+    ) -> Result<R, E> {
+        match look(&mut self.core) {
+            Err(error) if error.is_nothing() => match &self.ready {
+                None => Err(error),
+                Some(ready) => {
+                    let (core, attachment) = self.core.parts();
+                    look_again(ready, core, attachment, look, inherit)
+                }
+            },
+            result => result,
         }
     }
+
+    /// What an event loop waits on for this half, if one does.
+    pub(super) const fn ready(&self) -> Option<&Ready> {
+        self.ready.as_ref()
+    }
+
+    /// The half itself, what it is attached to, and what an event loop waits on for it, if one does.
+    pub(super) fn parts(&mut self) -> (&mut T, &Attachment, Option<&Ready>) {
+        let (core, attachment) = self.core.parts();
+        (core, attachment, self.ready.as_ref())
+    }
+}
+
+/// What says that a half found nothing to do: its descriptor is unreadable after that.
+pub(super) trait Nothing {
+    fn is_nothing(&self) -> bool;
+}
+
+impl Nothing for TryRecvError {
+    fn is_nothing(&self) -> bool {
+        *self == Self::Empty
+    }
+}
+
+impl Nothing for TrySendError {
+    fn is_nothing(&self) -> bool {
+        *self == Self::Full
+    }
+}
+
+/// The second look, for an event loop; see [`Half::attempt`].
+#[cold]
+#[inline(never)]
+fn look_again<T, R, E: Nothing>(
+    ready: &Ready,
+    core: &mut T,
+    attachment: &Attachment,
+    mut look: impl FnMut(&mut T) -> Result<R, E>,
+    inherit: impl FnOnce(&mut T, &Attachment) -> bool,
+) -> Result<R, E> {
+    ready.rearm();
+    let is_nothing = |result: &Result<R, E>| matches!(result, Err(error) if error.is_nothing());
+    let mut result = look(core);
+    if is_nothing(&result) && ready.inherits(|| inherit(core, attachment)) {
+        result = look(core);
+    }
+    if !is_nothing(&result) {
+        // There may be more, of which nobody tells: who published it found no flag up, or the news of it has
+        // just been taken out of the descriptor.
+        ready.stay_readable();
+    }
+    result
 }
 
 // No `DerefMut`: what is kept could be exchanged for what another region keeps.

@@ -175,10 +175,7 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As there.
     pub fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        let result = match self.core.try_recv(buffer) {
-            Err(TryRecvError::Empty) if self.rearm() => self.core.try_recv(buffer),
-            result => result,
-        };
+        let result = self.attempt(|core| core.try_recv(buffer), inherit);
         present(self.attachment(), result)
     }
 
@@ -187,9 +184,10 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As there.
     pub fn try_next(&mut self) -> Result<ReadGrant<'_, C>, TryRecvError> {
-        if !self.core.is_readable() {
-            // What comes now makes the descriptor readable again.
-            self.rearm();
+        if self.ready().is_some() {
+            // Leaked, it stays the next one.
+            let found = self.attempt(|core| core.try_next().map(std::mem::forget), inherit);
+            present(self.attachment(), found)?;
         }
         let (core, attachment) = self.core.parts();
         present(attachment, core.try_next())
@@ -202,12 +200,13 @@ impl<C: Consumer> Receiver<C> {
     pub fn try_recv_batch(
         &mut self,
         limit: usize,
-        each: impl FnMut(&ReadGrant<'_, C>),
+        mut each: impl FnMut(&ReadGrant<'_, C>),
     ) -> Result<usize, TryRecvError> {
-        if !self.core.is_readable() {
-            self.rearm();
-        }
-        let result = self.core.try_recv_batch(limit, each);
+        let result = if self.ready().is_some() {
+            self.attempt(|core| core.try_recv_batch(limit, &mut each), inherit)
+        } else {
+            self.core.try_recv_batch(limit, each)
+        };
         present(self.attachment(), result)
     }
 
@@ -216,10 +215,7 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As there.
     pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        let result = match self.core.try_read(buffer) {
-            Err(TryRecvError::Empty) if self.rearm() => self.core.try_read(buffer),
-            result => result,
-        };
+        let result = self.attempt(|core| core.try_read(buffer), inherit);
         present(self.attachment(), result)
     }
 
@@ -283,6 +279,11 @@ pub struct Received {
     /// Whether a receiver that died may have seen it before; only in regions that deliver at least
     /// once.
     pub in_doubt: bool,
+}
+
+/// Makes a message that a dead receiver of this side had claimed the next one.
+fn inherit<C: Consumer>(core: &mut hqq_core::Receiver<C>, attachment: &Attachment) -> bool {
+    attachment.take_over(core)
 }
 
 /// A result of the ring, unless memory was missing: what was received may be zeros then.

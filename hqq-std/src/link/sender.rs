@@ -128,10 +128,7 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As there.
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        let result = match self.core.try_send(message) {
-            Err(TrySendError::Full) if self.rearm() => self.core.try_send(message),
-            result => result,
-        };
+        let result = self.attempt(|core| core.try_send(message), |_, _| false);
         present(self.attachment(), result)
     }
 
@@ -140,10 +137,7 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As there.
     pub fn try_send_vectored<B: AsRef<[u8]>>(&mut self, pieces: &[B]) -> Result<(), TrySendError> {
-        let result = match self.core.try_send_vectored(pieces) {
-            Err(TrySendError::Full) if self.rearm() => self.core.try_send_vectored(pieces),
-            result => result,
-        };
+        let result = self.attempt(|core| core.try_send_vectored(pieces), |_, _| false);
         present(self.attachment(), result)
     }
 
@@ -155,10 +149,7 @@ impl<P: Producer> Sender<P> {
         &mut self,
         messages: &[M],
     ) -> Result<usize, TrySendError> {
-        let result = match self.core.try_send_batch(messages) {
-            Err(TrySendError::Full) if self.rearm() => self.core.try_send_batch(messages),
-            result => result,
-        };
+        let result = self.attempt(|core| core.try_send_batch(messages), |_, _| false);
         present(self.attachment(), result)
     }
 
@@ -167,12 +158,30 @@ impl<P: Producer> Sender<P> {
     /// # Errors
     /// As there.
     pub fn try_reserve(&mut self) -> Result<WriteGrant<'_, P>, TrySendError> {
-        if !self.core.is_writable() {
-            // What is freed now makes the descriptor readable again.
-            self.rearm();
+        if self.ready().is_some() {
+            return self.try_reserve_at_event();
         }
         let (core, attachment) = self.core.parts();
         present(attachment, core.try_reserve())
+    }
+
+    /// The same for an event loop: a buffer that is claimed cannot be given back, so that it is looked for
+    /// room first.
+    fn try_reserve_at_event(&mut self) -> Result<WriteGrant<'_, P>, TrySendError> {
+        let has_room = |core: &mut hqq_core::Sender<P>| {
+            let has_room = core.is_writable();
+            has_room.then_some(()).ok_or(TrySendError::Full)
+        };
+        let saw_room = self.attempt(has_room, |_, _| false).is_ok();
+        let (core, attachment, ready) = self.parts();
+        let result = core.try_reserve();
+        // It is otherwise than what the descriptor was left for.
+        if let Some(ready) = ready
+            && saw_room == matches!(result, Err(TrySendError::Full))
+        {
+            ready.stay_readable();
+        }
+        present(attachment, result)
     }
 
     /// As [`hqq_core::Sender::trusted`]; wait with a [`Waiter`](crate::wait::Waiter).

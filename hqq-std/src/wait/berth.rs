@@ -36,6 +36,11 @@ impl Berth {
         })
     }
 
+    /// Whether one sleeps here for messages.
+    pub(crate) const fn is_consumer(&self) -> bool {
+        self.consumer
+    }
+
     pub(crate) const fn words(&self) -> &WaitWords {
         &self.words
     }

@@ -3,7 +3,11 @@
 //! The half that is asked for it starts one helper thread, which sleeps where the half would and
 //! makes the descriptor readable when it is woken. When a `try_` call of the half finds nothing it
 //! makes the descriptor unreadable, puts the flag up that has the peer wake (PROTOCOL.md, W3), and
-//! looks once more: what comes after that look makes the descriptor readable again.
+//! looks once more: what comes after that look makes the descriptor readable again, and so does the half
+//! itself if that look finds anything.
+//!
+//! The helper also looks after the living and the dead, as a call does that waits. What only the half can
+//! do, taking over what a dead receiver of its side was reading, it leaves to the half's next call.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -24,6 +28,8 @@ use crate::sys::{self, Slept};
 const SLICE: Duration = Duration::from_millis(250);
 /// How often a half whose peer wakes nobody looks by itself.
 const POLL: Duration = Duration::from_millis(1);
+/// So many of those are a slice.
+const POLLS: u32 = 250;
 
 /// What half and helper share.
 struct Signal {
@@ -32,6 +38,8 @@ struct Signal {
     seen: UnixStream,
     /// The half found nothing since the descriptor was last made readable.
     wanted: AtomicBool,
+    /// A dead receiver of the half's side may have left messages, which a receiver has to take over.
+    heritage: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -114,6 +122,7 @@ impl Ready {
             set,
             seen,
             wanted: AtomicBool::new(true),
+            heritage: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         });
         // From before the half first finds nothing: whatever has it woken later is a change.
@@ -153,6 +162,23 @@ impl Ready {
             }
         }
     }
+
+    /// The half's last look, after [`Ready::rearm`], found something.
+    pub(crate) fn stay_readable(&self) {
+        self.signal.set();
+    }
+
+    /// Whether `take` took something over, which is called where a dead receiver may have left messages.
+    pub(crate) fn inherits(&self, take: impl FnOnce() -> bool) -> bool {
+        // Relaxed: says only whether looking is of use. Where it was of none because somebody else was at it,
+        // the helper says so anew, a slice later.
+        let inherits = self.signal.heritage.swap(false, Ordering::Relaxed) && take();
+        if inherits {
+            // It takes one at a time.
+            self.signal.heritage.store(true, Ordering::Relaxed);
+        }
+        inherits
+    }
 }
 
 impl Drop for Ready {
@@ -171,6 +197,20 @@ impl Drop for Ready {
     }
 }
 
+impl Signal {
+    /// Looks whether somebody has died, repairs what that one left, and says what is left for the half.
+    fn attend(&self, attachment: &Attachment, receives: bool) {
+        attachment.look_out();
+        let repaired = attachment.attend();
+        let is_in_doubt = repaired.is_some_and(|repaired| repaired.in_doubt > 0);
+        if receives && is_in_doubt && attachment.has_heritage() {
+            // Relaxed: as in `Ready::inherits`.
+            self.heritage.store(true, Ordering::Relaxed);
+            self.set();
+        }
+    }
+}
+
 /// What the helper does until the half is gone. `attachment` keeps the memory of `berth`.
 fn help(
     signal: &Signal,
@@ -179,11 +219,17 @@ fn help(
     attachment: &Attachment,
 ) {
     let mut news = 0;
+    let mut polls = 0_u32;
+    let receives = berth.is_some_and(Berth::is_consumer);
     attachment.look_out();
     // Acquire: pairs with the Release in `drop`.
     while !signal.closed.load(Ordering::Acquire) {
         let (Some(berth), Some(last)) = (berth.filter(|berth| berth.is_woken()), ticket) else {
             std::thread::sleep(POLL);
+            polls = polls.wrapping_add(1);
+            if polls.is_multiple_of(POLLS) {
+                signal.attend(attachment, receives);
+            }
             // Relaxed: as in `Signal::set`.
             if signal.wanted.load(Ordering::Relaxed) {
                 signal.set();
@@ -194,10 +240,13 @@ fn help(
         // Read before the descriptor is set: a change after that is seen by the next sleep.
         let now = berth.words().ticket();
         let is_told = attachment.has_news(&mut news);
-        if slept == Slept::TimedOut {
-            attachment.look_out();
+        if slept == Slept::TimedOut || is_told {
+            signal.attend(attachment, receives);
         }
-        if now != last || is_told || slept == Slept::TimedOut && berth.is_peer_dead(attachment) {
+        // Relaxed: as in `Signal::set`.
+        let has_to_know =
+            || signal.wanted.load(Ordering::Relaxed) && berth.is_peer_dead(attachment);
+        if now != last || is_told || slept == Slept::TimedOut && has_to_know() {
             ticket = Some(now);
             signal.set();
         }

@@ -7,6 +7,8 @@
 //! | `listen SOCKET USER` | hands a region to one process of this user, and echoes in it |
 //! | `scribble SEED VICTIM…` | writes into these regions until its input ends, and says how much |
 //! | `hold NAME COUNT` | claims so many buffers and keeps them until its input ends |
+//! | `take NAME COUNT` | claims so many messages as receivers of a shared side, and keeps them likewise |
+//! | `read NAME COUNT` | receives so many messages on an exclusive side, and keeps the last one likewise |
 //! | `sigbus NAME HANDLER CAUSE` | guards a link, and gets a SIGBUS that has nothing to do with it |
 #![allow(
     clippy::print_stdout,
@@ -22,7 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hqq_std::handoff::{Allow, Connector, Listener};
-use hqq_std::{LinkOptions, RecvError, StandardLink};
+use hqq_std::{LinkOptions, RecvError, Role, StandardLink};
 use hqq_tests::scribble::Victim;
 use nix::libc;
 
@@ -58,6 +60,8 @@ fn run(arguments: &[&str]) -> Result {
         }
         ["scribble", seed, ref victims @ ..] => scribble(seed.parse()?, victims),
         ["hold", name, count] => hold(name, count.parse()?),
+        ["take", name, count] => take(name, count.parse()?),
+        ["read", name, count] => read(name, count.parse()?),
         ["sigbus", name, handler, cause] => sigbus(name, handler, cause),
         _ => Err(format!("no such task: {arguments:?}").into()),
     }
@@ -113,6 +117,34 @@ fn hold(name: &str, count: usize) -> Result {
     println!("holds");
     std::io::stdin().lock().read_to_end(&mut Vec::new())?;
     drop(grants);
+    Ok(())
+}
+
+fn take(name: &str, count: usize) -> Result {
+    let options = LinkOptions::new().role(Role::Secondary);
+    let link = options.shared().open(name)?;
+    let mut receivers: Vec<_> = (0..count).map(|_| link.receiver()).collect();
+    let receivers = receivers.iter_mut();
+    let grants: std::result::Result<Vec<_>, _> =
+        receivers.map(|receiver| receiver.next()).collect();
+    let grants = grants?;
+    println!("holds");
+    std::io::stdin().lock().read_to_end(&mut Vec::new())?;
+    drop(grants);
+    Ok(())
+}
+
+fn read(name: &str, count: usize) -> Result {
+    let mut link = LinkOptions::new().role(Role::Secondary).open(name)?;
+    println!("ready");
+    let receiver = link.receiver();
+    for _ in 1..count {
+        receiver.recv(&mut [0; 64])?;
+    }
+    let grant = receiver.next()?;
+    println!("holds");
+    std::io::stdin().lock().read_to_end(&mut Vec::new())?;
+    drop(grant);
     Ok(())
 }
 
