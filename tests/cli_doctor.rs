@@ -146,6 +146,33 @@ fn since(diagnosis: &Value) -> Vec<(Option<f64>, Option<f64>)> {
         .collect()
 }
 
+/// Looking needs no lock, so that who is stopped with it can be found.
+#[test]
+fn one_that_is_stopped_while_it_attaches() {
+    let name = region();
+    let _near = small().open(&name).unwrap();
+    let path = name.path().display().to_string();
+    let mut holder = Process::start_with(&mut peer!["lock", path], Stdio::piped());
+    holder.wait_for_output("ready");
+    holder.signal(Signal::STOP);
+    let pid = holder.id();
+    let says = eventually("the process is stopped", || {
+        let says = doctor(&name, &[]).with_code(1).stdout;
+        let says = String::from_utf8(says).unwrap();
+        says.contains(&format!("process {pid} (stopped) is attaching"))
+            .then_some(says)
+    });
+    assert!(says.contains("attached: primary 1"), "{says}");
+    assert_eq!(findings(&name), ["busy"]);
+    // Repairing does need the lock, and what is wrong is said nevertheless.
+    let outcome = doctor(&name, &["--fix"]).with_code(1);
+    let says = String::from_utf8(outcome.stdout.clone()).unwrap();
+    assert!(says.contains(&format!("process {pid} (stopped)")), "{says}");
+    outcome.complains(&["nothing was repaired"]);
+    holder.kill();
+    assert!(findings(&name).is_empty());
+}
+
 #[test]
 fn a_holder_that_dies_while_it_is_looked() {
     // Again where it died before the first look: when that was, nobody tells.

@@ -167,7 +167,7 @@ impl Candidate<'_> {
                 self.check_backed(&identity)?;
                 Ok((identity, false))
             }
-            // ATTACH is held, so whoever began to initialise a region of format 2 is dead.
+            // Where it is made, ATTACH is held, so whoever began to initialise a region of format 2 is dead.
             Err(
                 error @ (FormatError::Empty
                 | FormatError::Initialising {

@@ -27,6 +27,8 @@ pub(crate) struct Request {
     pub(crate) count: Option<usize>,
     /// Bytes a buffer, where the caller said how many.
     pub(crate) size: Option<usize>,
+    /// Whether ATTACH is needed: whoever only looks goes without it.
+    pub(crate) locked: bool,
     /// This call has created the file, and nobody else knows of it yet.
     pub(crate) created: bool,
     /// How to initialise a region that is not ready, where that is allowed.
@@ -36,7 +38,7 @@ pub(crate) struct Request {
     pub(crate) patience: Duration,
 }
 
-/// A region's file with ATTACH held, ready to use. Dropping it frees the locks.
+/// A region's file, with ATTACH held where that was asked for, ready to use. Dropping it frees the locks.
 ///
 /// # Invariants
 /// `mapping` has the length of `identity`'s layout.
@@ -49,13 +51,14 @@ pub(crate) struct Ready {
     pub(crate) initialised: bool,
 }
 
-/// Locks, measures, maps and, where that is asked for, initialises a region's file.
+/// Measures, maps and, where that is asked for, locks and initialises a region's file.
 pub(crate) fn prepare(file: File, path: PathBuf, request: &Request) -> Result<Ready, OpenError> {
     let started = Instant::now();
     let locks = ByteLocks::new(file);
-    match lock(&locks, Backoff::within(Some(request.patience))) {
-        Ok(true) => {}
-        Ok(false) => {
+    let patience = Backoff::within(Some(request.patience));
+    match request.locked.then(|| lock(&locks, patience)).transpose() {
+        Ok(Some(true) | None) => {}
+        Ok(Some(false)) => {
             let waited = started.elapsed();
             return Err(OpenError::Busy { path, waited });
         }

@@ -184,9 +184,6 @@ impl Caretaker {
             let error = FormatError::OtherFormat { expected, found };
             return Err(OpenError::attach(&path, AttachError::Format(error)));
         };
-        locks
-            .unlock(ATTACH)
-            .map_err(|error| OpenError::of_io(path.clone(), "unlock", error))?;
         Ok(Self {
             path,
             locks,
@@ -207,6 +204,13 @@ impl Caretaker {
     #[must_use]
     pub const fn delivery(&self) -> Delivery {
         self.repairer.delivery()
+    }
+
+    /// The processes that are attaching, leaving or repairing now, as far as the system says: those of this
+    /// process's user, where it may look at them (Linux). Takes a system call for each of their descriptors.
+    #[must_use]
+    pub fn busy_processes(&self) -> Vec<u32> {
+        self.locks.holders(ATTACH)
     }
 
     fn is_held(&self, byte: i32) -> bool {

@@ -37,6 +37,7 @@ impl<A> LinkOptions<A> {
             format: self.format,
             count: self.count,
             size: self.size,
+            locked: true,
             created: false,
             initialise: initialise.map(|layout| (layout, options)),
             map: self.map,
@@ -75,6 +76,17 @@ impl<A> LinkOptions<A> {
 
     /// Opens what is there; initialises it where `layout` says how and it is empty.
     fn open_in(&self, place: &Place, layout: Option<Layout>) -> Result<Ready, OpenError> {
+        self.open_as(place, &self.request(layout))
+    }
+
+    /// Opens what is there to look at it, whoever has it locked.
+    fn look_in(&self, place: &Place) -> Result<Ready, OpenError> {
+        let mut request = self.request(None);
+        request.locked = false;
+        self.open_as(place, &request)
+    }
+
+    fn open_as(&self, place: &Place, request: &Request) -> Result<Ready, OpenError> {
         let of_io = |error| OpenError::of_io(place.path(), "open", error);
         let file = place.open().map_err(of_io)?;
         let metadata = file.metadata().map_err(of_io)?;
@@ -89,17 +101,18 @@ impl<A> LinkOptions<A> {
                 expected,
             });
         }
-        prepare(file, place.path(), &self.request(layout))
+        prepare(file, place.path(), request)
     }
 
     /// Opens a named region to look after it, without taking a role in it; see
-    /// [`repair`](crate::repair).
+    /// [`repair`](crate::repair). Others who are attaching, even one that has stopped there, do not keep
+    /// it from that.
     ///
     /// # Errors
-    /// As [`LinkOptions::open`].
+    /// As [`LinkOptions::open`], never `Busy`.
     pub fn caretaker(&self, name: &str) -> Result<Caretaker, OpenError> {
         let place = Place::Name(RegionName::new(name)?);
-        Caretaker::new(self.open_in(&place, None)?, self.patience)
+        Caretaker::new(self.look_in(&place)?, self.patience)
     }
 
     /// As [`LinkOptions::caretaker`], for a region in a file.
@@ -108,7 +121,7 @@ impl<A> LinkOptions<A> {
     /// As there.
     pub fn caretaker_path(&self, path: impl AsRef<Path>) -> Result<Caretaker, OpenError> {
         let place = Place::Path(path.as_ref().to_owned());
-        Caretaker::new(self.open_in(&place, None)?, self.patience)
+        Caretaker::new(self.look_in(&place)?, self.patience)
     }
 
     /// Creates a named region without taking a role in it.

@@ -1,9 +1,11 @@
 //! Linux: regions are files in /dev/shm, anonymous ones memfds; locks are OFD locks on single
 //! bytes, which the kernel frees when the description's last holder dies.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, fcntl};
@@ -178,6 +180,46 @@ impl ByteLocks {
             _ => None,
         })
     }
+
+    /// The processes that hold the byte, of those whose descriptors this one may look at: a lock itself
+    /// does not tell.
+    pub(crate) fn holders(&self, byte: i32) -> Vec<u32> {
+        let Ok(own) = self.0.metadata() else {
+            return Vec::new();
+        };
+        let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
+        let holds = |process: &Path, descriptor: &OsStr| {
+            // No descriptors but the region's own: locks of others are no news.
+            let file = std::fs::metadata(process.join("fd").join(descriptor));
+            file.is_ok_and(|file| (file.dev(), file.ino()) == (own.dev(), own.ino()))
+                && std::fs::read_to_string(process.join("fdinfo").join(descriptor))
+                    .is_ok_and(|text| names_lock(&text, byte))
+        };
+        let number = |name: &OsStr| name.to_str()?.parse().ok();
+        entries(Path::new("/proc"))
+            .filter_map(|entry| Some((number(&entry.file_name())?, entry.path())))
+            .filter(|(_, process)| {
+                entries(&process.join("fd")).any(|entry| holds(process, &entry.file_name()))
+            })
+            .map(|(id, _)| id)
+            .collect()
+    }
+}
+
+/// Whether what the kernel says of a descriptor names a lock of its description on this byte.
+fn names_lock(description: &str, byte: i32) -> bool {
+    description
+        .lines()
+        .filter(|line| line.starts_with("lock:") && line.contains("OFDLCK"))
+        .any(|line| {
+            let mut range = line.split_whitespace().rev();
+            let end = range.next().map(|end| end.parse().unwrap_or(i64::MAX));
+            let start = range.next().and_then(|start| start.parse().ok());
+            let (Some(start), Some(end)) = (start, end) else {
+                return false;
+            };
+            (start..=end).contains(&i64::from(byte))
+        })
 }
 
 /// The kernel's description of a lock on one byte.

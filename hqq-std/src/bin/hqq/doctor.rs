@@ -33,6 +33,9 @@ pub struct Args {
     json: bool,
 }
 
+/// The kind of what is wrong where somebody keeps others from attaching.
+const BUSY: &str = "busy";
+
 /// Something that is wrong.
 #[derive(Clone, Debug, Serialize)]
 struct Finding {
@@ -102,8 +105,20 @@ pub fn run(args: Args) -> Result<(), Failure> {
         findings.extend(examine(earlier, now, args.watch));
     }
     let mut fixed = None;
-    if let (true, Some(caretaker)) = (args.fix, &caretaker) {
-        let repaired = caretaker.repair().map_err(busy)?;
+    let mut refused = None;
+    let repaired = match caretaker.as_ref().filter(|_| args.fix) {
+        Some(caretaker) => match caretaker.repair() {
+            Ok(repaired) => Some((caretaker, repaired)),
+            // What is wrong is to be said all the more.
+            Err(error @ OpenError::Busy { .. }) => {
+                refused = Some(error);
+                None
+            }
+            Err(error) => return Err(not_repaired(error)),
+        },
+        None => None,
+    };
+    if let Some((caretaker, repaired)) = repaired {
         fixed = Some(describe(&repaired));
         // What is left is wrong still.
         let left = caretaker.examine();
@@ -112,6 +127,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
         if let Some(now) = &now {
             findings.extend(stuck(earlier.as_ref().unwrap_or(now), now, args.watch));
         }
+    }
+    if let Some(busy) = findings.iter_mut().find(|finding| finding.kind == BUSY) {
+        let processes = caretaker
+            .as_ref()
+            .map_or_else(Vec::new, hqq_std::repair::Caretaker::busy_processes);
+        busy.what = who_is_busy(&processes);
     }
     let diagnosis = Diagnosis {
         name: &args.name,
@@ -126,6 +147,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     } else {
         output::text(&to_text(&diagnosis))?;
     }
+    if let Some(error) = refused {
+        return Err(not_repaired(error));
+    }
     match diagnosis.findings.len() {
         0 => Ok(()),
         1 => Err(Failure::Failed(format!("{}: 1 thing is wrong", args.name))),
@@ -136,8 +160,25 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-fn busy(error: OpenError) -> Failure {
+fn not_repaired(error: OpenError) -> Failure {
     Failure::Failed(format!("nothing was repaired: {error}"))
+}
+
+/// Who keeps others from attaching.
+fn who_is_busy(processes: &[u32]) -> String {
+    let who: Vec<String> = processes
+        .iter()
+        .map(|pid| {
+            let state = if is_stopped(*pid) { " (stopped)" } else { "" };
+            format!("process {pid}{state}")
+        })
+        .collect();
+    let who = match who.as_slice() {
+        [] => "somebody whom the system does not name".to_owned(),
+        [who] => who.clone(),
+        all => format!("one of {}", all.join(", ")),
+    };
+    format!("{who} is attaching, leaving or repairing")
 }
 
 fn member(member: &MemberReport) -> String {
@@ -256,10 +297,10 @@ fn stuck(earlier: &Report, now: &Report, watched: Duration) -> Vec<Finding> {
     }
     if earlier.busy && now.busy {
         findings.push(Finding {
-            kind: "busy",
-            what: "somebody is attaching, leaving or repairing".to_owned(),
+            kind: BUSY,
+            what: who_is_busy(&[]),
             since: Since::watched(true, watched),
-            remedy: "that process has stopped or is very slow: continue it, or end it",
+            remedy: "until it goes on nobody attaches and nothing is repaired: continue that process, or end it",
         });
     }
     findings
