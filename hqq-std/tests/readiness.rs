@@ -107,7 +107,7 @@ fn poll_tells_of_messages_room_and_the_end() {
     assert!(is_readable(&messages, LIMIT), "the end is news");
     assert_eq!(
         receiver.try_recv(&mut message),
-        Err(hqq_std::TryRecvError::Disconnected)
+        Err(TryRecvError::Disconnected)
     );
     drop(receiver);
     assert!(
@@ -145,7 +145,7 @@ fn tokio_waits_on_the_descriptor() {
                         assert_eq!(u64::from_le_bytes(message), expected);
                         expected += 1;
                     }
-                    Err(hqq_std::TryRecvError::Disconnected) => break,
+                    Err(TryRecvError::Disconnected) => break,
                     Err(_) => fd.readable().await.unwrap().clear_ready(),
                 }
             }

@@ -94,7 +94,8 @@ impl Wire {
     }
 }
 
-/// What happens to a message that a reader had claimed when it died.
+/// What happens to a message that a reader had claimed when it died; to all messages of a batch, where they
+/// share a buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Delivery {
