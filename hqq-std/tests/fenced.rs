@@ -60,13 +60,15 @@ fn refuse_membarrier(errno: u32) {
     assert_eq!((query, error), (-1, i32::try_from(errno).ok()));
 }
 
-/// Spins until `count` is at least `value`, and for a while that is different each time.
+/// Spins until `count` is at least `value`, and for a while that is different each time; every fourth time for as
+/// long as it takes to fall asleep.
 fn await_count(count: &AtomicU64, value: u64) {
     // Acquire: pairs with the Release of whoever counts.
     while count.load(Ordering::Acquire) < value {
         std::thread::yield_now();
     }
-    for _ in 0..value.wrapping_mul(0x9e37_79b9) % 400 {
+    let times = if value.is_multiple_of(4) { 50 } else { 1 };
+    for _ in 0..times * (value.wrapping_mul(0x9e37_79b9) % 400) {
         std::hint::spin_loop();
     }
 }

@@ -32,12 +32,19 @@ fn soak() -> Duration {
 }
 
 /// Spins for a while that is different each time, up to some microseconds, so that what follows meets
-/// the sleeper at each of its steps.
+/// the sleeper at each of its steps; every fourth time for as long as it takes to fall asleep, however slow
+/// the machine is at that.
 fn dither(state: &mut u64) {
     *state = state
         .wrapping_mul(6_364_136_223_846_793_005)
         .wrapping_add(1);
-    for _ in 0..(*state >> 33) % 400 {
+    let spins = (*state >> 33) % 400;
+    let times = if (*state >> 20).is_multiple_of(4) {
+        50
+    } else {
+        1
+    };
+    for _ in 0..times * spins {
         std::hint::spin_loop();
     }
 }
