@@ -1,5 +1,5 @@
 //! The memory that both processes share, as cache lines; the only place with `unsafe`
-//! besides the copies of `hand_written`.
+//! besides the copies of `bare` and `hand_written`.
 #![allow(
     unsafe_code,
     reason = "turns a mapping into atomics, and these into a region"

@@ -1,7 +1,9 @@
 //! Many threads of one process that send to many others, through whatever there is to send through.
 
-use std::sync::Barrier;
-use std::thread::{self, ScopedJoinHandle};
+use std::any::Any;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::Instant;
 
 use crate::error::BenchError;
@@ -35,14 +37,14 @@ pub(crate) trait Get: Send {
 
 /// Something that threads share.
 pub(crate) trait Crowd: 'static {
-    type Put: Put;
-    type Get: Get;
+    type Put: Put + 'static;
+    type Get: Get + 'static;
 
     fn put(&self) -> Self::Put;
     fn get(&self) -> Self::Get;
 }
 
-/// As many threads that send as threads that receive, on two cores, in the first process.
+/// As many threads that send as threads that receive, half of each on either core, in the first process.
 pub(crate) struct Threads<C> {
     id: &'static str,
     name: &'static str,
@@ -82,13 +84,8 @@ impl<C: Crowd> Measure for Threads<C> {
     }
 
     fn first(&self, _: Lines) -> Result<Box<dyn Part>, BenchError> {
-        Ok(Box::new(Crowded {
-            measure: self.id,
-            threads: self.threads,
-            crowd: (self.make)()?,
-            cores: Cores::find()?,
-            figure: None,
-        }))
+        let crowd = (self.make)()?;
+        Ok(Box::new(Crowded::start(self.id, self.threads, crowd)?))
     }
 
     fn second(&self, _: Lines) -> Result<Box<dyn Part>, BenchError> {
@@ -104,12 +101,104 @@ impl<C: Crowd> Measure for Threads<C> {
     }
 }
 
-struct Crowded<C> {
+/// What one thread did of a turn.
+struct Done {
+    /// Of the numbers that came.
+    sum: u64,
+    began: Instant,
+    ended: Instant,
+}
+
+/// A thread that lives as long as its row, and sleeps from one turn to the next.
+struct Worker {
+    /// How many messages each thread is to send or receive.
+    orders: Sender<u64>,
+    done: Receiver<Result<Done, BenchError>>,
+}
+
+impl Worker {
+    /// `work` is given the number of messages.
+    fn start(
+        cores: Cores,
+        on_first: bool,
+        begin: Arc<Barrier>,
+        mut work: impl FnMut(u64) -> Result<u64, BenchError> + Send + 'static,
+    ) -> Result<Self, BenchError> {
+        let (orders, given) = mpsc::channel();
+        let (told, done) = mpsc::channel();
+        let run = move || {
+            let mut pinned = if on_first {
+                cores.pin_first()
+            } else {
+                cores.pin_second()
+            };
+            while let Ok(count) = given.recv() {
+                begin.wait();
+                let began = Instant::now();
+                let pinned = std::mem::replace(&mut pinned, Ok(()));
+                let result = pinned.and_then(|()| work(count)).map(|sum| Done {
+                    sum,
+                    began,
+                    ended: Instant::now(),
+                });
+                if told.send(result).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("crowd".to_owned());
+        thread.spawn(run).map_err(BenchError::Start)?;
+        Ok(Self { orders, done })
+    }
+}
+
+struct Crowded {
     measure: &'static str,
     threads: usize,
-    crowd: C,
-    cores: Cores,
+    workers: Vec<Worker>,
+    /// Open for as long as they use it.
+    _crowd: Box<dyn Any>,
     figure: Option<f64>,
+}
+
+impl Crowded {
+    /// Half of those who send and half of those who receive are on either core, so that both cores work
+    /// from the first message to the last; left to itself, the system spreads threads later than most turns end.
+    fn start<C: Crowd>(
+        measure: &'static str,
+        threads: usize,
+        crowd: C,
+    ) -> Result<Self, BenchError> {
+        let cores = Cores::find()?;
+        let begin = Arc::new(Barrier::new(2 * threads));
+        let mut workers = Vec::new();
+        for index in 0..threads as u64 {
+            let (mut put, mut get) = (crowd.put(), crowd.get());
+            let is_even = index.is_multiple_of(2);
+            workers.push(Worker::start(
+                cores,
+                is_even,
+                Arc::clone(&begin),
+                move |count| {
+                    send(&mut put, numbers(index, count))?;
+                    Ok(0)
+                },
+            )?);
+            workers.push(Worker::start(
+                cores,
+                !is_even,
+                Arc::clone(&begin),
+                move |count| receive(&mut get, count, measure),
+            )?);
+        }
+        Ok(Self {
+            measure,
+            threads,
+            workers,
+            _crowd: Box::new(crowd),
+            figure: None,
+        })
+    }
 }
 
 /// The numbers that one sender's messages begin with.
@@ -146,59 +235,31 @@ fn receive(get: &mut impl Get, count: u64, measure: &'static str) -> Result<u64,
     Ok(sum)
 }
 
-impl<C: Crowd> Part for Crowded<C> {
+impl Part for Crowded {
     fn run(&mut self, operations: u32, _: &mut Patience<'_>) -> Result<(), BenchError> {
         let measure = self.measure;
-        let (cores, threads) = (self.cores, self.threads);
-        let each = u64::from(operations) / threads as u64;
-        let barrier = &Barrier::new(2 * threads + 1);
-        let (sum, elapsed) = thread::scope(|scope| {
-            let mut senders = Vec::new();
-            let mut receivers = Vec::new();
-            for index in 0..threads as u64 {
-                let (mut put, mut get) = (self.crowd.put(), self.crowd.get());
-                senders.push(scope.spawn(move || {
-                    let unpinned = cores.unpin();
-                    barrier.wait();
-                    unpinned?;
-                    send(&mut put, numbers(index, each))
-                }));
-                receivers.push(scope.spawn(move || {
-                    let unpinned = cores.unpin();
-                    barrier.wait();
-                    unpinned?;
-                    receive(&mut get, each, measure)
-                }));
-            }
-            barrier.wait();
-            let start = Instant::now();
-            let mut sum = 0;
-            for sender in senders {
-                join(sender, measure)?;
-            }
-            for receiver in receivers {
-                sum += join(receiver, measure)?;
-            }
-            Ok::<_, BenchError>((sum, start.elapsed()))
-        })?;
-        let sent: u64 = (0..each * threads as u64).sum();
+        let ended = || BenchError::ThreadEnded { measure };
+        let each = u64::from(operations) / self.threads as u64;
+        for worker in &self.workers {
+            worker.orders.send(each).map_err(|_| ended())?;
+        }
+        let (mut sum, mut span) = (0, None);
+        for worker in &self.workers {
+            let done = worker.done.recv().map_err(|_| ended())??;
+            sum += done.sum;
+            let (first, last) = span.unwrap_or((done.began, done.ended));
+            span = Some((first.min(done.began), last.max(done.ended)));
+        }
+        let sent: u64 = (0..each * self.threads as u64).sum();
         if sum != sent {
             return Err(BenchError::Changed { measure });
         }
-        self.figure = Some(elapsed.as_secs_f64() * 1e9 / f64::from(operations));
+        self.figure =
+            span.map(|(began, ended)| (ended - began).as_secs_f64() * 1e9 / f64::from(operations));
         Ok(())
     }
 
     fn figure(&mut self) -> Option<f64> {
         self.figure.take()
     }
-}
-
-fn join<T>(
-    thread: ScopedJoinHandle<'_, Result<T, BenchError>>,
-    measure: &'static str,
-) -> Result<T, BenchError> {
-    thread
-        .join()
-        .map_err(|_| BenchError::ThreadEnded { measure })?
 }

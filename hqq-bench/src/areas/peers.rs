@@ -228,6 +228,7 @@ mod built_in {
         let at_most = |id, row, against, limit| {
             Goal::at_most(id, "one way", row, Against::Row(against), limit)
         };
+        let told = |id, row, against| Goal::told(id, "one way", row, Against::Row(against));
         let at_least = |id, against, limit| {
             Goal::at_least(id, "one way", EXCLUSIVE, Against::Row(against), limit)
         };
@@ -241,6 +242,19 @@ mod built_in {
             at_least("msg-64-iceoryx2", "iceoryx2-64", 4.0),
             at_least("msg-64-unix", "unix-64", 20.0),
             at_least("msg-64-pipe", "pipe-64", 20.0),
+            told("msg-64-rtrb-by-hand", "one-way-64-by-hand", "rtrb-64"),
+            told(
+                "msg-64-arrayqueue-by-hand",
+                "one-way-64-by-hand",
+                "arrayqueue-64",
+            ),
+            told("msg-64-channel-by-hand", "one-way-64-by-hand", "channel-64"),
+            told("msg-8-rtrb-by-hand", "one-way-8-by-hand", "rtrb-64"),
+            told(
+                "msg-64-shared-by-hand",
+                "one-way-64-shared-by-hand",
+                "arrayqueue-64",
+            ),
         ]);
     }
 

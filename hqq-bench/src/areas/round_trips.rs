@@ -1,10 +1,52 @@
 //! The area `rtt`: messages there and back, one at a time.
 
 use super::floor::cache_lines;
+use crate::hqq::bare::Bare;
 use crate::hqq::link::{CoreLink, Sides};
 use crate::suite::{Against, Goal, Limit, Quantity, Row, Suite};
+use crate::work::Way;
 
-/// The bare cache line, then links, then what there is besides.
+/// Rings by hand, of as many slots as the links have here.
+fn by_hand() -> [Row; 4] {
+    const fn bare<const W: usize, const L: usize>(
+        id: &'static str,
+        name: &'static str,
+        shared: bool,
+    ) -> Bare<W, L, 64> {
+        Bare {
+            id,
+            name,
+            way: Way::RoundTrip,
+            shared,
+            pace: 1,
+        }
+    }
+    let row = |measure| Row::against_floor(measure, None).latency();
+    [
+        row(Box::new(bare::<1, 1>(
+            "by-hand-8",
+            "ring by hand, 8 bytes",
+            false,
+        ))),
+        row(Box::new(bare::<8, 1>(
+            "by-hand-64",
+            "ring by hand, 64 bytes",
+            false,
+        ))),
+        row(Box::new(bare::<128, 16>(
+            "by-hand-1k",
+            "ring by hand, 1 KiB",
+            false,
+        ))),
+        row(Box::new(bare::<8, 1>(
+            "by-hand-64-shared",
+            "ring by hand, shared, 64 bytes",
+            true,
+        ))),
+    ]
+}
+
+/// The bare cache line, then links, then rings by hand, then what there is besides.
 pub(crate) fn suite() -> Suite {
     let link = |id, name, size| CoreLink::round_trip(id, name, size);
     let row = |link: CoreLink| Row::against_floor(Box::new(link), None).latency();
@@ -16,6 +58,7 @@ pub(crate) fn suite() -> Suite {
         row(link("shared-64", "shared link, 64 bytes", 64).sides(Sides::Shared)),
         row(link("format1-64", "link of format 1, 64 bytes", 64).sides(Sides::Format1)),
     ]);
+    rows.extend(by_hand());
     let goal = |id, name, row, limit| Goal {
         id,
         name,
@@ -44,6 +87,35 @@ pub(crate) fn suite() -> Suite {
         "exclusive-64",
         two,
     ));
+    for (id, against, link, by_hand) in [
+        ("rtt-8-by-hand", "rtt-8-to-hand", "exclusive-8", "by-hand-8"),
+        (
+            "rtt-64-by-hand",
+            "rtt-64-to-hand",
+            "exclusive-64",
+            "by-hand-64",
+        ),
+        (
+            "rtt-1k-by-hand",
+            "rtt-1k-to-hand",
+            "exclusive-1k",
+            "by-hand-1k",
+        ),
+        (
+            "rtt-64-shared-by-hand",
+            "rtt-64-shared-to-hand",
+            "shared-64",
+            "by-hand-64-shared",
+        ),
+    ] {
+        goals.push(Goal::told(id, "round trip", by_hand, Against::Floor));
+        goals.push(Goal::told(
+            against,
+            "against a ring by hand",
+            link,
+            Against::Row(by_hand),
+        ));
+    }
     Suite {
         rows,
         goals,

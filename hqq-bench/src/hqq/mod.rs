@@ -1,6 +1,7 @@
 //! What is measured of HQQ.
 
 pub(crate) mod attach;
+pub(crate) mod bare;
 pub(crate) mod hand_written;
 pub(crate) mod idle;
 pub(crate) mod large;

@@ -1,0 +1,411 @@
+//! The least that the layout of a ring of format 2 lets a message cost (PROTOCOL.md, "Ring"), by hand: what
+//! is left between these rows and those of the links is what the links could still gain.
+//!
+//! A message takes one slot of a line, whose stamp publishes it; up to 40 bytes are in the slot, longer ones in
+//! a buffer of their own. Who receives alone gives half a ring back at a time, who shares its side stamps each
+//! slot. Sizes are known at compile time. There is no check of what a peer could do, no opcode, no length, no
+//! `r` of an exclusive side, nothing counted and nobody woken; messages are made where they go.
+#![allow(unsafe_code, reason = "copies to and from the buffers")]
+
+use std::array;
+use std::cmp::Ordering::{Equal, Greater, Less};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hqq_core::Role;
+
+use crate::error::BenchError;
+use crate::measure::{Measure, Part};
+use crate::memory::{CacheLine, Lines};
+use crate::patience::{Hint, Patience};
+use crate::work::{Echo, Messages, Sink, Source, Way};
+
+/// Words of a message that a slot has room for, and the one where it begins.
+const INLINE: usize = 5;
+const FIRST: usize = 3;
+/// Lines before the slots: a line each for `w`, `r` and `released`, none next to another.
+const HEAD: usize = 6;
+/// How many messages ahead lines are asked for, as links do.
+const AHEAD: usize = 4;
+
+/// What happens to a slot for a position: the lower bits of its stamp, which only counts up.
+const FREE: u64 = 0;
+const WRITING: u64 = 1;
+const PUBLISHED: u64 = 2;
+const READING: u64 = 3;
+
+const fn stamp(position: u64, state: u64) -> u64 {
+    position << 2 | state
+}
+
+/// Messages of `W` words through `N` slots, a power of two, with buffers of `L` lines where a slot has no room.
+pub(crate) struct Bare<const W: usize, const L: usize, const N: usize> {
+    pub(crate) id: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) way: Way,
+    /// Claims are exchanges, as other threads might be on the side.
+    pub(crate) shared: bool,
+    /// Spin hints of a receiver between two looks.
+    pub(crate) pace: u32,
+}
+
+impl<const W: usize, const L: usize, const N: usize> Bare<W, L, N> {
+    const LINES: usize = HEAD + N + N * L;
+
+    fn end<S>(
+        &self,
+        lines: Lines,
+        role: Role,
+        side: fn(u64) -> S,
+    ) -> Result<End<S, W, L, N>, BenchError> {
+        let messages = Messages::new(self.id, W * size_of::<u64>());
+        let ring = |at: usize| {
+            let lines = lines.get(at * Self::LINES..)?.get(..Self::LINES)?;
+            Ring::new(lines, self.way == Way::OneWay)
+        };
+        let rings = (ring(0), ring(1));
+        let (Some(there), Some(back)) = rings else {
+            return Err(messages.changed());
+        };
+        let (outgoing, incoming) = match role {
+            Role::Primary => (there, back),
+            Role::Secondary => (back, there),
+        };
+        Ok(End {
+            outgoing: (outgoing, side(0)),
+            incoming: (incoming, side(0)),
+            messages,
+            pace: self.pace,
+        })
+    }
+
+    fn part(&self, lines: Lines, role: Role) -> Result<Box<dyn Part>, BenchError> {
+        fn moving<S: Side<W, L, N> + 'static, const W: usize, const L: usize, const N: usize>(
+            way: Way,
+            end: End<S, W, L, N>,
+            role: Role,
+        ) -> Box<dyn Part> {
+            match role {
+                Role::Primary => way.first(end),
+                Role::Secondary => way.second(end),
+            }
+        }
+        Ok(if self.shared {
+            moving(self.way, self.end(lines, role, |_| Shared)?, role)
+        } else {
+            let side = |position| Exclusive {
+                position,
+                room: N as u64,
+            };
+            moving(self.way, self.end(lines, role, side)?, role)
+        })
+    }
+}
+
+impl<const W: usize, const L: usize, const N: usize> Measure for Bare<W, L, N> {
+    fn id(&self) -> &'static str {
+        self.id
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn lines(&self) -> Result<usize, BenchError> {
+        Ok(2 * Self::LINES)
+    }
+
+    fn first(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
+        for ring in lines.chunks_exact(Self::LINES) {
+            for (position, slot) in (0..N as u64).zip(ring.iter().skip(HEAD)) {
+                // Relaxed: the second process is started after this.
+                slot.0[0].store(stamp(position, FREE), Ordering::Relaxed);
+            }
+        }
+        self.part(lines, Role::Primary)
+    }
+
+    fn second(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
+        self.part(lines, Role::Secondary)
+    }
+}
+
+/// One direction.
+struct Ring<const W: usize, const L: usize, const N: usize> {
+    w: &'static AtomicU64,
+    r: &'static AtomicU64,
+    released: &'static AtomicU64,
+    slots: &'static [CacheLine; N],
+    buffers: &'static [[CacheLine; L]; N],
+    /// Many messages one after the other: lines ahead are of use.
+    streams: bool,
+}
+
+impl<const W: usize, const L: usize, const N: usize> Ring<W, L, N> {
+    const FITS: () = assert!(W <= 8 * L && N.is_power_of_two());
+
+    fn new(lines: Lines, streams: bool) -> Option<Self> {
+        let () = Self::FITS;
+        let (head, rest) = lines.split_at_checked(HEAD)?;
+        let (slots, buffers) = rest.split_at_checked(N)?;
+        let (buffers, _) = buffers.as_chunks();
+        Some(Self {
+            w: &head[0].0[0],
+            r: &head[2].0[0],
+            released: &head[4].0[0],
+            slots: slots.try_into().ok()?,
+            buffers: buffers.try_into().ok()?,
+            streams,
+        })
+    }
+
+    #[inline]
+    const fn index(position: u64) -> usize {
+        position as usize & (N - 1)
+    }
+
+    #[inline]
+    fn stamp(&self, position: u64) -> &'static AtomicU64 {
+        &self.slots[Self::index(position)].0[0]
+    }
+
+    /// Writes the message of `position`, which the caller has claimed.
+    #[inline]
+    fn write(&self, position: u64, message: [u64; W]) {
+        let index = Self::index(position);
+        if W <= INLINE {
+            for (word, value) in self.slots[index].0[FIRST..].iter().zip(message) {
+                // Relaxed: published by the stamp.
+                word.store(value, Ordering::Relaxed);
+            }
+        } else {
+            let buffer = self.buffers[index].as_ptr().cast_mut().cast();
+            // SAFETY: `FITS` says that the buffer has room for it; it is made of atomics and so may be written,
+            // and is aligned to a line. The claim keeps the other process out of it.
+            unsafe { std::ptr::write(buffer, message) };
+        }
+    }
+
+    /// Reads it.
+    #[inline]
+    fn read(&self, position: u64) -> [u64; W] {
+        let index = Self::index(position);
+        if W <= INLINE {
+            let slot = &self.slots[index].0;
+            // Relaxed: published by the stamp.
+            array::from_fn(|word| slot[FIRST + word].load(Ordering::Relaxed))
+        } else {
+            let buffer = self.buffers[index].as_ptr().cast();
+            // SAFETY: as in `write`.
+            unsafe { std::ptr::read(buffer) }
+        }
+    }
+
+    /// Asks for the lines of a later message, to write them.
+    #[inline]
+    fn ask(&self, position: u64) {
+        let index = Self::index(position.wrapping_add(AHEAD as u64));
+        ask(self.slots[index].0.as_ptr().cast());
+        if W > INLINE {
+            ask(self.buffers[index].as_ptr().cast());
+        }
+    }
+}
+
+#[inline]
+fn ask(line: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: asks for a line that exists and changes nothing.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
+}
+
+/// How one end of a ring claims and publishes, or claims and gives back.
+trait Side<const W: usize, const L: usize, const N: usize> {
+    /// Sends, or gives the message back where there is no room.
+    fn try_send(&mut self, ring: &Ring<W, L, N>, message: [u64; W]) -> bool;
+    fn try_recv(&mut self, ring: &Ring<W, L, N>) -> Option<[u64; W]>;
+}
+
+/// Alone on its side.
+struct Exclusive {
+    position: u64,
+    /// A sender may write the positions before this one.
+    room: u64,
+}
+
+impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Exclusive {
+    #[inline]
+    fn try_send(&mut self, ring: &Ring<W, L, N>, message: [u64; W]) -> bool {
+        let position = self.position;
+        if position == self.room {
+            // Pairs with the Release in `try_recv`.
+            self.room = ring.released.load(Ordering::Acquire) + N as u64;
+            if position == self.room {
+                return false;
+            }
+        }
+        ring.write(position, message);
+        // Pairs with the Acquire in `try_recv`.
+        ring.stamp(position)
+            .store(stamp(position, PUBLISHED), Ordering::Release);
+        ring.ask(position);
+        self.position += 1;
+        true
+    }
+
+    #[inline]
+    fn try_recv(&mut self, ring: &Ring<W, L, N>) -> Option<[u64; W]> {
+        let position = self.position;
+        // Pairs with the Release in `try_send`.
+        if ring.stamp(position).load(Ordering::Acquire) != stamp(position, PUBLISHED) {
+            return None;
+        }
+        let message = ring.read(position);
+        self.position += 1;
+        if self.position.is_multiple_of(N as u64 / 2) {
+            // Pairs with the Acquire in `try_send`.
+            ring.released.store(self.position, Ordering::Release);
+        }
+        Some(message)
+    }
+}
+
+/// Others may be on the side.
+struct Shared;
+
+impl Shared {
+    /// Claims the position that `counter` says, where its slot has come to `from`.
+    #[inline]
+    fn claim<const W: usize, const L: usize, const N: usize>(
+        ring: &Ring<W, L, N>,
+        counter: &AtomicU64,
+        from: u64,
+        to: u64,
+    ) -> Option<u64> {
+        // Relaxed: a hint.
+        let position = counter.load(Ordering::Relaxed);
+        let (slot, from) = (ring.stamp(position), stamp(position, from));
+        // Relaxed: the exchange acquires.
+        match slot.load(Ordering::Relaxed).cmp(&from) {
+            Less => None,
+            Equal => {
+                // Pairs with the Release of the other side's stamps.
+                let claimed = slot.compare_exchange(
+                    from,
+                    stamp(position, to),
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                );
+                claimed.ok().map(|_| position)
+            }
+            Greater => {
+                Self::go_on(counter, position);
+                None
+            }
+        }
+    }
+
+    /// Somebody has claimed this position.
+    #[inline]
+    fn go_on(counter: &AtomicU64, position: u64) {
+        // Relaxed: a hint. Who fails finds that another has done it.
+        let _ =
+            counter.compare_exchange(position, position + 1, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Shared {
+    #[inline]
+    fn try_send(&mut self, ring: &Ring<W, L, N>, message: [u64; W]) -> bool {
+        let Some(position) = Self::claim(ring, ring.w, FREE, WRITING) else {
+            return false;
+        };
+        ring.write(position, message);
+        // Pairs with the Acquire in `claim` of the other side.
+        ring.stamp(position)
+            .store(stamp(position, PUBLISHED), Ordering::Release);
+        Self::go_on(ring.w, position);
+        if ring.streams {
+            ring.ask(position);
+        }
+        true
+    }
+
+    #[inline]
+    fn try_recv(&mut self, ring: &Ring<W, L, N>) -> Option<[u64; W]> {
+        let position = Self::claim(ring, ring.r, PUBLISHED, READING)?;
+        let message = ring.read(position);
+        // Pairs with the Acquire in `claim` of the other side.
+        ring.stamp(position)
+            .store(stamp(position + N as u64, FREE), Ordering::Release);
+        Self::go_on(ring.r, position);
+        Some(message)
+    }
+}
+
+/// Both directions of a process.
+struct End<S, const W: usize, const L: usize, const N: usize> {
+    outgoing: (Ring<W, L, N>, S),
+    incoming: (Ring<W, L, N>, S),
+    messages: Messages,
+    pace: u32,
+}
+
+impl<S: Side<W, L, N>, const W: usize, const L: usize, const N: usize> End<S, W, L, N> {
+    #[inline]
+    fn put(&mut self, message: [u64; W], patience: &mut Patience<'_>) -> Result<(), BenchError> {
+        let (ring, side) = &mut self.outgoing;
+        patience.until(Hint::SpinLoop, || {
+            side.try_send(ring, message).then_some(())
+        })
+    }
+
+    #[inline]
+    fn get(&mut self, patience: &mut Patience<'_>) -> Result<[u64; W], BenchError> {
+        let (ring, side) = &mut self.incoming;
+        let rest = self.pace.saturating_sub(1);
+        patience.until(Hint::SpinLoop, || {
+            let message = side.try_recv(ring);
+            if message.is_none() {
+                for _ in 0..rest {
+                    std::hint::spin_loop();
+                }
+            }
+            message
+        })
+    }
+}
+
+impl<S: Side<W, L, N>, const W: usize, const L: usize, const N: usize> Source for End<S, W, L, N> {
+    #[inline]
+    fn send(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
+        self.put(array::from_fn(|word| number + word as u64), patience)
+    }
+}
+
+impl<S: Side<W, L, N>, const W: usize, const L: usize, const N: usize> Sink for End<S, W, L, N> {
+    #[inline]
+    fn take(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
+        let message = self.get(patience)?;
+        let mut differences = 0;
+        for (word, number) in message.iter().zip(number..) {
+            differences |= word ^ number;
+        }
+        if differences == 0 {
+            Ok(())
+        } else {
+            Err(self.messages.changed())
+        }
+    }
+}
+
+impl<S: Side<W, L, N>, const W: usize, const L: usize, const N: usize> Echo for End<S, W, L, N> {
+    #[inline]
+    fn echo(&mut self, patience: &mut Patience<'_>) -> Result<(), BenchError> {
+        let message = self.get(patience)?;
+        self.put(message, patience)
+    }
+}
