@@ -150,7 +150,7 @@ impl Engine {
         self.order.iter().copied().find(|key| {
             let arriving = self.arriving.get(key);
             let is_loose = arriving.is_some_and(|arriving| arriving.accounted.loose > 0);
-            is_loose && !(paused && !self.session.is_paused(key.connection))
+            is_loose && (!paused || self.session.is_paused(key.connection))
         })
     }
 
