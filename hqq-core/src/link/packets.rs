@@ -1,12 +1,14 @@
 //! Whole packets over a link, for protocols on top of it such as [`advanced`](crate::advanced).
 
 use super::error::{GrantError, TryRecvError, TrySendError};
-use super::receive_path::{Bytes, Current, SHORT_WAYS};
+use super::receive_path::{self, Bytes, Current, SHORT_WAYS};
 use super::receiver::Receiver;
 use super::sender::{Sender, WriteGrant};
 use crate::counters::Event;
 use crate::packet::standard::check_size;
-use crate::packet::{self, ConnectionCopy, Opcode, Packet, PacketError, Sound, StandardRun};
+use crate::packet::{
+    self, ConnectionCopy, INLINE_MAX, Opcode, Packet, PacketError, Sound, StandardRun, inline, run,
+};
 use crate::position::Position;
 use crate::region::Buffer;
 use crate::ring::{Claimed, Consumer, Producer};
@@ -119,12 +121,47 @@ pub(crate) enum Decoded {
 impl<C: Consumer> Receiver<C> {
     /// The next packet, whatever it is, with the bytes in its buffer. Tombstones are skipped.
     ///
+    /// Messages that other calls have claimed and not received come first: those that are left of a run
+    /// together, as a run; one message, such as was too long for a buffer, as a packet with it alone. A message of
+    /// which [`Receiver::try_read`] gave a part is over.
+    ///
     /// # Errors
     /// As [`Receiver::try_recv`]; a malformed packet is taken out of the ring.
     pub fn try_next_packet(&mut self) -> Result<PacketGrant<'_, C>, TryRecvError> {
+        if self.current.is_some() {
+            self.end_begun();
+        }
         let mut packet = Decoded::Nothing;
-        let claim = self.claim_packet(&mut packet)?;
-        Ok(self.lend(&packet, claim))
+        if self.current.is_none() {
+            let at_hand = &mut self.current;
+            let claim = receive_path::claim_as(&mut self.side, true, |side, claimed| {
+                if claimed.taken != 0 && claimed.header == Opcode::StandardRun.as_word() {
+                    // A receiver that has left took some of its messages.
+                    let opened = receive_path::open_next(side, claimed, at_hand)?;
+                    return Ok(opened.map(|()| None));
+                }
+                Self::decode_next(side, &claimed, &mut packet).map(|claim| claim.map(Some))
+            })?;
+            if let Some(claim) = claim {
+                return Ok(self.lend(&packet, claim));
+            }
+        }
+        match self.current {
+            Some(rest) => Ok(self.lend_rest(rest)),
+            // Cannot be: nothing was found above.
+            None => Err(TryRecvError::Empty),
+        }
+    }
+
+    /// Ends the message at hand where some of it was read, and the packet at hand where it was lent.
+    #[cold]
+    #[inline(never)]
+    fn end_begun(&mut self) {
+        match self.current {
+            Some(current) if matches!(current.bytes, Bytes::Lent) => self.finish_packet(),
+            Some(current) if current.offset > 0 => self.finish(),
+            _ => {}
+        }
     }
 
     /// A claimed packet, given back when its borrower drops it.
@@ -140,22 +177,79 @@ impl<C: Consumer> Receiver<C> {
                 Decoded::Nothing => Sound::EMPTY.packet(),
             },
             claim,
+            start: 0,
         }
     }
 
-    /// Claims the next packet but tombstones, and puts it into `packet`.
+    /// The message at hand and those after it in its run, in a packet of their own.
+    #[cold]
+    #[inline(never)]
+    fn lend_rest(&mut self, rest: Current) -> PacketGrant<'_, C> {
+        let Current {
+            position,
+            len,
+            more,
+            ..
+        } = rest;
+        // Read for the second time: numbers for people, by which nothing is decided.
+        let [copy_id, slot_index, ..] = self.side.operands::<0>(position);
+        let (packet, held) = match rest.bytes {
+            Bytes::Inline => {
+                let mut payload = [0; INLINE_MAX];
+                let payload = payload.get_mut(..len).unwrap_or_default();
+                receive_path::copy(&self.side, &rest, payload);
+                let packet = (Opcode::StandardInline, inline::operands(copy_id, payload));
+                // All of it is in the packet.
+                (packet, Current { len: 0, ..rest })
+            }
+            _ if self.side.carries_inline() => {
+                let run = run::operand(len, usize::from(more) + 1);
+                let packet = (Opcode::StandardRun, [run, 0, 0, 0, 0, 0, 0]);
+                (packet, rest)
+            }
+            _ => {
+                let copy = [copy_id, slot_index, len as u64, 0, 0, 0, 0];
+                ((Opcode::StandardCopy, copy), rest)
+            }
+        };
+        self.current = Some(Current {
+            bytes: Bytes::Lent,
+            ..held
+        });
+        let (opcode, operands) = packet;
+        PacketGrant {
+            receiver: self,
+            packet: Sound { opcode, operands }.packet(),
+            claim: Claim {
+                position,
+                len: held.len * (usize::from(more) + 1),
+            },
+            start: held.start(),
+        }
+    }
+
+    /// Claims the next packet but tombstones, and puts it into `packet`. What is at hand is dropped.
     // In place: where programs have to be small, moving it takes more of them than looking at it.
     #[cfg_attr(target_pointer_width = "64", inline)]
     #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(crate) fn claim_packet(&mut self, packet: &mut Decoded) -> Result<Claim, TryRecvError> {
-        // A message that was begun by other calls of this receiver is over, and so is a packet that
-        // was lent and leaked.
-        self.finish();
+        // Datagrams that were begun by other calls of this receiver, or a packet that was lent and leaked.
+        self.finish_packet();
         self.claim_as(true, |side, claimed| {
-            let position = claimed.position;
-            side.buffers().at(position).prefetch();
-            Self::decode(side, &claimed, side.operands::<0>(position), packet)
+            Self::decode_next(side, &claimed, packet)
         })
+    }
+
+    /// A claimed packet; `None` for a tombstone.
+    #[inline]
+    fn decode_next(
+        side: &C,
+        claimed: &Claimed,
+        packet: &mut Decoded,
+    ) -> Result<Option<Claim>, TryRecvError> {
+        let position = claimed.position;
+        side.buffers().at(position).prefetch();
+        Self::decode(side, claimed, side.operands::<0>(position), packet)
     }
 
     /// A claimed packet with these operands; `None` for a tombstone.
@@ -214,10 +308,17 @@ impl<C: Consumer> Receiver<C> {
 
     #[inline]
     pub(crate) fn copy_packet(&self, claim: &Claim, at: usize, to: &mut [u8]) -> usize {
+        self.copy_part(claim, 0, at, to)
+    }
+
+    /// As [`Receiver::copy_packet`], where the packet's bytes begin at `start` of the buffer.
+    #[inline]
+    fn copy_part(&self, claim: &Claim, start: usize, at: usize, to: &mut [u8]) -> usize {
         let at = at.min(claim.len);
         let len = to.len().min(claim.len - at);
         to.get_mut(..len).map_or(0, |to| {
-            self.side.buffers().at(claim.position).copy_out(at, to)
+            let buffer = self.side.buffers().at(claim.position);
+            buffer.copy_out(start + at, to)
         })
     }
 
@@ -233,7 +334,7 @@ impl<C: Consumer> Receiver<C> {
     pub(crate) const fn hold_packet(&mut self, claim: &Claim) {
         self.current = Some(Current {
             position: claim.position,
-            bytes: Bytes::Buffer,
+            bytes: Bytes::Lent,
             len: claim.len,
             offset: 0,
             in_doubt: false,
@@ -241,20 +342,16 @@ impl<C: Consumer> Receiver<C> {
             more: 0,
         });
     }
-
-    /// Gives the packet at hand back.
-    #[inline]
-    pub(crate) fn finish_packet(&mut self) {
-        self.finish();
-    }
 }
 
-/// A received packet and the bytes in its buffer. Dropping it releases the buffer; leaking it leaves
-/// that to the next call.
+/// A received packet and the bytes in its buffer. Dropping it releases the buffer. Leaking it leaves that to the next
+/// [`Receiver::try_next_packet`], or to the receiver's end; other calls give the bytes once more.
 pub struct PacketGrant<'a, C: Consumer> {
     receiver: &'a mut Receiver<C>,
     packet: Packet,
     claim: Claim,
+    /// Where its bytes begin in the buffer.
+    start: usize,
 }
 
 impl<C: Consumer> PacketGrant<'_, C> {
@@ -278,12 +375,13 @@ impl<C: Consumer> PacketGrant<'_, C> {
 
     /// Copies the bytes from `at` on into `to`, as many as fit; says how many.
     pub fn copy_to(&self, at: usize, to: &mut [u8]) -> usize {
-        self.receiver.copy_packet(&self.claim, at, to)
+        self.receiver.copy_part(&self.claim, self.start, at, to)
     }
 }
 
 impl<C: Consumer> Drop for PacketGrant<'_, C> {
     fn drop(&mut self) {
-        self.receiver.finish();
+        self.receiver.current = None;
+        self.receiver.release_packet(&self.claim);
     }
 }

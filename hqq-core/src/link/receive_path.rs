@@ -26,6 +26,8 @@ pub(super) enum Bytes {
     Inline,
     /// In the buffer of the position.
     Buffer,
+    /// There, too, and its packet was lent as a whole: found by a later call, it was leaked.
+    Lent,
 }
 
 /// A message that was claimed and not finished with.
@@ -540,7 +542,7 @@ pub(super) fn hand_over<C: Consumer>(
 pub(super) fn place<'a, C: Consumer>(side: &'a C, message: &Current) -> Buffer<'a> {
     match message.bytes {
         Bytes::Inline => side.bytes::<{ inline::PAYLOAD }>(message.position),
-        Bytes::Buffer => side.buffers().at(message.position),
+        Bytes::Buffer | Bytes::Lent => side.buffers().at(message.position),
     }
 }
 
@@ -564,4 +566,13 @@ pub(super) fn finish<C: Consumer>(side: &mut C, at_hand: &mut Option<Current>) {
         side.release(position);
     }
     side.count(Event::Message(len));
+}
+
+/// Ends what is at hand with all that follows it in its run: the packet goes back to the senders.
+#[inline]
+pub(super) fn finish_packet<C: Consumer>(side: &mut C, at_hand: &mut Option<Current>) {
+    if let Some(message) = at_hand.take() {
+        side.release(message.position);
+        side.count(Event::Message(message.len));
+    }
 }

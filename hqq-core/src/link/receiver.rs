@@ -3,7 +3,7 @@
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::error::{RecvError, TryRecvError};
-use super::receive_path::{self, Begin, Current, SHORT_WAYS, SKIPPED, Take, TakeQuickly};
+use super::receive_path::{self, Begin, Bytes, Current, SHORT_WAYS, SKIPPED, Take, TakeQuickly};
 use super::waiting::wait_until;
 use super::{ReadGrant, TryIter};
 use crate::counters::Counters;
@@ -306,6 +306,12 @@ impl<C: Consumer> Receiver<C> {
         receive_path::finish(&mut self.side, &mut self.current);
     }
 
+    /// Gives the packet at hand back, whatever of it was received.
+    #[inline]
+    pub(crate) fn finish_packet(&mut self) {
+        receive_path::finish_packet(&mut self.side, &mut self.current);
+    }
+
     pub(super) fn wait<T>(
         &mut self,
         wait: &mut impl Wait,
@@ -326,13 +332,15 @@ impl<C: Consumer> Receiver<C> {
 }
 
 impl<C: Consumer> Drop for Receiver<C> {
-    /// A message that nobody looked at stays for the next receiver where the side is exclusive; a
-    /// message that was begun, or that a shared side had claimed, is gone.
+    /// Messages that nobody looked at stay for the next receiver where the side is exclusive. One that was
+    /// begun, a packet that was lent and leaked, and what a shared side had claimed are gone: also the rest of
+    /// a run, which a shared side gets only where it was sent to an exclusive one.
     fn drop(&mut self) {
         if let Some(current) = self.current {
             let begun = u16::from(current.offset > 0);
-            match current.more.checked_sub(begun) {
-                None => self.finish(),
+            let is_lent = matches!(current.bytes, Bytes::Lent);
+            match current.more.checked_sub(begun).filter(|_| !is_lent) {
+                None => self.finish_packet(),
                 // Of a run, those that were begun or received are gone.
                 Some(_) => self.side.unclaim(current.position, current.taken + begun),
             }
