@@ -67,6 +67,34 @@ fn nothing_of_a_command_is_left_when_its_caller_gives_up() {
     }
 }
 
+/// A command must not take what came for all of it.
+#[test]
+fn a_command_does_not_see_the_end_of_a_request_that_was_given_up() {
+    for signal in [Signal::TERM, Signal::KILL] {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name);
+        let name = Name::new();
+        let command = format!(
+            "1=cd {}; echo $$ > process; cat > part && mv part whole",
+            directory.path().display()
+        );
+        let server = serve(&name, "2", &[&command]);
+        let (request, mut requesting) = io::pipe().unwrap();
+        let caller = Process::start_with(&mut hqq!["call", &*name, "1"], request);
+        requesting.write_all(b"not all").unwrap();
+        eventually("the request to begin", || {
+            let part = std::fs::metadata(file("part")).ok()?;
+            (part.len() == 7).then_some(())
+        });
+        let process = process_in(&file("process"));
+        caller.signal(signal);
+        assert!(!caller.wait().status.success());
+        ends(process);
+        assert!(!file("whole").exists(), "half a request was taken for all");
+        end(server, &name);
+    }
+}
+
 /// This command with no more than 64 MiB of memory to write.
 fn in_little_memory(command: &Command) -> Command {
     let mut limited = Command::new("sh");

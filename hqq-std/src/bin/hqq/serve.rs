@@ -21,6 +21,8 @@ use crate::spool::spool;
 
 /// Bytes of an answer that are kept until the command has ended, so that its status can go first.
 const KEPT: usize = 1 << 20;
+/// Bytes of a request that are given to a command at a time.
+const PART: usize = 1 << 16;
 /// The exit code of a command that could not be started or waited for.
 const LOST: u64 = 127;
 /// How often a command's caller is looked after.
@@ -32,7 +34,8 @@ const LAST: Duration = Duration::from_secs(1);
 /// Answer requests with commands
 ///
 /// A command gets the request on its standard input, and the method in HQQ_METHOD; what it writes to
-/// standard output is the response. An exit code other than 0 makes it an error response with that
+/// standard output is the response. It is killed where its caller gives up or dies, before it could see an end of a
+/// request that had not all come. An exit code other than 0 makes it an error response with that
 /// status; after the first MiB of output the response has begun, and is given up instead. In regions of
 /// format 1, which have to know how long a response is, more than that is kept in a temporary file until the
 /// command has ended. Goes on with the next caller when one leaves; SIGINT or SIGTERM ends it with exit code
@@ -203,7 +206,7 @@ fn answer(
     let (input, output) = (child.stdin.take(), child.stdout.take());
     let job = Job(Mutex::new(State::Running(child)));
     std::thread::scope(|scope| {
-        scope.spawn(|| feed(body, input));
+        scope.spawn(|| feed(body, input, &job));
         scope.spawn(|| watch(request, &job));
         let result = respond(link, request, output, &job);
         // Whatever came of the answer: no command is left, and the others here end.
@@ -279,12 +282,29 @@ fn exit_code(status: ExitStatus) -> u64 {
     u64::from(code.unsigned_abs())
 }
 
-/// Gives a command its input; it need not read all of it.
-fn feed(mut body: BodyReader, input: Option<impl Write>) {
+/// Gives a command its input; it need not read all of it. Where not all comes the command is killed: it
+/// must not take the end of what came for the end of its input.
+fn feed(mut body: BodyReader, input: Option<impl Write>, job: &Job) {
     body.set_timeout(None);
-    if let Some(mut input) = input {
-        // A command that has read enough, or a caller that has given up: both end the feeding.
-        let _ = io::copy(&mut body, &mut input);
+    let Some(mut input) = input else {
+        return;
+    };
+    let mut buffer = vec![0; PART];
+    loop {
+        let part = match body.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(len) => buffer.get(..len).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => {
+                // Before `input` is closed.
+                job.kill();
+                return;
+            }
+        };
+        if input.write_all(part).is_err() {
+            // It has read enough.
+            return;
+        }
     }
 }
 
