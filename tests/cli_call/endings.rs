@@ -225,6 +225,21 @@ fn serving_ends_with_its_only_caller_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_call_ends_in_time_whatever_it_waits_for() {
+    let name = Name::new();
+    let call = || {
+        let call = &mut hqq!["call", &*name, "1", "--wait", "3600", "--timeout", "0.3"];
+        let _ = Process::start(call).wait().with_code(1);
+    };
+    // For the region, for the peer, for its answer to the offer.
+    call();
+    LinkOptions::new().create_region(&name).unwrap();
+    call();
+    let _silent = LinkOptions::new().open(&name).unwrap();
+    call();
+}
+
+#[test]
 fn a_call_to_nobody_ends() {
     let name = Name::new();
     let command = &mut hqq!["call", &*name, "1", "--wait", "0.1"];

@@ -27,22 +27,27 @@ pub struct Args {
     target: Target,
     /// The method's number
     method: u64,
-    /// Give up when not all of the response has come in this many seconds [default: never]
+    /// Give up when not all of the response has come in this many seconds, whatever they are spent on [default: never]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    let deadline = args.target.deadline();
+    let limit = args
+        .timeout
+        .and_then(|timeout| Instant::now().checked_add(timeout));
+    // The whole time bounds what is waited for before the request, too.
+    let wait = || {
+        let deadline = args.target.deadline();
+        limit.map_or(deadline, |limit| deadline.min(limit))
+    };
+    let deadline = wait();
     let never = Create { create: false };
     let Opened { link, .. } = args.target.open(LinkOptions::new(), never, deadline)?;
     let link = AdvancedLink::new(link, streaming());
     let input = Input::new()?;
     let len = large::length(input.file());
     let input = Replay::new(input);
-    let limit = args
-        .timeout
-        .and_then(|timeout| Instant::now().checked_add(timeout));
     let mut deadline = deadline;
     let mut body = loop {
         match ask(&link, &args, &input, len, deadline, limit)? {
@@ -61,7 +66,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             return Err(CallError::TimedOut.into());
         }
         link.renew();
-        deadline = args.target.deadline();
+        deadline = wait();
     };
     body.set_deadline(limit);
     let broken = |error: io::Error| match error.kind() {
