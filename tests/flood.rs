@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hqq_core::TryRecvError;
-use hqq_core::packet::{Chunk, ConnectionCopy, CopyFlags, Features, MessageKind, Packet};
+use hqq_core::packet::{
+    Chunk, ConnectionCopy, ConnectionCredit, CopyFlags, Features, MessageKind, Packet,
+};
 use hqq_std::advanced::error::ReceiveError;
 use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions, Message};
 use hqq_tests::{LIMIT, Name, RawPeer, bounded, eventually};
@@ -233,52 +235,77 @@ fn empty_messages_wait_up_to_a_number() {
     });
 }
 
-/// Beside a long message that fills the ring, whenever there is room.
+/// How many chunks lie ahead of a short call's request that is sent beside a long message; `COUNT` of them fit
+/// into the ring.
+fn ahead_of_a_call<const COUNT: usize>(features: Features) -> usize {
+    let name = Name::new();
+    let region = LinkOptions::new().count(COUNT).size(64);
+    let link = AdvancedLink::create(&name, &region, AdvancedOptions::new()).unwrap();
+    let mut peer = RawPeer::new(&name);
+    peer.agree(&link, features);
+    std::thread::scope(|scope| {
+        let long = scope.spawn(|| link.send_large(&[0; 1 << 18]));
+        eventually("a full ring", || {
+            // One buffer has the answer to the negotiation.
+            (link.stats().bytes_sent >= (COUNT as u64 - 1) * SIZE).then_some(())
+        });
+        let has_credit = features.contains(Features::CREDIT);
+        let (mut ahead, mut owed) = (0, 0);
+        if has_credit {
+            eventually("the end of the credit", || {
+                while peer.link.receiver().try_next_packet().is_ok() {}
+                (link.stats().bytes_sent == COUNT as u64 * SIZE).then_some(())
+            });
+            owed = COUNT as u64 * SIZE;
+        }
+        let call = scope.spawn(|| link.call(7, &[0; 64]));
+        // Time to find that there is no room, or no credit.
+        std::thread::sleep(Duration::from_millis(20));
+        let started = Instant::now();
+        loop {
+            // Half of what the ring holds at a time, as a receiver does.
+            let half = COUNT as u64 / 2 * SIZE;
+            if has_credit && owed >= half {
+                let credit = ConnectionCredit {
+                    connection_id: 0,
+                    bytes: half,
+                };
+                let sent = peer.link.sender().try_send_packet(&credit.into());
+                assert!(sent.is_ok(), "{sent:?}");
+                owed -= half;
+            }
+            match peer.link.receiver().try_next_packet() {
+                Ok(grant) => match grant.packet() {
+                    Packet::ConnectionCopy(copy) if copy.kind() == MessageKind::Request => break,
+                    _ => {
+                        ahead += 1;
+                        owed += SIZE;
+                    }
+                },
+                Err(TryRecvError::Empty) => std::thread::yield_now(),
+                Err(error) => panic!("{error}"),
+            }
+            assert!(started.elapsed() < LIMIT / 4, "nothing moves any more");
+        }
+        drop(peer);
+        let _ = (long.join().unwrap(), call.join().unwrap());
+        ahead
+    })
+}
+
+/// Beside a long message that takes all room, and all credit, whenever there is some.
 #[test]
 fn a_short_call_waits_for_a_ring_full_of_a_long_message_at_most() {
     const COUNT: usize = 16;
     bounded(|| {
-        let rounds = (0..10).map(|_| {
-            let name = Name::new();
-            let region = LinkOptions::new().count(COUNT).size(64);
-            let link = AdvancedLink::create(&name, &region, AdvancedOptions::new()).unwrap();
-            let mut peer = RawPeer::new(&name);
-            // No credit, which would stop the long message.
-            peer.agree(&link, Features::FORMAT_1);
-            std::thread::scope(|scope| {
-                let long = scope.spawn(|| link.send_large(&[0; 1 << 18]));
-                eventually("a full ring", || {
-                    // One buffer has the answer to the negotiation.
-                    (link.stats().bytes_sent >= (COUNT as u64 - 1) * SIZE).then_some(())
-                });
-                let call = scope.spawn(|| link.call(7, &[0; 64]));
-                // Time to find that there is no room.
-                std::thread::sleep(Duration::from_millis(20));
-                let started = Instant::now();
-                let mut ahead = 0;
-                loop {
-                    match peer.link.receiver().try_next_packet() {
-                        Ok(grant) => match grant.packet() {
-                            Packet::ConnectionCopy(copy) if copy.kind() == MessageKind::Request => {
-                                break;
-                            }
-                            _ => ahead += 1,
-                        },
-                        Err(TryRecvError::Empty) => std::thread::yield_now(),
-                        Err(error) => panic!("{error}"),
-                    }
-                    assert!(started.elapsed() < LIMIT / 4, "nothing moves any more");
-                }
-                drop(peer);
-                let _ = (long.join().unwrap(), call.join().unwrap());
-                ahead
-            })
-        });
-        let mut ahead: Vec<usize> = rounds.collect();
-        ahead.sort_unstable();
-        println!("chunks ahead of the call, of {COUNT} in the ring: {ahead:?}");
-        // The answer to the negotiation and the part that waited before lie ahead, too. In most rounds: the
-        // call may come late where the machine has other work.
-        assert!(ahead[5] <= COUNT + COUNT / 8 + 2, "{ahead:?}");
+        for features in [Features::FORMAT_1, Features::KNOWN] {
+            let rounds = (0..10).map(|_| ahead_of_a_call::<COUNT>(features));
+            let mut ahead: Vec<usize> = rounds.collect();
+            ahead.sort_unstable();
+            println!("chunks ahead of the call, of {COUNT} in the ring: {ahead:?}");
+            // The answer to the negotiation and the part that waited before lie ahead, too. In most rounds: the
+            // call may come late where the machine has other work.
+            assert!(ahead[5] <= COUNT + COUNT / 8 + 2, "{ahead:?}");
+        }
     });
 }

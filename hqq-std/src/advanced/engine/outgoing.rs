@@ -14,7 +14,7 @@ use super::super::owner::Owner;
 use super::super::request::Request;
 use super::super::waiters::Interest;
 use super::served::Ticket;
-use super::turns::Place;
+use super::turns::{Lack, Place};
 use super::{Advance, Engine, PUT_OFF, PendingCall};
 
 impl Engine {
@@ -138,7 +138,7 @@ impl Engine {
         }
     }
 
-    /// As [`Engine::advance`], where others may wait for room, too: `place` is among them, once there was
+    /// As [`Engine::advance`], where others may wait for room or credit, too: `place` is among them, once there was
     /// none. Whoever has one gives it up in the end.
     pub(in crate::advanced) fn advance_in_turn(
         &mut self,
@@ -147,17 +147,20 @@ impl Engine {
         ends: bool,
         place: &mut Option<Place>,
     ) -> Advance {
+        let stream = transfer.key().connection;
         // Where a waker sends that the first of them calls, that one waits for this one.
-        if !self.turns.may_send(*place) && self.nested == 0 {
-            place.get_or_insert_with(|| self.turns.queue());
+        if self.nested == 0
+            && let Some(lack) = self.turns.lack(*place, stream)
+        {
+            self.turns.wait(place, lack);
             return Advance::NoRoom;
         }
         let advance = self.advance(transfer, bytes, ends);
         match advance {
-            Advance::NoRoom => {
-                place.get_or_insert_with(|| self.turns.queue());
-            }
-            Advance::Sent(_) => self.turns.sent(*place),
+            Advance::NoRoom => self.turns.wait(place, Lack::Room),
+            // Else whoever sends a long message could take all credit that comes before this one looks.
+            Advance::NoCredit => self.turns.wait(place, Lack::Credit(stream)),
+            Advance::Sent(_) => self.turns.sent(*place, stream),
             // It waits for something else.
             _ => self.leave_place(place),
         }
@@ -172,17 +175,18 @@ impl Engine {
         bytes: &[u8],
         ends: bool,
     ) -> Advance {
-        if !self.turns.may_send(None) && self.nested == 0 {
+        let stream = transfer.key().connection;
+        if self.turns.lack(None, stream).is_some() && self.nested == 0 {
             return Advance::NoRoom;
         }
         let advance = self.advance(transfer, bytes, ends);
         if let Advance::Sent(_) = advance {
-            self.turns.sent(None);
+            self.turns.sent(None, stream);
         }
         advance
     }
 
-    /// Gives up a place among those who wait for room, if it is one: it may be the next one's turn.
+    /// Gives up a place among those who wait for room or credit, if it is one: it may be the next one's turn.
     pub(in crate::advanced) fn leave_place(&mut self, place: &mut Option<Place>) {
         if let Some(place) = place.take()
             && self.turns.leave(place)

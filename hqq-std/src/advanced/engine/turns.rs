@@ -1,23 +1,46 @@
-//! Whose turn it is to put a part of its message into a ring that is full.
+//! Whose turn it is to put a part of its message into a ring that is full, or onto a stream without credit.
 
 use std::collections::VecDeque;
 
-/// A place among those who wait for room.
+/// A place among those who wait for room or credit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Place(u64);
 
-/// Those who wait for room, in the order they came, so that a short message comes through beside a long
+/// What somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lack {
+    Room,
+    /// Credit of this stream, which who sends on others need not wait for.
+    Credit(u64),
+}
+
+/// Who waits.
+#[derive(Debug)]
+struct Waiting {
+    place: Place,
+    lack: Lack,
+    /// How often it was passed.
+    passed: usize,
+}
+
+impl Waiting {
+    /// Whether who sends on a stream has to wait for it.
+    fn concerns(&self, stream: u64) -> bool {
+        matches!(self.lack, Lack::Room) || self.lack == Lack::Credit(stream)
+    }
+}
+
+/// Those who wait, in the order they came, so that a short message comes through beside a long
 /// one. Who does not wait, as it sends the parts of a long message one after the other, may pass the first
-/// of them a few times only, which saves changing threads for each part.
+/// of them that sends on its stream, or waits for room, a few times only, which saves changing threads for each part.
 ///
 /// # Invariants
-/// Each of `waiting` is a thread that looks again when it is woken for room, or leaves.
+/// Each of `waiting` is a thread that looks again when it is woken for room or credit, or leaves.
 #[derive(Debug)]
 pub(super) struct Turns {
-    waiting: VecDeque<Place>,
+    waiting: VecDeque<Waiting>,
     next: u64,
-    /// How often the first of them was passed, and how often it may be.
-    passed: usize,
+    /// How often one of them may be passed.
     most: usize,
 }
 
@@ -27,45 +50,50 @@ impl Turns {
         Self {
             waiting: VecDeque::new(),
             next: 0,
-            passed: 0,
             most: (count / 8).max(1),
         }
     }
 
-    /// Whether who has `place`, or none, may send a part now.
-    pub(super) fn may_send(&self, place: Option<Place>) -> bool {
-        match self.waiting.front() {
-            None => true,
-            Some(first) if Some(*first) == place => true,
-            Some(_) => self.passed < self.most,
-        }
+    /// What is lacking before whose turn it is, where who has `place`, or none, may not send a part on this stream
+    /// now.
+    pub(super) fn lack(&self, place: Option<Place>, stream: u64) -> Option<Lack> {
+        let mut waiting = self.waiting.iter();
+        let first = waiting.find(|first| first.concerns(stream))?;
+        let may_send = Some(first.place) == place || first.passed < self.most;
+        (!may_send).then_some(first.lack)
     }
 
-    /// Notes that who has `place`, or none, has sent a part.
-    pub(super) fn sent(&mut self, place: Option<Place>) {
-        if self
-            .waiting
-            .front()
-            .is_some_and(|first| Some(*first) != place)
+    /// Notes that who has `place`, or none, has sent a part on this stream.
+    pub(super) fn sent(&mut self, place: Option<Place>, stream: u64) {
+        let mut waiting = self.waiting.iter_mut();
+        if let Some(first) = waiting.find(|first| first.concerns(stream))
+            && Some(first.place) != place
         {
-            self.passed += 1;
+            first.passed += 1;
         }
     }
 
-    /// The last place.
-    pub(super) fn queue(&mut self) -> Place {
-        let place = Place(self.next);
+    /// Who has `place`, or none, waits for this. Gives it the last place, unless it has one.
+    pub(super) fn wait(&mut self, place: &mut Option<Place>, lack: Lack) {
+        if let Some(place) = *place {
+            let mut waiting = self.waiting.iter_mut();
+            if let Some(known) = waiting.find(|known| known.place == place) {
+                known.lack = lack;
+            }
+            return;
+        }
+        let fresh = *place.insert(Place(self.next));
         self.next = self.next.wrapping_add(1);
-        self.waiting.push_back(place);
-        place
+        self.waiting.push_back(Waiting {
+            place: fresh,
+            lack,
+            passed: 0,
+        });
     }
 
     /// Gives a place up; says whether that may be the turn of somebody else.
     pub(super) fn leave(&mut self, place: Place) -> bool {
-        if self.waiting.front() == Some(&place) {
-            self.passed = 0;
-        }
-        self.waiting.retain(|other| *other != place);
+        self.waiting.retain(|other| other.place != place);
         !self.waiting.is_empty()
     }
 }
