@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use hqq_core::packet::Reason;
 
 use super::call::Call;
+use super::engine::Engine;
 use super::error::{CallError, LinkFailure, ReceiveError, TransferError};
 use super::link::AdvancedLink;
 use super::message::{BodyReader, Incoming, Message};
@@ -15,6 +16,31 @@ use super::message::{BodyReader, Incoming, Message};
 pub(super) struct StreamKey {
     pub(super) id: u64,
     pub(super) generation: u64,
+}
+
+/// Where a message goes: the link itself, or the stream of a number, of whichever peer is there or of one alone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Route {
+    connection: u64,
+    generation: Option<u64>,
+}
+
+impl Route {
+    /// Of whichever peer is there; 0 is the link itself.
+    pub(super) const fn of_any(connection: u64) -> Self {
+        Self {
+            connection,
+            generation: None,
+        }
+    }
+
+    /// The number, as long as its peer is there: under the lock under which it is used.
+    pub(super) fn find(self, engine: &Engine) -> Result<u64, LinkFailure> {
+        match self.generation {
+            Some(generation) if generation != engine.generation => Err(LinkFailure::Disconnected),
+            _ => Ok(self.connection),
+        }
+    }
 }
 
 /// A logical stream of a link, dialled or accepted. Its messages do not stop those of others, where
@@ -61,12 +87,11 @@ impl Stream {
         self.key.id
     }
 
-    /// The link, as long as the stream's peer is there.
-    fn link(&self) -> Result<&AdvancedLink, TransferError> {
-        if self.link.shared().lock().generation == self.key.generation {
-            Ok(&self.link)
-        } else {
-            Err(TransferError::Link(LinkFailure::Disconnected))
+    /// Where its messages go.
+    const fn route(&self) -> Route {
+        Route {
+            connection: self.key.id,
+            generation: Some(self.key.generation),
         }
     }
 
@@ -75,7 +100,7 @@ impl Stream {
     /// # Errors
     /// As there.
     pub fn send_large(&self, message: &[u8]) -> Result<(), TransferError> {
-        self.link()?.send_large_on(self.key.id, message, None)
+        self.link.send_large_to(self.route(), message, None)
     }
 
     /// As [`AdvancedLink::send_large_until`], on this stream.
@@ -87,7 +112,7 @@ impl Stream {
         message: &[u8],
         deadline: Option<Instant>,
     ) -> Result<(), TransferError> {
-        self.link()?.send_large_on(self.key.id, message, deadline)
+        self.link.send_large_to(self.route(), message, deadline)
     }
 
     /// As [`AdvancedLink::send_large_async`], on this stream.
@@ -95,7 +120,7 @@ impl Stream {
     /// # Errors
     /// As there.
     pub async fn send_large_async(&self, message: &[u8]) -> Result<(), TransferError> {
-        self.link()?.send_large_on_async(self.key.id, message).await
+        self.link.send_large_to_async(self.route(), message).await
     }
 
     /// As [`AdvancedLink::send_stream`], on this stream.
@@ -116,8 +141,8 @@ impl Stream {
         len: Option<u64>,
         deadline: Option<Instant>,
     ) -> Result<u64, TransferError> {
-        self.link()?
-            .send_stream_on(self.key.id, reader, len, deadline)
+        self.link
+            .send_stream_to(self.route(), reader, len, deadline)
     }
 
     /// The next message or request that comes on this stream, all of it; see [`AdvancedLink::receive`].
@@ -167,7 +192,7 @@ impl Stream {
     /// # Errors
     /// As there.
     pub fn call(&self, method: u64, body: &[u8]) -> Result<Vec<u8>, CallError> {
-        self.link()?.call_on(self.key.id, method, body, None)
+        self.call_until(method, body, None)
     }
 
     /// As [`AdvancedLink::call_timeout`], on this stream.
@@ -193,7 +218,10 @@ impl Stream {
         body: &[u8],
         deadline: Option<Instant>,
     ) -> Result<Vec<u8>, CallError> {
-        self.link()?.call_on(self.key.id, method, body, deadline)
+        let call = self
+            .link
+            .start_call_to(self.route(), method, body, deadline)?;
+        call.wait_until(deadline)
     }
 
     /// As [`AdvancedLink::call_async`], on this stream.
@@ -201,7 +229,7 @@ impl Stream {
     /// # Errors
     /// As there.
     pub async fn call_async(&self, method: u64, body: &[u8]) -> Result<Vec<u8>, CallError> {
-        self.link()?.call_on_async(self.key.id, method, body).await
+        self.link.call_to_async(self.route(), method, body).await
     }
 
     /// As [`AdvancedLink::call_stream`], on this stream.
@@ -215,8 +243,8 @@ impl Stream {
         len: Option<u64>,
         deadline: Option<Instant>,
     ) -> Result<BodyReader, CallError> {
-        self.link()?
-            .call_stream_on(self.key.id, method, reader, len, deadline)
+        self.link
+            .call_stream_to(self.route(), method, reader, len, deadline)
     }
 
     /// As [`AdvancedLink::start_call`], on this stream.
@@ -224,7 +252,7 @@ impl Stream {
     /// # Errors
     /// As there.
     pub fn start_call(&self, method: u64, body: &[u8]) -> Result<Call, CallError> {
-        self.link()?.start_call_on(self.key.id, method, body, None)
+        self.link.start_call_to(self.route(), method, body, None)
     }
 
     /// Closes it with a reason; dropping it gives the normal one, 0.

@@ -12,6 +12,7 @@ use super::super::limit::Limit;
 use super::super::locked::Locked;
 use super::super::message::BodyReader;
 use super::super::stats::Began;
+use super::super::stream::Route;
 use super::sending::check_len;
 use super::{AT_ONCE, AdvancedLink};
 
@@ -189,7 +190,17 @@ impl AdvancedLink {
         body: &[u8],
         deadline: Option<Instant>,
     ) -> Result<Call, CallError> {
-        let (call, mut transfer) = self.begin_call(connection, method, body)?;
+        self.start_call_to(Route::of_any(connection), method, body, deadline)
+    }
+
+    pub(in crate::advanced) fn start_call_to(
+        &self,
+        route: Route,
+        method: u64,
+        body: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<Call, CallError> {
+        let (call, mut transfer) = self.begin_call(route, method, body)?;
         let sent = self.transfer(&mut transfer, body, Limit::until(deadline), None);
         call.sent(sent)
     }
@@ -197,11 +208,12 @@ impl AdvancedLink {
     /// Begins a call: from now on dropping it ends it.
     pub(super) fn begin_call(
         &self,
-        connection: u64,
+        route: Route,
         method: u64,
         body: &[u8],
     ) -> Result<(Call, Transfer), CallError> {
         let mut engine = self.shared().lock();
+        let connection = route.find(&engine)?;
         let len = check_len(&engine, body)?;
         let transfer = engine.session.begin_request(connection, method, Some(len));
         let transfer = transfer.map_err(CallError::Begin)?;
@@ -240,7 +252,19 @@ impl AdvancedLink {
         len: Option<u64>,
         deadline: Option<Instant>,
     ) -> Result<BodyReader, CallError> {
+        self.call_stream_to(Route::of_any(connection), method, reader, len, deadline)
+    }
+
+    pub(in crate::advanced) fn call_stream_to(
+        &self,
+        route: Route,
+        method: u64,
+        reader: impl Read + Send + 'static,
+        len: Option<u64>,
+        deadline: Option<Instant>,
+    ) -> Result<BodyReader, CallError> {
         let mut engine = self.shared().lock();
+        let connection = route.find(&engine)?;
         let transfer = engine.session.begin_request(connection, method, len);
         let transfer = transfer.map_err(CallError::Begin)?;
         engine.call_begun(transfer.key(), true);

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::super::error::TransferError;
 use super::super::limit::Limit;
+use super::super::stream::Route;
 use super::AdvancedLink;
 use super::sending::begin_message;
 
@@ -52,7 +53,7 @@ impl AdvancedLink {
         let pieces: Vec<&[u8]> = pieces.into_iter().collect();
         let len = pieces.iter().map(|piece| piece.len() as u64).sum();
         let mut engine = self.shared().lock();
-        let mut transfer = begin_message(&mut engine, connection, len)?;
+        let mut transfer = begin_message(&mut engine, Route::of_any(connection), len)?;
         let size = engine.buffer_size();
         drop(engine);
         let mut limit = Limit::until(deadline);

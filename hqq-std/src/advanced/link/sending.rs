@@ -11,6 +11,7 @@ use super::super::engine::{Advance, Engine, Place};
 use super::super::error::TransferError;
 use super::super::limit::Limit;
 use super::super::request::Request;
+use super::super::stream::Route;
 use super::super::waiters::Interest;
 use super::AdvancedLink;
 
@@ -68,18 +69,27 @@ impl AdvancedLink {
         message: &[u8],
         deadline: Option<Instant>,
     ) -> Result<(), TransferError> {
-        let mut transfer = self.begin_message(connection, message)?;
+        self.send_large_to(Route::of_any(connection), message, deadline)
+    }
+
+    pub(in crate::advanced) fn send_large_to(
+        &self,
+        route: Route,
+        message: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<(), TransferError> {
+        let mut transfer = self.begin_message(route, message)?;
         self.transfer(&mut transfer, message, Limit::until(deadline), None)
     }
 
     /// Begins a message whose bytes are all at hand.
     pub(super) fn begin_message(
         &self,
-        connection: u64,
+        route: Route,
         message: &[u8],
     ) -> Result<Transfer, TransferError> {
         let mut engine = self.shared().lock();
-        begin_message(&mut engine, connection, message.len() as u64)
+        begin_message(&mut engine, route, message.len() as u64)
     }
 
     /// Sends all that `reader` gives as one message of any length, without keeping it: `len` bytes,
@@ -141,7 +151,18 @@ impl AdvancedLink {
         len: Option<u64>,
         deadline: Option<Instant>,
     ) -> Result<u64, TransferError> {
+        self.send_stream_to(Route::of_any(connection), reader, len, deadline)
+    }
+
+    pub(in crate::advanced) fn send_stream_to(
+        &self,
+        route: Route,
+        reader: impl Read,
+        len: Option<u64>,
+        deadline: Option<Instant>,
+    ) -> Result<u64, TransferError> {
         let mut engine = self.shared().lock();
+        let connection = route.find(&engine)?;
         let transfer = engine.session.begin_message(connection, len);
         let transfer = transfer.map_err(TransferError::Begin)?;
         engine.recorder.messages_sent += 1;
@@ -349,9 +370,10 @@ pub(super) fn abort(engine: &mut Engine, transfer: &mut Transfer, request: Optio
 /// Begins a message of `len` bytes that are all at hand.
 pub(super) fn begin_message(
     engine: &mut Engine,
-    connection: u64,
+    route: Route,
     len: u64,
 ) -> Result<Transfer, TransferError> {
+    let connection = route.find(engine)?;
     check_sum(engine, len)?;
     let transfer = engine.session.begin_message(connection, Some(len));
     let transfer = transfer.map_err(TransferError::Begin)?;

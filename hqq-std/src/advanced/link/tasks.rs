@@ -11,7 +11,7 @@ use super::super::error::{CallError, DialError, LinkFailure, ReceiveError, Trans
 use super::super::message::Message;
 use super::super::offer::Offer;
 use super::super::request::Request;
-use super::super::stream::{Stream, StreamKey};
+use super::super::stream::{Route, Stream, StreamKey};
 use super::super::waiters::Interest;
 use super::receiving::{take_message, take_message_on};
 use super::sending::try_advance;
@@ -62,7 +62,17 @@ impl AdvancedLink {
         method: u64,
         body: &[u8],
     ) -> Result<Vec<u8>, CallError> {
-        let (call, transfer) = self.begin_call(connection, method, body)?;
+        self.call_to_async(Route::of_any(connection), method, body)
+            .await
+    }
+
+    pub(in crate::advanced) async fn call_to_async(
+        &self,
+        route: Route,
+        method: u64,
+        body: &[u8],
+    ) -> Result<Vec<u8>, CallError> {
+        let (call, transfer) = self.begin_call(route, method, body)?;
         let sent = Sending::new(self, transfer, body, None).await;
         call.sent(sent)?.await
     }
@@ -85,7 +95,16 @@ impl AdvancedLink {
         connection: u64,
         message: &[u8],
     ) -> Result<(), TransferError> {
-        let transfer = self.begin_message(connection, message)?;
+        self.send_large_to_async(Route::of_any(connection), message)
+            .await
+    }
+
+    pub(in crate::advanced) async fn send_large_to_async(
+        &self,
+        route: Route,
+        message: &[u8],
+    ) -> Result<(), TransferError> {
+        let transfer = self.begin_message(route, message)?;
         Sending::new(self, transfer, message, None).await
     }
 
