@@ -1,6 +1,7 @@
 //! Many calls at once, answered in any order: none is lost, answered twice or with another's answer.
 
 use std::collections::HashSet;
+use std::io::{self, Read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -82,8 +83,27 @@ fn shuffle(far: &AdvancedLink, desk: &Mutex<Desk>, seed: u64, stop: &AtomicBool)
     }
 }
 
-/// Makes calls until the last number was taken; says how many were given up.
-fn call(near: &AdvancedLink, next: &AtomicU64, last: u64, seed: u64) -> u64 {
+/// Bytes of a request that is given up in its middle.
+const PART: u64 = 3 * 4096;
+
+/// Fails.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("as told"))
+    }
+}
+
+/// Makes calls until the last number was taken; says how many were given up, and in `half` of which only a part
+/// was sent.
+fn call(
+    near: &AdvancedLink,
+    next: &AtomicU64,
+    last: u64,
+    seed: u64,
+    half: &Mutex<Vec<u64>>,
+) -> u64 {
     let mut random = Random::new(seed);
     let mut given_up = 0;
     loop {
@@ -97,6 +117,15 @@ fn call(near: &AdvancedLink, next: &AtomicU64, last: u64, seed: u64) -> u64 {
             // After all of the request was sent.
             0 => {
                 near.start_call(method, &request).unwrap().cancel();
+                given_up += 1;
+                continue;
+            }
+            // When a part of it was sent.
+            2 | 3 => {
+                let begun = io::repeat(0).take(PART).chain(Broken);
+                let called = near.call_stream(method, begun, Some(2 * PART), limit());
+                assert!(matches!(called, Err(CallError::Input(_))));
+                half.lock().unwrap().push(method);
                 given_up += 1;
                 continue;
             }
@@ -125,6 +154,7 @@ fn calls_from_eight_threads_are_answered_in_any_order() {
     for format in FORMATS {
         let (near, far) = pair(format, 64, 4096);
         let (desk, stop, next) = (Mutex::default(), AtomicBool::new(false), AtomicU64::new(1));
+        let half = Mutex::default();
         let given_up: u64 = std::thread::scope(|scope| {
             for seed in 0..3 {
                 let (far, desk, stop) = (&far, &desk, &stop);
@@ -132,8 +162,8 @@ fn calls_from_eight_threads_are_answered_in_any_order() {
             }
             let callers: Vec<_> = (0..THREADS)
                 .map(|thread| {
-                    let (near, next) = (&near, &next);
-                    scope.spawn(move || call(near, next, calls, thread + 100))
+                    let (near, next, half) = (&near, &next, &half);
+                    scope.spawn(move || call(near, next, calls, thread + 100, half))
                 })
                 .collect();
             let given_up = callers.into_iter().map(|caller| caller.join());
@@ -161,6 +191,11 @@ fn calls_from_eight_threads_are_answered_in_any_order() {
         assert!(desk.seen.len() as u64 >= calls - given_up);
         assert!(percent > 30, "the order was hardly another");
         assert!(given_up > 0);
+        // Of each the rest of an answer of 64 KiB at most.
+        assert!(late <= given_up * 17, "{late} of {given_up} calls given up");
+        let half: Vec<u64> = half.into_inner().unwrap();
+        assert!(!half.is_empty());
+        assert!(half.iter().all(|method| !desk.seen.contains(method)));
     }
 }
 
