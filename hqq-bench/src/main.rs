@@ -63,7 +63,7 @@ enum Command {
     Advanced(Options),
     /// What not trusting the peer costs.
     Trust(Options),
-    /// Waiting in the system, being idle, attaching.
+    /// Waiting in the system, being idle, attaching, repairing.
     Park(Options),
     /// Sizes and ring depths, for the plots.
     Sweep(Options),
@@ -77,6 +77,9 @@ enum Command {
     Floor(Options),
     /// Links on a region of format 1 against a ring of that format written by hand.
     Format1(Options),
+    /// Claims every buffer of a region, and ends with them.
+    #[command(hide = true)]
+    Claim { path: PathBuf },
 }
 
 #[derive(Args)]
@@ -124,7 +127,7 @@ impl Command {
     /// What to measure, and how to go about it.
     fn parts(&self) -> (&'static [Area], &Options) {
         match self {
-            Self::Instructions { .. } => (&[], &Options::NONE),
+            Self::Instructions { .. } | Self::Claim { .. } => (&[], &Options::NONE),
             Self::All(options) => (Area::ALL, options),
             Self::Rtt(options) => (&[Area::RoundTrips], options),
             Self::Messages(options) => (&[Area::Messages], options),
@@ -156,6 +159,9 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<(), BenchError> {
     if let Command::Instructions { update } = cli.command {
         return print(&instructions::compare(update)?);
+    }
+    if let Command::Claim { path } = &cli.command {
+        return hqq::repair::claim(path);
     }
     let (areas, options) = cli.command.parts();
     let cores = Cores::find()?;

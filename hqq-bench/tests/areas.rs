@@ -36,7 +36,10 @@ fn trust() -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn waiting() -> Result<(), Box<dyn Error>> {
-    has("park", &["park-rtt", "one-core-rtt", "idle-cpu", "attach"])
+    has(
+        "park",
+        &["park-rtt", "one-core-rtt", "idle-cpu", "attach", "repair"],
+    )
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The area `park`: waiting in the system, on two cores and on one; and what it costs to be attached and
-//! idle.
+//! The area `park`: waiting in the system, on two cores and on one; and what it costs to attach, to be idle, and
+//! to repair what a dead process left.
 
 use hqq_std::wait::Policy;
 
@@ -7,6 +7,7 @@ use crate::floors::futex::FutexRoundTrip;
 use crate::hqq::attach::Attach;
 use crate::hqq::idle::Idle;
 use crate::hqq::parked::SystemLink;
+use crate::hqq::repair::Repair;
 use crate::measure::Place;
 use crate::suite::{Against, Goal, Limit, Quantity, Row, Suite};
 use crate::work::Way;
@@ -90,6 +91,7 @@ pub(crate) fn suite() -> Suite {
             ),
             Row::reference(Box::new(Idle)).unit("of a core"),
             Row::reference(Box::new(Attach)),
+            Row::reference(Box::new(Repair)),
         ],
         goals: vec![
             Goal::at_most(
@@ -119,6 +121,13 @@ pub(crate) fn suite() -> Suite {
                 "opening",
                 "attach-fd",
                 Against::Figure(200_000.0, "200 us"),
+                1.0,
+            ),
+            Goal::at_most(
+                "repair",
+                "a ring of claims",
+                "repair-4096",
+                Against::Figure(10_000_000.0, "10 ms"),
                 1.0,
             ),
         ],

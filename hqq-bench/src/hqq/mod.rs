@@ -7,4 +7,5 @@ pub(crate) mod idle;
 pub(crate) mod large;
 pub(crate) mod link;
 pub(crate) mod parked;
+pub(crate) mod repair;
 pub(crate) mod shared;
