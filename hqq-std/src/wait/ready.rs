@@ -62,7 +62,7 @@ impl Signal {
 ///
 /// *Level*: it is readable from when something may be there until a `try_` call of the half reports
 /// [`Empty`](hqq_core::TryRecvError::Empty) or [`Full`](hqq_core::TrySendError::Full); also when the
-/// peer closes, comes, or is looked for. *Edge*: after such a report each piece of news makes it
+/// peer closes, comes or dies, and when another receiver of the half's side has died and left messages in doubt. *Edge*: after such a report each piece of news makes it
 /// readable anew, so that edge-triggered loops call until that report, too. It may be readable with
 /// nothing there. Nobody reads from the descriptor itself.
 ///
