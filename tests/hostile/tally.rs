@@ -132,9 +132,10 @@ impl Tally {
         let errors = self.errors.lock().unwrap();
         for kind in [
             "OpenError::Attach",
-            "RecvError::",
-            "SendError::",
-            "CallError::",
+            "RecvError::Corrupt",
+            "SendError::Corrupt",
+            "CallError::Link",
+            "NegotiationError::",
         ] {
             let reached = errors.keys().any(|found| found.starts_with(kind));
             assert!(reached, "no error of kind {kind} was reached");

@@ -241,7 +241,7 @@ pub(crate) fn run(plan: &Plan) -> Result<BTreeMap<Phase, u64>, Stuck> {
         region,
         directory: tempfile::tempdir().unwrap(),
         members: Vec::new(),
-        ledger: Ledger::new(plan.delivery),
+        ledger: Ledger::new(plan.delivery, plan.receiving.mode == Mode::Shared),
         next: 0,
     };
     for (sends, side) in [(true, plan.sending), (false, plan.receiving)] {
