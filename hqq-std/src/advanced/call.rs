@@ -76,7 +76,9 @@ impl Call {
             Err(TransferError::StreamClosed) if self.is_over() => Ok(self),
             // The answer may have come before, and of a peer that died it may be known that it has not executed
             // the request.
-            Err(TransferError::Link(_)) => Ok(self),
+            Err(TransferError::Link(failure)) if !matches!(failure, LinkFailure::NoThread(_)) => {
+                Ok(self)
+            }
             sent => sent.map(|()| self).map_err(CallError::from),
         }
     }

@@ -17,6 +17,7 @@ mod futures;
 mod idle;
 mod limits;
 mod lone;
+mod memory;
 mod messages;
 mod negotiation;
 mod offers;

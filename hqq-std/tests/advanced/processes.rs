@@ -1,22 +1,23 @@
-//! Two processes: large streams in little memory, and peers that die.
+//! Two processes, of which one dies.
 
-use std::io::{self, BufRead as _, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hqq_core::packet::Features;
 use hqq_std::advanced::error::{CallError, LinkFailure, ReceiveError, TransferError};
-use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, LinkOptions, Server};
+use hqq_std::{AdvancedLink, AdvancedOptions, Incoming, LinkOptions, Server};
 
-use super::common::{LIMIT, Name, bounded, eventually};
-use super::support::{FORMATS, assert_idle, body, limit};
+use super::common::{Name, bounded, eventually};
+use super::memory;
+use super::support::{body, limit};
 
 /// What the other process is to do: a task, a region and numbers.
 const TASK: &str = "HQQ_TEST_TASK";
 /// Before what the other process says, among what the test harness prints.
 const SAYS: &str = "> ";
 
-/// The other process of the tests below, which run it with a task; without one it checks that a task
+/// The other process of the tests below and of others, which run it with a task; without one it checks that a task
 /// that cannot be done is an error there.
 #[test]
 fn other_process() {
@@ -29,7 +30,7 @@ fn other_process() {
     let options = AdvancedOptions::new();
     let link = AdvancedLink::open(words[1], &LinkOptions::new(), options).unwrap();
     match words[0] {
-        "receive" => receive(&link, Duration::from_micros(words[2].parse().unwrap())),
+        "receive" => memory::receive(&link, Duration::from_micros(words[2].parse().unwrap())),
         "hang" => {
             let _ = link.wait_for_negotiation(limit()).unwrap();
             let _requests = [(); 4].map(|()| link.receive_request(limit()).unwrap());
@@ -79,18 +80,18 @@ fn other_process() {
     }
 }
 
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     println!("{SAYS}{text}");
 }
 
 /// The other process; killed, if it still runs, when this is dropped.
-struct Other {
+pub(super) struct Other {
     child: Child,
     lines: BufReader<ChildStdout>,
 }
 
 impl Other {
-    fn start(task: &str) -> Self {
+    pub(super) fn start(task: &str) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "processes::other_process", "--nocapture"])
             .env(TASK, task)
@@ -103,7 +104,7 @@ impl Other {
     }
 
     /// What it says next.
-    fn says(&mut self) -> String {
+    pub(super) fn says(&mut self) -> String {
         loop {
             let mut line = String::new();
             assert!(self.lines.read_line(&mut line).unwrap() > 0, "it has ended");
@@ -119,7 +120,7 @@ impl Other {
         let _ = self.child.wait().unwrap();
     }
 
-    fn ends_well(mut self) {
+    pub(super) fn ends_well(mut self) {
         drop(self.child.stdin.take());
         assert!(self.child.wait().unwrap().success());
     }
@@ -130,135 +131,6 @@ impl Drop for Other {
         // Both fail where it was reaped already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// Bytes in order: other bytes, or the same in another order, differ.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Checksum {
-    sum: u64,
-    sums: u64,
-    len: u64,
-}
-
-impl Checksum {
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.sum = self.sum.wrapping_add(u64::from(*byte) + 1);
-            self.sums = self.sums.wrapping_add(self.sum);
-        }
-        self.len += bytes.len() as u64;
-    }
-
-    fn text(&self) -> String {
-        format!("{:x}-{:x}-{}", self.sum, self.sums, self.len)
-    }
-}
-
-/// The same block over and over, of a length that fits nothing, up to `left` bytes.
-struct Blocks<'a> {
-    block: &'a [u8],
-    at: usize,
-    left: u64,
-    checksum: Checksum,
-}
-
-impl<'a> Blocks<'a> {
-    fn new(block: &'a [u8], len: u64) -> Self {
-        let (at, checksum) = (0, Checksum::default());
-        Self {
-            block,
-            at,
-            left: len,
-            checksum,
-        }
-    }
-}
-
-impl Read for &mut Blocks<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let rest = &self.block[self.at..];
-        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-        let len = buffer.len().min(rest.len()).min(left);
-        buffer[..len].copy_from_slice(&rest[..len]);
-        self.checksum.add(&rest[..len]);
-        self.at = (self.at + len) % self.block.len();
-        self.left -= len as u64;
-        Ok(len)
-    }
-}
-
-/// Memory of this process in KiB, by its name in `/proc/self/status`.
-fn memory(name: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-/// Reads a message as it comes; says its checksum and by how much the memory in use grew at most.
-fn receive(link: &AdvancedLink, pause: Duration) {
-    let _ = link.wait_for_negotiation(limit()).unwrap();
-    let mut buffer = vec![0; 1 << 16];
-    let mut checksum = Checksum::default();
-    // From here on; where that is not permitted the peak up to here counts, too.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-    let before = memory("VmRSS:");
-    let Incoming::Plain { mut body, .. } = link.receive_stream(limit()).unwrap() else {
-        panic!("not a message");
-    };
-    loop {
-        body.set_timeout(Some(LIMIT));
-        match body.read(&mut buffer).unwrap() {
-            0 => break,
-            len => checksum.add(&buffer[..len]),
-        }
-        std::thread::sleep(pause);
-    }
-    let grown = memory("VmHWM:").saturating_sub(before);
-    say(&format!("{} {grown}", checksum.text()));
-}
-
-/// Sends so many bytes to a process that reads them, with a pause after each read.
-fn transfer(format: Format, len: u64, known: bool, pause: Duration) {
-    let name = Name::new();
-    let region = LinkOptions::new().format(format).count(64).size(16384);
-    let link = AdvancedLink::create(&name, &region, AdvancedOptions::new()).unwrap();
-    let mut receiver = Other::start(&format!("receive {} {}", &*name, pause.as_micros()));
-    let _ = link.negotiate(limit()).unwrap();
-    let block = body(11, 1_000_003);
-    let mut source = Blocks::new(&block, len);
-    let began = Instant::now();
-    let sent = link.send_stream(&mut source, known.then_some(len)).unwrap();
-    let said = receiver.says();
-    let took = began.elapsed();
-    assert_eq!(sent, len);
-    let (checksum, grown) = said.split_once(' ').unwrap();
-    assert_eq!(checksum, source.checksum.text());
-    let grown: u64 = grown.parse().unwrap();
-    println!(
-        "format {format}: {} MiB in {took:.2?}, the receiver grew by {grown} KiB",
-        len >> 20
-    );
-    assert!(grown < 16 << 10, "the receiver grew by {grown} KiB");
-    receiver.ends_well();
-    assert_idle(&link);
-}
-
-/// 4 GiB by `HQQ_STREAM_BYTES=4294967296`.
-#[test]
-fn a_stream_of_any_length_takes_little_memory() {
-    let len = std::env::var("HQQ_STREAM_BYTES");
-    let len = len.map_or(256 << 20, |text| text.parse().unwrap());
-    for format in FORMATS {
-        transfer(format, len, true, Duration::ZERO);
-    }
-    transfer(Format::V2, len / 4 + 1, false, Duration::ZERO);
-}
-
-#[test]
-fn a_slow_reader_takes_little_memory() {
-    for format in FORMATS {
-        transfer(format, 32 << 20, true, Duration::from_millis(1));
     }
 }
 
