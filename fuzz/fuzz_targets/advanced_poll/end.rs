@@ -200,6 +200,29 @@ impl<'a, P: Producer, C: Consumer> End<'a, P, C> {
             Call::Pause { connection, paused } => {
                 self.link.set_paused(u64::from(connection % 8), paused);
             }
+            Call::TryRequest(len) => {
+                let len = usize::from(len);
+                let pending = self.link.session().pending_calls();
+                let key = self.link.try_request(1, &BODY[..len]);
+                let is_sent = key.unwrap_or_else(|error| panic!("{error}")).is_some();
+                assert!(!is_sent || len <= self.size.min(self.max));
+                let more = self.link.session().pending_calls() - pending;
+                assert_eq!(more, usize::from(is_sent));
+            }
+            Call::TryRespond { which, len } => {
+                if let Some(index) = pick(self.requests.len(), which) {
+                    let request = self.requests[index];
+                    let len = usize::from(len);
+                    let sent = self
+                        .link
+                        .try_respond(&request, 2, len % 2 == 0, &BODY[..len]);
+                    if sent.unwrap_or_else(|error| panic!("{error}")) {
+                        assert!(len <= self.size.min(self.max));
+                        let _ = self.requests.swap_remove(index);
+                    }
+                }
+            }
+            Call::TakeWhole { wanted, lent } => self.take_whole(wanted, lent),
         }
     }
 

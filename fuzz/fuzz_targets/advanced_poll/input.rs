@@ -106,6 +106,17 @@ pub(crate) enum Call {
         connection: u8,
         paused: bool,
     },
+    /// All of a request at once.
+    TryRequest(u8),
+    TryRespond {
+        which: u8,
+        len: u8,
+    },
+    /// The peer takes a packet by the ways for all of a request or response.
+    TakeWhole {
+        wanted: bool,
+        lent: bool,
+    },
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]

@@ -1,5 +1,6 @@
 //! The packets of the peer, and what it must get.
 
+use hqq_core::link::Missed;
 use hqq_core::packet::{
     Chunk, ConnectionAccept, ConnectionCopy, CopyFlags, MessageKind, Opcode, Packet,
 };
@@ -90,26 +91,69 @@ impl<P: Producer, C: Consumer> End<'_, P, C> {
     /// The peer takes what the end has sent: packets that keep the rules.
     pub(crate) fn take(&mut self, all: bool) {
         loop {
-            match self.receiver.try_next_packet() {
-                Ok(grant) => {
-                    let packet = *grant.packet();
-                    assert!(grant.len() <= self.size);
-                    if packet.opcode() == Opcode::Error {
-                        self.errors += 1;
-                        assert!(
-                            self.errors <= self.questions,
-                            "an error that answers nothing"
-                        );
-                    }
-                    if self.format == Format::V1 {
-                        assert_ne!(packet.opcode(), Opcode::ConnectionCredit);
-                    }
-                }
+            let taken = self.receiver.try_next_packet();
+            let taken = taken.map(|grant| (*grant.packet(), grant.len()));
+            match taken {
+                Ok((packet, len)) => self.see(&packet, len),
                 Err(TryRecvError::Malformed(error)) => panic!("{error}"),
                 Err(_) => return,
             }
             if !all {
                 return;
+            }
+        }
+    }
+
+    fn see(&mut self, packet: &Packet, len: usize) {
+        assert!(len <= self.size);
+        if packet.opcode() == Opcode::Error {
+            self.errors += 1;
+            assert!(
+                self.errors <= self.questions,
+                "an error that answers nothing"
+            );
+        }
+        if self.format == Format::V1 {
+            assert_ne!(packet.opcode(), Opcode::ConnectionCredit);
+        }
+    }
+
+    /// As [`End::take`] one packet, which is taken or lent in few steps where it is `wanted` and all of a request
+    /// or response; else it is opened.
+    pub(crate) fn take_whole(&mut self, wanted: bool, lent: bool) {
+        let mut bytes = [0; 128];
+        let missed = if lent {
+            match self.receiver.next_whole() {
+                Ok(grant) => {
+                    assert!(grant.len() <= self.size);
+                    assert_eq!(grant.copy_to(&mut bytes), grant.len());
+                    if wanted {
+                        return grant.release();
+                    }
+                    Missed::Unwanted(grant.refuse())
+                }
+                Err(missed) => missed,
+            }
+        } else {
+            let taken = self.receiver.take_whole(|whole, body| {
+                assert_eq!(body.len() as u64, whole.len());
+                assert_eq!(body.copy_to(&mut bytes), body.len());
+                wanted.then_some(())
+            });
+            match taken {
+                Ok(()) => return,
+                Err(missed) => missed,
+            }
+        };
+        match missed {
+            Missed::Nothing => {}
+            Missed::Something => self.take(false),
+            Missed::Unwanted(unwanted) => {
+                let grant = self.receiver.open(unwanted);
+                let grant = grant.unwrap_or_else(|error| panic!("{error}"));
+                let (packet, len) = (*grant.packet(), grant.len());
+                drop(grant);
+                self.see(&packet, len);
             }
         }
     }
