@@ -5,6 +5,7 @@
 //! [`Receiver`]. [`SharedLink`] is one that many threads use at once, each through a sender or
 //! receiver of its own.
 
+mod at_hand;
 mod attach;
 #[cfg(feature = "embedded-io")]
 mod embedded_io;
@@ -27,6 +28,7 @@ mod send_path;
 mod sender;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 mod shared;
+mod take;
 mod waiting;
 mod whole;
 

@@ -1,7 +1,8 @@
 //! Whole packets over a link, for protocols on top of it such as [`advanced`](crate::advanced).
 
+use super::at_hand::{self, Bytes, Current};
 use super::error::{GrantError, TryRecvError, TrySendError};
-use super::receive_path::{self, Bytes, Current, SHORT_WAYS};
+use super::receive_path::{self, SHORT_WAYS};
 use super::receiver::Receiver;
 use super::sender::{Sender, WriteGrant};
 use crate::counters::Event;
@@ -197,7 +198,7 @@ impl<C: Consumer> Receiver<C> {
             Bytes::Inline => {
                 let mut payload = [0; INLINE_MAX];
                 let payload = payload.get_mut(..len).unwrap_or_default();
-                receive_path::copy(&self.side, &rest, payload);
+                at_hand::copy(&self.side, &rest, payload);
                 let packet = (Opcode::StandardInline, inline::operands(copy_id, payload));
                 // All of it is in the packet.
                 (packet, Current { len: 0, ..rest })

@@ -1,8 +1,8 @@
 //! Received messages: lent in their buffers, or one after the other in memory of their own.
 
-use super::error::TryRecvError;
 #[cfg(not(loom))]
-use super::receive_path;
+use super::at_hand;
+use super::error::TryRecvError;
 use super::receiver::Receiver;
 #[cfg(not(loom))]
 use crate::region::Buffer;
@@ -60,7 +60,7 @@ impl<'a, C: Consumer> ReadGrant<'a, C> {
     #[cfg(not(loom))]
     pub(super) fn place(&self) -> Option<(Buffer<'_>, usize, usize)> {
         let current = self.receiver.current.as_ref()?;
-        let place = receive_path::place(&self.receiver.side, current);
+        let place = at_hand::place(&self.receiver.side, current);
         Some((place, current.start(), current.len - current.offset))
     }
 }

@@ -2,8 +2,10 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
+use super::at_hand::{self, Bytes, Current};
 use super::error::{RecvError, TryRecvError};
-use super::receive_path::{self, Begin, Bytes, Current, SHORT_WAYS, SKIPPED, Take, TakeQuickly};
+use super::receive_path::{self, SHORT_WAYS, SKIPPED};
+use super::take::{Begin, Take, TakeQuickly};
 use super::waiting::wait_until;
 use super::{ReadGrant, TryIter};
 use crate::counters::Counters;
@@ -248,7 +250,7 @@ impl<C: Consumer> Receiver<C> {
     /// As [`Receiver::attempt`], for the message at hand.
     #[inline(never)]
     fn hand_over(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        receive_path::hand_over(&mut self.side, &mut self.current, buffer)
+        at_hand::hand_over(&mut self.side, &mut self.current, buffer)
     }
 
     fn attempt_read(&mut self, buffer: &mut [u8], first: bool) -> Result<usize, TryRecvError> {
@@ -262,7 +264,7 @@ impl<C: Consumer> Receiver<C> {
             };
             let len = buffer.len().min(current.len - current.offset);
             if let Some(to) = buffer.get_mut(..len) {
-                receive_path::copy(&self.side, current, to);
+                at_hand::copy(&self.side, current, to);
             }
             current.offset += len;
             if current.offset == current.len {
@@ -297,19 +299,19 @@ impl<C: Consumer> Receiver<C> {
     /// Copies from the message's offset on; `to` is at most as long as what is left.
     #[inline]
     pub(super) fn copy(&self, current: &Current, to: &mut [u8]) {
-        receive_path::copy(&self.side, current, to);
+        at_hand::copy(&self.side, current, to);
     }
 
     /// Gives the message at hand back to the senders.
     #[inline]
     pub(super) fn finish(&mut self) {
-        receive_path::finish(&mut self.side, &mut self.current);
+        at_hand::finish(&mut self.side, &mut self.current);
     }
 
     /// Gives the packet at hand back, whatever of it was received.
     #[inline]
     pub(crate) fn finish_packet(&mut self) {
-        receive_path::finish_packet(&mut self.side, &mut self.current);
+        at_hand::finish_packet(&mut self.side, &mut self.current);
     }
 
     pub(super) fn wait<T>(

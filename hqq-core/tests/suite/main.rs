@@ -27,6 +27,7 @@ mod messages;
 mod mixed;
 mod platform;
 mod repair;
+mod rest_of_runs;
 mod runs;
 mod scribble;
 mod sides;

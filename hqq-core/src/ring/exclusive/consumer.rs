@@ -1,16 +1,20 @@
 //! The consuming side of a ring, alone on it.
 
+mod special;
+
+use special::Special;
+
 use crate::counters::{Counters, Event};
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
 use crate::region::{Buffer, Buffers, RingMemory, WALKS, Walk};
 use crate::ring::join::Resume;
-use crate::ring::stamp::{self, Turn, is_free, is_packet_at, packet_at};
+use crate::ring::stamp::{Turn, is_free, is_packet_at, packet_at};
 use crate::ring::wake::Alarm;
 use crate::ring::{
-    Claimed, Consumer, Corruption, Missed, Obstacle, Operands, Refused, Sealed, clear_taken,
-    taken_of, taken_word,
+    Claimed, Consumer, Corruption, Missed, Obstacle, Operands, Refused, Sealed, taken_of,
+    taken_word,
 };
 use crate::side::{Attached, End};
 use crate::superblock::Delivery;
@@ -49,21 +53,7 @@ pub struct ExclusiveConsumer<G: Geometry> {
     alarm: Alarm,
 }
 
-/// What is done about packets that somebody before this consumer has begun to read. By pointers: programs
-/// whose consumers all begin with their rings are linked without it.
-struct Special<G: Geometry> {
-    claim: fn(&mut ExclusiveConsumer<G>) -> Option<Claimed>,
-    go_on: fn(&mut ExclusiveConsumer<G>) -> u16,
-    release: fn(&mut ExclusiveConsumer<G>, Position),
-}
-
 impl<G: Geometry> ExclusiveConsumer<G> {
-    const SPECIAL: Special<G> = Special {
-        claim: Self::try_claim_in_doubt,
-        go_on: Self::go_on,
-        release: Self::release_in_doubt,
-    };
-
     /// The side of a ring that was initialised just now, from position 0 on.
     #[cfg(not(loom))]
     pub(crate) fn first(memory: RingMemory<G>, side: Attached) -> Self {
@@ -231,82 +221,6 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         if self.finished().position().since(self.flush_at.position()) >= 0 {
             self.flush();
         }
-    }
-
-    /// The packet was claimed of which a consumer that has left took some messages: how many.
-    fn go_on(&mut self) -> u16 {
-        self.special = None;
-        clear_taken(&self.memory);
-        core::mem::take(&mut self.taken)
-    }
-
-    /// T5: a slot that a shared reader left behind is free by its stamp only.
-    fn release_in_doubt(&mut self, position: Position) {
-        if position.since(self.settled) < 0 {
-            // Pairs with the Acquire of T1 and T3x.
-            self.memory.slot(position).stamp().store(
-                stamp::released(position, self.memory.count()),
-                ordering::release_slot(),
-            );
-            self.alarm.check(&self.memory, false);
-        }
-    }
-
-    /// Whether a packet is left, of those that a reader which died had claimed.
-    #[cold]
-    #[inline(never)]
-    fn has_packet_in_doubt(&self) -> bool {
-        let left = self.settled.since(self.turn.position());
-        (0..usize::try_from(left).unwrap_or(0)).any(|ahead| {
-            let position = self.turn.position().plus(ahead);
-            // Pairs with the Release of T3.
-            let word = self
-                .memory
-                .slot(position)
-                .stamp()
-                .load(ordering::see_published());
-            matches!(
-                stamp::State::of(word),
-                stamp::State::Published(at, _) | stamp::State::Reading(at, ..) if at == position
-            )
-        })
-    }
-
-    /// Packets that a reader which died had claimed, in at-least-once regions.
-    fn try_claim_in_doubt(&mut self) -> Option<Claimed> {
-        while self.turn.position().since(self.settled) < 0 {
-            let position = self.turn.position();
-            // Pairs with the Release of T3.
-            let word = self
-                .memory
-                .slot(position)
-                .stamp()
-                .load(ordering::see_published());
-            match stamp::State::of(word) {
-                stamp::State::Published(at, opcode) | stamp::State::Reading(at, _, opcode)
-                    if at == position =>
-                {
-                    self.reading = Some(self.turn);
-                    self.turn_to(self.turn.next());
-                    return Some(Claimed {
-                        position,
-                        header: u64::from(opcode),
-                        in_doubt: true,
-                        taken: 0,
-                    });
-                }
-                _ => {
-                    self.turn_to(self.turn.next());
-                    self.reading = None;
-                }
-            }
-        }
-        // Whoever asks for the next one has released the one before.
-        if self.taken == 0 {
-            self.special = None;
-        }
-        self.flush();
-        None
     }
 }
 

@@ -1,0 +1,255 @@
+//! What a call that receives does: the next message in few steps where it is like most, else through
+//! [`receive_path`](super::receive_path).
+
+use super::at_hand::{Current, hand_over};
+use super::error::TryRecvError;
+use super::receive_path::{blocked, claim_from, open, open_next};
+use super::send_path::is_about_a_line;
+use crate::counters::Event;
+use crate::packet::{Opcode, inline, run, standard};
+use crate::position::Position;
+use crate::ring::{Claimed, Consumer, ConsumerTask, InBuffer, InPacket, Missed};
+
+/// Copies the next message of a ring into a buffer and gives it back to the senders, where it is
+/// like most: alone in a buffer, longer than a packet takes and no longer than a cache line.
+///
+/// In one piece and without a call that comes back, so that the compiler saves no registers for it.
+pub(super) struct TakeQuickly<'a>(pub(super) &'a mut [u8]);
+
+impl ConsumerTask for TakeQuickly<'_> {
+    type Output = Result<usize, Missed<u64>>;
+
+    // Always: it is short, and called as a function it would get its arguments through memory.
+    #[inline(always)]
+    fn run<C: Consumer>(self, side: &mut C) -> Self::Output {
+        let buffer = self.0;
+        let taken = side.take_quickly(Opcode::StandardRun.as_byte(), |from, &run| {
+            // The size of the message, where it is alone.
+            if !is_about_a_line(run) {
+                return None;
+            }
+            let len = run::len_alone(run).filter(|len| *len <= from.len())?;
+            let Some(to) = buffer.get_mut(..len) else {
+                // So that the two comparisons stay two branches: joined they would be twice as many steps.
+                core::hint::black_box(());
+                return None;
+            };
+            from.copy_out(0, to);
+            Some(len)
+        });
+        if let Ok(len) = taken {
+            side.count(Event::Quick(len));
+        }
+        taken
+    }
+}
+
+/// Copies the next message of a ring into a buffer and gives it back to the senders.
+pub(super) struct Take<'a> {
+    /// The message at hand, `None` before. A message that does not fit `buffer` becomes it, and one
+    /// that others follow in its run leaves the next of them there.
+    pub(super) at_hand: &'a mut Option<Current>,
+    pub(super) buffer: &'a mut [u8],
+    pub(super) begin: Begin,
+}
+
+/// What came before, in a call that receives.
+#[derive(Clone, Copy)]
+pub(super) enum Begin {
+    /// Nothing: should nothing be there, it counts as blocked.
+    First,
+    /// An attempt in vain.
+    Again,
+    /// The next packet was claimed; it is a run, and this its first operand.
+    Run(u64),
+}
+
+impl Begin {
+    /// An attempt, the first of its call or a later one.
+    #[inline]
+    pub(super) const fn new(first: bool) -> Self {
+        if first { Self::First } else { Self::Again }
+    }
+}
+
+impl ConsumerTask for Take<'_> {
+    type Output = Result<usize, TryRecvError>;
+
+    // Always: in the one function for it, which is not.
+    #[inline(always)]
+    fn run<C: Consumer>(self, side: &mut C) -> Self::Output {
+        let Self {
+            at_hand,
+            buffer,
+            mut begin,
+        } = self;
+        if C::WALKS && !matches!(begin, Begin::Run(_)) {
+            match take_along(side, buffer) {
+                Ok(len) => return Ok(len),
+                Err(Along::Inline(operands)) => {
+                    let claimed = Claimed {
+                        position: side.last_claimed(),
+                        header: Opcode::StandardInline.as_word(),
+                        in_doubt: false,
+                        taken: 0,
+                    };
+                    let this = Take {
+                        at_hand,
+                        buffer,
+                        begin,
+                    };
+                    return this.take_odd(side, claimed, operands);
+                }
+                Err(Along::Run(run)) => begin = Begin::Run(run),
+                Err(Along::Nothing) => {}
+            }
+        }
+        Take {
+            at_hand,
+            buffer,
+            begin,
+        }
+        .claim_and_take(side)
+    }
+}
+
+impl Take<'_> {
+    /// As `run`, where few steps did not do.
+    #[inline(always)]
+    fn claim_and_take<C: Consumer>(self, side: &mut C) -> Result<usize, TryRecvError> {
+        // Word for word, as what a call gave in memory is not copied at once: in other pieces than it was written
+        // in, it could only be read once it has got to the cache.
+        let (position, header, in_doubt, taken) = match self.begin {
+            Begin::Run(_) => (side.last_claimed(), Opcode::StandardRun.as_word(), false, 0),
+            Begin::First | Begin::Again => match side.try_claim() {
+                Ok(claimed) => (
+                    claimed.position,
+                    claimed.header,
+                    claimed.in_doubt,
+                    claimed.taken,
+                ),
+                Err(refused) => return Err(blocked(side, refused, self.is_first())),
+            },
+        };
+        let claimed = || Claimed {
+            position,
+            header,
+            in_doubt,
+            taken,
+        };
+        let max = side.buffers().size();
+        if header == Opcode::StandardInline.as_word() && side.carries_inline() {
+            let operands = side.operands::<1>(position);
+            if let Some(len) = inline::copy_out(&operands, max, self.buffer) {
+                side.release(position);
+                side.count(Event::Message(len));
+                return Ok(len);
+            }
+            return self.take_odd(side, claimed(), operands);
+        }
+        if header == Opcode::StandardRun.as_word() && side.carries_inline() {
+            let run = match self.begin {
+                Begin::Run(run) => run,
+                Begin::First | Begin::Again => side.first_operand(position),
+            };
+            if taken == 0
+                && let Some(len) = run::len_alone(run)
+                && len > 0
+                && len <= max
+                && let Some(to) = self.buffer.get_mut(..len)
+            {
+                return take_copy(side, position, to);
+            }
+            return self.take_odd(side, claimed(), [run, 0, 0, 0, 0, 0, 0]);
+        }
+        if header == Opcode::StandardCopy.as_word() {
+            // Operands 0 and 1 are for people to look at.
+            let operands = side.operands::<2>(position);
+            if let Some(len) = standard::copy_len(&operands, max)
+                && let Some(to) = self.buffer.get_mut(..len)
+            {
+                return take_copy(side, position, to);
+            }
+            return self.take_odd(side, claimed(), operands);
+        }
+        let operands = side.operands::<0>(position);
+        self.take_odd(side, claimed(), operands)
+    }
+}
+
+impl Take<'_> {
+    const fn is_first(&self) -> bool {
+        matches!(self.begin, Begin::First)
+    }
+
+    /// As `run`, from the packet on that was claimed and whose operands were read; those that the
+    /// packet's rules do not look at may be zeros instead.
+    #[cold]
+    #[inline(never)]
+    fn take_odd<C: Consumer>(
+        self,
+        side: &mut C,
+        claimed: Claimed,
+        operands: [u64; 7],
+    ) -> Result<usize, TryRecvError> {
+        let first = self.is_first();
+        let begun = Some((
+            claimed.position,
+            open(side, claimed, &operands, self.at_hand),
+        ));
+        claim_from(side, begun, first, |side, claimed| {
+            open_next(side, claimed, self.at_hand)
+        })?;
+        hand_over(side, self.at_hand, self.buffer)
+    }
+}
+
+/// What [`take_along`] claimed and did not take.
+enum Along {
+    /// A packet with a message inside that breaks a rule or does not fit: its operands.
+    Inline([u64; 7]),
+    /// A run that is of several messages, breaks a rule or does not fit: its operand.
+    Run(u64),
+    Nothing,
+}
+
+/// Takes a message in few steps that is in its packet, or alone in its buffer.
+#[inline(always)]
+fn take_along<C: Consumer>(side: &mut C, buffer: &mut [u8]) -> Result<usize, Along> {
+    let opcode = Opcode::StandardInline.as_byte();
+    let taken = side.take_quickly(opcode, |from, InPacket(operands)| {
+        inline::copy_out(operands, from.len(), buffer)
+    });
+    let len = match taken {
+        Ok(len) => len,
+        Err(Missed::Claimed(InPacket(operands))) => return Err(Along::Inline(operands)),
+        Err(Missed::Unclaimed) => {
+            let opcode = Opcode::StandardRun.as_byte();
+            let taken = side.take_quickly(opcode, |from, &InBuffer(run)| {
+                let len = run::len_alone(run).filter(|len| (1..=from.len()).contains(len))?;
+                from.copy_out(0, buffer.get_mut(..len)?);
+                Some(len)
+            });
+            match taken {
+                Ok(len) => len,
+                Err(Missed::Claimed(InBuffer(run))) => return Err(Along::Run(run)),
+                Err(Missed::Unclaimed) => return Err(Along::Nothing),
+            }
+        }
+    };
+    side.count(Event::Quick(len));
+    Ok(len)
+}
+
+/// A message that lies at the start of the buffer of `position`, where it ends, too.
+#[inline]
+fn take_copy<C: Consumer>(
+    side: &mut C,
+    position: Position,
+    to: &mut [u8],
+) -> Result<usize, TryRecvError> {
+    let len = side.buffers().at(position).copy_out(0, to);
+    side.release(position);
+    side.count(Event::Message(len));
+    Ok(len)
+}
