@@ -42,6 +42,11 @@ fn a_child_has_nothing_of_its_parents_links() {
         line("Err"),
         "Err(Forked) Err(Forked) Err(Empty) Err(Forked)"
     );
+    assert_eq!(
+        line("readable"),
+        "readable 2",
+        "its parent's event loop has yet to look"
+    );
     // In its memory nobody ever comes.
     assert_eq!(line("comes"), "comes [false, false]");
     assert_eq!(line("cut"), "cut Err(Truncated) Err(Truncated)");

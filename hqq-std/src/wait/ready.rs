@@ -67,7 +67,8 @@ impl Signal {
 /// nothing there. Nobody reads from the descriptor itself.
 ///
 /// Calls that wait do not disturb it and are not seen by it. Clones are the same descriptor; it stays
-/// valid, and is no longer made readable, when the half is gone.
+/// valid, and is no longer made readable, when the half is gone. In a forked child it is the parent's: what
+/// the child's half does changes nothing of it.
 ///
 /// ```
 /// use std::os::fd::AsFd;
@@ -148,9 +149,13 @@ impl Ready {
     }
 
     /// The half found nothing: makes the descriptor unreadable and has the peer wake the helper. The
-    /// half looks once more after this.
+    /// half looks once more after this. Nothing in a forked child: the descriptor is its parent's, for whom
+    /// it stays readable.
     #[cold]
     pub(crate) fn rearm(&self) {
+        if self.attachment.is_forked() {
+            return;
+        }
         self.signal.clear();
         // Relaxed: as in `set`.
         self.signal.wanted.store(true, Ordering::Relaxed);
@@ -163,9 +168,11 @@ impl Ready {
         }
     }
 
-    /// The half's last look, after [`Ready::rearm`], found something.
+    /// The half's last look, after [`Ready::rearm`], found something. Nothing in a forked child, as there.
     pub(crate) fn stay_readable(&self) {
-        self.signal.set();
+        if !self.attachment.is_forked() {
+            self.signal.set();
+        }
     }
 
     /// Whether `take` took something over, which is called where a dead receiver may have left messages.

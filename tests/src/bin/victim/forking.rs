@@ -5,6 +5,7 @@ use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions, Message, Role, SendError, StandardLink};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::{CALL, LIFE, Result};
@@ -34,7 +35,10 @@ pub(crate) fn fork(name: &str) -> Result {
     let mut cut = cut(name)?;
     // Links with threads of their own, which the child has not.
     let (mut watched, _peer) = LinkOptions::new().pair()?;
-    watched.receiver().readiness()?;
+    let told = [
+        watched.receiver().readiness()?,
+        watched.sender().readiness()?,
+    ];
     let (near, _far) = LinkOptions::new().pair()?;
     let advanced = AdvancedLink::new(near, AdvancedOptions::new());
     {
@@ -59,7 +63,14 @@ pub(crate) fn fork(name: &str) -> Result {
         link.sender().wait_for_peer(None),
         link.receiver().wait_for_peer(None),
     ];
+    // What it finds is no news for its parent's event loop, to which the descriptors belong.
+    let _ = watched.receiver().try_recv(&mut buffer);
+    let _ = watched.sender().try_reserve();
+    let _ = watched.sender().try_send(b"child");
+    let mut polled = told.each_ref().map(|one| PollFd::new(one, PollFlags::IN));
+    let readable = poll(&mut polled, Some(&Timespec::default()))?;
     drop(link);
+    println!("readable {readable}");
     println!("{sent:?} {received:?} {tried:?} {drained:?}");
     println!("comes {comes:?}");
     println!("cut {:?} {:?}", cut.send(b"child"), cut.recv(&mut buffer));
