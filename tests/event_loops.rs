@@ -40,8 +40,8 @@ fn process(mut command: Command, ready: &str) -> Process {
 
 /// Has the region's records tell nothing of a process, as they do to one of another pid namespace: nobody
 /// can have it noticed when it ends.
-fn forget(name: &Name, process: u32) {
-    let layout = Layout::file(COUNT, SIZE).unwrap();
+fn forget(name: &Name, count: usize, process: u32) {
+    let layout = Layout::file(count, SIZE).unwrap();
     let options = &mut File::options();
     let file = options.read(true).write(true).open(name.path()).unwrap();
     let mut found = 0;
@@ -93,7 +93,7 @@ fn messages_that_a_killed_reader_had_come_to_a_pool_of_event_loops() {
         }
         let reader = process(rogue!["take", &*name, "3"], "holds");
         if !knows {
-            forget(&name, reader.id());
+            forget(&name, COUNT, reader.id());
         }
         let far = small().role(Role::Secondary).shared().open(&name).unwrap();
         let mut receivers = [far.receiver(), far.receiver()];
@@ -140,7 +140,7 @@ fn event_loops_learn_that_their_peer_has_died() {
         let name = region(Delivery::AtMostOnce);
         let reader = process(peer!["open", &*name, "secondary", "exclusive"], "ready");
         if !knows {
-            forget(&name, reader.id());
+            forget(&name, COUNT, reader.id());
         }
         let near = small().role(Role::Primary).open(&name).unwrap();
         let (mut sender, mut receiver) = near.split();
@@ -159,5 +159,36 @@ fn event_loops_learn_that_their_peer_has_died() {
             Some(sender.try_send(b"more")).filter(|end| *end != Err(TrySendError::Full))
         });
         assert_eq!(end, Err(TrySendError::PeerDead));
+    }
+}
+
+/// Traffic keeps no event loop from looking who has died, where nobody tells it.
+#[test]
+fn an_event_loop_that_is_woken_all_the_time_gets_past_a_dead_sender() {
+    const MANY: usize = 1024;
+    let name = Name::new();
+    let many = LinkOptions::new().count(MANY).size(SIZE);
+    many.create_region(&name).unwrap();
+    let writer = process(rogue!["hold", &*name, "1"], "holds");
+    forget(&name, MANY, writer.id());
+    let near = many.role(Role::Primary).shared().open(&name).unwrap();
+    let far = LinkOptions::new()
+        .role(Role::Secondary)
+        .open(&name)
+        .unwrap();
+    let (mut sender, mut receiver) = (near.sender(), far.split().1);
+    let _ready = receiver.readiness().unwrap();
+    assert!(is_empty(&mut receiver));
+    writer.kill();
+    let mut buffer = [0; SIZE];
+    loop {
+        let sent = sender.try_send(b"behind it");
+        assert_eq!(sent, Ok(()), "the ring is full, and nobody has looked");
+        // A pace: each message wakes the loop's helper.
+        std::thread::sleep(Duration::from_millis(20));
+        match receiver.try_recv(&mut buffer) {
+            Ok(len) => break assert_eq!(&buffer[..len], b"behind it"),
+            Err(error) => assert_eq!(error, TryRecvError::Empty),
+        }
     }
 }

@@ -16,7 +16,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hqq_core::ring::wake::Ticket;
 
@@ -24,12 +24,10 @@ use super::{Berth, berth};
 use crate::attach::Attachment;
 use crate::sys::{self, Slept};
 
-/// Longest sleep of the helper: the half then looks whether its peer lives.
+/// Longest sleep of the helper, which looks so often whether its peer lives, however often it is woken.
 const SLICE: Duration = Duration::from_millis(250);
 /// How often a half whose peer wakes nobody looks by itself.
 const POLL: Duration = Duration::from_millis(1);
-/// So many of those are a slice.
-const POLLS: u32 = 250;
 
 /// What half and helper share.
 struct Signal {
@@ -226,16 +224,16 @@ fn help(
     attachment: &Attachment,
 ) {
     let mut news = 0;
-    let mut polls = 0_u32;
+    let mut looked = Instant::now();
     let receives = berth.is_some_and(Berth::is_consumer);
     attachment.look_out();
     // Acquire: pairs with the Release in `drop`.
     while !signal.closed.load(Ordering::Acquire) {
         let (Some(berth), Some(last)) = (berth.filter(|berth| berth.is_woken()), ticket) else {
             std::thread::sleep(POLL);
-            polls = polls.wrapping_add(1);
-            if polls.is_multiple_of(POLLS) {
+            if looked.elapsed() >= SLICE {
                 signal.attend(attachment, receives);
+                looked = Instant::now();
             }
             // Relaxed: as in `Signal::set`.
             if signal.wanted.load(Ordering::Relaxed) {
@@ -247,13 +245,17 @@ fn help(
         // Read before the descriptor is set: a change after that is seen by the next sleep.
         let now = berth.words().ticket();
         let is_told = attachment.has_news(&mut news);
-        if slept == Slept::TimedOut || is_told {
+        // Not only where nothing woke it: others may publish behind what a dead sender left, and a peer that
+        // means harm may wake for nothing.
+        let is_time = slept == Slept::TimedOut || looked.elapsed() >= SLICE;
+        if is_told || is_time {
             signal.attend(attachment, receives);
+            looked = Instant::now();
         }
         // Relaxed: as in `Signal::set`.
         let has_to_know =
             || signal.wanted.load(Ordering::Relaxed) && berth.is_peer_dead(attachment);
-        if now != last || is_told || slept == Slept::TimedOut && has_to_know() {
+        if now != last || is_told || is_time && has_to_know() {
             ticket = Some(now);
             signal.set();
         }
