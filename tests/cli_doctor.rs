@@ -173,6 +173,28 @@ fn one_that_is_stopped_while_it_attaches() {
     assert!(findings(&name).is_empty());
 }
 
+/// Who was in the way of the repair and let it pass is no longer wrong.
+#[test]
+fn one_that_goes_on_while_the_repair_waits_for_it() {
+    let name = region();
+    let path = name.path().display().to_string();
+    let mut holder = Process::start_with(&mut peer!["lock", path], Stdio::piped());
+    holder.wait_for_output("ready");
+    let fixing = Process::start(&mut hqq!["doctor", &*name, "--fix", "--watch", "0.05"]);
+    eventually("it has looked twice and asks for the lock", || {
+        // It sleeps once between its looks, and again and again while it asks.
+        let status = std::fs::read_to_string(format!("/proc/{}/status", fixing.id())).unwrap();
+        let sleeps = status
+            .lines()
+            .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        (sleeps.trim().parse::<u32>().unwrap() > 200).then_some(())
+    });
+    holder.kill();
+    let says = fixing.wait().text();
+    assert!(says.contains("repaired: 0 members"), "{says}");
+    assert!(says.contains("nothing is wrong"), "{says}");
+}
+
 #[test]
 fn a_holder_that_dies_while_it_is_looked() {
     // Again where it died before the first look: when that was, nobody tells.

@@ -125,7 +125,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
         findings = damaged(&after, &Snapshot::of_name(&args.name)?, Duration::ZERO);
         findings.extend(examine(&left, &left, Duration::ZERO));
         if let Some(now) = &now {
-            findings.extend(stuck(earlier.as_ref().unwrap_or(now), now, args.watch));
+            let stuck = stuck(earlier.as_ref().unwrap_or(now), now, args.watch);
+            // Who was in the way of the repair has let it pass.
+            findings.extend(stuck.into_iter().filter(|finding| finding.kind != BUSY));
         }
     }
     if let Some(busy) = findings.iter_mut().find(|finding| finding.kind == BUSY) {
