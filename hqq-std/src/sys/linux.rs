@@ -188,12 +188,15 @@ impl ByteLocks {
             return Vec::new();
         };
         let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
+        // Elsewhere a file may say that it is of another device than its locks do.
+        let device = matches!(is_in_memory(&self.0), Ok(true)).then(|| own.dev());
         let holds = |process: &Path, descriptor: &OsStr| {
-            // No descriptors but the region's own: locks of others are no news.
-            let file = std::fs::metadata(process.join("fd").join(descriptor));
-            file.is_ok_and(|file| (file.dev(), file.ino()) == (own.dev(), own.ino()))
-                && std::fs::read_to_string(process.join("fdinfo").join(descriptor))
-                    .is_ok_and(|text| names_lock(&text, byte))
+            // The kernel knows its locks. To look at a file takes whoever serves it, who may be gone for
+            // good, so that it is done with no other than the one whose lock that seems to be.
+            std::fs::read_to_string(process.join("fdinfo").join(descriptor))
+                .is_ok_and(|text| names_lock(&text, device, own.ino(), byte))
+                && std::fs::metadata(process.join("fd").join(descriptor))
+                    .is_ok_and(|file| (file.dev(), file.ino()) == (own.dev(), own.ino()))
         };
         let number = |name: &OsStr| name.to_str()?.parse().ok();
         entries(Path::new("/proc"))
@@ -206,20 +209,30 @@ impl ByteLocks {
     }
 }
 
-/// Whether what the kernel says of a descriptor names a lock of its description on this byte.
-fn names_lock(description: &str, byte: i32) -> bool {
+/// Whether what the kernel says of a descriptor names a lock of its description on this byte of the file with
+/// this inode, on this device where that is given.
+fn names_lock(description: &str, device: Option<u64>, inode: u64, byte: i32) -> bool {
     description
         .lines()
         .filter(|line| line.starts_with("lock:") && line.contains("OFDLCK"))
         .any(|line| {
-            let mut range = line.split_whitespace().rev();
-            let end = range.next().map(|end| end.parse().unwrap_or(i64::MAX));
-            let start = range.next().and_then(|start| start.parse().ok());
-            let (Some(start), Some(end)) = (start, end) else {
+            let mut words = line.split_whitespace().rev();
+            let end = words.next().map(|end| end.parse().unwrap_or(i64::MAX));
+            let start = words.next().and_then(|start| start.parse().ok());
+            let file = words.next().and_then(|file| file.rsplit_once(':'));
+            let (Some(start), Some(end), Some((on, number))) = (start, end, file) else {
                 return false;
             };
-            (start..=end).contains(&i64::from(byte))
+            number.parse() == Ok(inode)
+                && device.is_none_or(|device| on == device_name(device))
+                && (start..=end).contains(&i64::from(byte))
         })
+}
+
+/// A device as the kernel's list of locks names it.
+fn device_name(device: u64) -> String {
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    format!("{major:02x}:{minor:02x}")
 }
 
 /// The kernel's description of a lock on one byte.
@@ -231,5 +244,38 @@ fn record(byte: i32, kind: i32) -> libc::flock {
         l_start: libc::off_t::from(byte),
         l_len: 1,
         l_pid: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_lock;
+
+    /// What is not the region's is never looked at: it may lie where nobody answers.
+    #[test]
+    fn a_lock_is_told_from_those_of_other_files_by_what_the_kernel_says_of_it() {
+        let description = |kind: &str, file: &str, range: &str| {
+            format!(
+                "pos:\t0\nflags:\t02\nmnt_id:\t30\nlock:\t1: {kind}  ADVISORY  WRITE -1 {file} {range}\n"
+            )
+        };
+        // Device 0:26 in memory.
+        let finds = |text: &str| names_lock(text, Some(0x1a), 77, 0);
+        assert!(finds(&description("OFDLCK", "00:1a:77", "0 0")));
+        assert!(finds(&description("OFDLCK", "00:1a:77", "0 EOF")));
+        for other in [
+            description("OFDLCK", "00:1a:78", "0 0"),
+            description("OFDLCK", "00:2b:77", "0 0"),
+            description("OFDLCK", "00:1a:77", "1 1"),
+            description("POSIX", "00:1a:77", "0 0"),
+            "pos:\t0\nino:\t77\n".to_owned(),
+        ] {
+            assert!(!finds(&other), "{other}");
+        }
+        // Where files and locks name devices differently, by the inode.
+        let other_device = description("OFDLCK", "00:2b:77", "0 0");
+        assert!(names_lock(&other_device, None, 77, 0));
+        let other_inode = description("OFDLCK", "00:2b:78", "0 0");
+        assert!(!names_lock(&other_inode, None, 77, 0));
     }
 }
