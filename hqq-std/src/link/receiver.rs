@@ -175,8 +175,19 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As there.
     pub fn try_recv(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        let result = self.attempt(|core| core.try_recv(buffer), inherit);
+        // The first look stands here, not in a closure, so that what it finds stays in registers.
+        let result = match self.core.try_recv(buffer) {
+            Err(TryRecvError::Empty) if self.ready().is_some() => self.try_recv_again(buffer),
+            result => result,
+        };
         present(self.attachment(), result)
+    }
+
+    /// As [`Receiver::try_recv`], where an event loop waits for this half.
+    #[cold]
+    #[inline(never)]
+    fn try_recv_again(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        self.attempt(|core| core.try_recv(buffer), inherit)
     }
 
     /// As [`hqq_core::Receiver::try_next`].
