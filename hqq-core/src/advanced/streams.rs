@@ -351,6 +351,14 @@ impl<const N: usize> Streams<N> {
         self.flow(id).is_some_and(|flow| flow.paused)
     }
 
+    /// Whether the peer has less credit left on a stream than `cost`, where credits were agreed on.
+    pub(super) fn is_spent(&self, id: u64, cost: usize) -> bool {
+        let left = self
+            .flow(id)
+            .map(|flow| self.window.saturating_sub(flow.owed));
+        self.window > 0 && left.is_some_and(|left| left < cost)
+    }
+
     /// Puts what there is to tell into `packet`; says what it is, if there is something.
     #[inline(never)]
     pub(super) fn tell(&self, packet: &mut Sound) -> Option<Telling> {

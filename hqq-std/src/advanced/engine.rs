@@ -118,7 +118,7 @@ pub(super) enum Advance {
 /// # Invariants
 /// `order` names the messages and requests in `arriving` that nobody takes yet, in the order they
 /// began; `requests` of them are requests. `streams` and `held` are the sums of the shares of what
-/// arrives, answers that are streamed included. `settled` implies [`Engine::is_quiet`].
+/// arrives, answers that are streamed included; `loose` names what has a loose share. `settled` implies [`Engine::is_quiet`].
 pub(super) struct Engine {
     pub(super) session: Box<Session<ASSEMBLIES, PENDING, CONNECTIONS>>,
     sender: Sender,
@@ -151,9 +151,13 @@ pub(super) struct Engine {
     put_off: VecDeque<Packet>,
     /// Messages that have died and that nobody reads, the newest of them.
     dead: VecDeque<(MessageKey, BodyFailure)>,
-    /// Bytes that stop a stream, where there are any.
-    streams: HashMap<u64, usize>,
+    /// Bytes that stop a stream, and those of them that are loose, where there are any.
+    streams: HashMap<u64, Share>,
     held: Share,
+    /// So much waits on all streams that each with something stops.
+    is_crowded: bool,
+    /// What cannot be put together and nobody takes, the oldest first.
+    loose: Vec<MessageKey>,
     /// What was given back of messages that were received.
     pub(super) spare: Spare,
     requests: usize,
@@ -214,6 +218,8 @@ impl Engine {
             dead: VecDeque::new(),
             streams: HashMap::new(),
             held: Share::default(),
+            is_crowded: false,
+            loose: Vec::new(),
             spare: Spare::default(),
             requests: 0,
             stalled_since: None,

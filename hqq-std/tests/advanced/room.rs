@@ -1,19 +1,19 @@
 //! Nobody holds up others: messages that nobody takes, answers that take too much memory, wakers that do
 //! what they like.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hqq_core::advanced::{CallFailure, DiscardReason};
 use hqq_std::advanced::error::{BodyFailure, CallError};
 use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, Message, Server};
 
 use super::common::{bounded, eventually};
-use super::support::{FORMATS, assert_idle, body, limit, pair, pair_with, serving};
+use super::support::{FORMATS, assert_idle, body, limit, look, pair, pair_with, serving, stream};
 
 #[test]
 fn messages_that_nobody_receives_do_not_stop_a_server() {
@@ -174,6 +174,81 @@ fn messages_and_requests_longer_than_the_credit_hold_up_nobody_for_ever() {
         assert_eq!(far.take_dead().unwrap().1, too_long(5000, 1000));
         assert_idle(&near);
         assert_idle(&far);
+    });
+}
+
+/// It may be short: whoever receives the others gets it, too, also where the grace was used up.
+#[test]
+fn a_message_without_a_length_waits_for_its_end_while_others_stop_its_stream() {
+    bounded(|| {
+        let patience = Duration::from_millis(50);
+        let options = AdvancedOptions::new()
+            .max_message_size(1000)
+            .incoming_queue(4)
+            .patience(patience);
+        let (near, far) = pair_with(Format::V2, 64, 64, AdvancedOptions::new(), options);
+        std::thread::scope(|scope| {
+            let sending = scope.spawn(|| near.send_large_on(0, &[7; 20_000], limit()));
+            let (_, failure) = eventually("the grace", || {
+                look(&far);
+                far.take_dead()
+            });
+            assert_eq!(failure, too_long(20_000, 1000));
+            eventually("the rest", || {
+                look(&far);
+                sending.is_finished().then_some(())
+            });
+            sending.join().unwrap().unwrap();
+            for _ in 0..6 {
+                near.send_large(b"before").unwrap();
+            }
+            let (reader, mut writer) = std::io::pipe().unwrap();
+            let before = near.stats().bytes_sent;
+            let sending = scope.spawn(|| near.send_stream(reader, None));
+            writer.write_all(b"no length").unwrap();
+            eventually("its beginning", || {
+                (near.stats().bytes_sent == before + 9).then_some(())
+            });
+            let late = Instant::now().checked_add(patience * 2);
+            assert!(far.receive_request(late).is_err());
+            drop(writer);
+            assert_eq!(sending.join().unwrap().unwrap(), 9);
+            for text in [&b"before"[..]; 6].into_iter().chain([&b"no length"[..]]) {
+                assert_eq!(far.receive_until(limit()).unwrap().body(), text);
+            }
+        });
+        assert_eq!(far.take_dead(), None);
+    });
+}
+
+/// It stopped as there was too much on all streams, and nobody takes anything of its own.
+#[test]
+fn a_stream_goes_on_once_others_hold_less() {
+    bounded(|| {
+        let options = AdvancedOptions::new().incoming_queue(4);
+        let (near, far) = pair_with(Format::V2, 8, 64, AdvancedOptions::new(), options);
+        let (here, there) = stream(&near, &far);
+        for _ in 0..6 {
+            near.send_large(b"others").unwrap();
+        }
+        here.send_large(b"kept").unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..8 {
+                    let request = far.receive_request(limit()).unwrap();
+                    far.respond(&request, b"").unwrap();
+                }
+            });
+            // With what was sent before all of the stream's credit.
+            for _ in 0..7 {
+                here.call_until(1, b"", limit()).unwrap();
+            }
+            for _ in 0..6 {
+                assert_eq!(far.receive_until(limit()).unwrap().body(), b"others");
+            }
+            here.call_until(1, b"", limit()).unwrap();
+        });
+        assert_eq!(there.receive_until(limit()).unwrap().body(), b"kept");
     });
 }
 

@@ -325,6 +325,12 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         self.streams.is_paused(connection)
     }
 
+    /// Whether the peer may wait for credit on a stream: a full buffer is more than it has left there.
+    #[must_use]
+    pub fn is_spent(&self, connection: u64) -> bool {
+        self.streams.is_spent(connection, self.buffer_size)
+    }
+
     /// Stops telling the peer that bytes were taken off a stream, or goes on: with credits it will
     /// stop sending there, and there alone. 0 is the link itself.
     pub fn set_paused(&mut self, connection: u64, paused: bool) {

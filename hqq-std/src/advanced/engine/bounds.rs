@@ -76,6 +76,11 @@ impl Engine {
         };
         if let Some(arriving) = self.arriving.get_mut(key) {
             let before = std::mem::replace(&mut arriving.accounted, now);
+            match (before.loose, now.loose) {
+                (0, 1..) => self.loose.push(*key),
+                (1.., 0) => self.loose.retain(|other| other != key),
+                _ => {}
+            }
             self.account(key.connection, now, before);
         }
     }
@@ -90,9 +95,10 @@ impl Engine {
         let window = self.window();
         let is_crowded = self.held.stream > self.options.incoming_bytes
             || self.messages() > self.options.incoming_queue;
-        let bytes = self.streams.entry(connection).or_insert(0);
-        *bytes = *bytes + now.stream - before.stream;
-        match *bytes {
+        let on_stream = self.streams.entry(connection).or_default();
+        on_stream.loose = on_stream.loose + now.loose - before.loose;
+        on_stream.stream = on_stream.stream + now.stream - before.stream;
+        match on_stream.stream {
             0 => {
                 self.streams.remove(&connection);
                 self.session.set_paused(connection, false);
@@ -100,6 +106,20 @@ impl Engine {
             bytes if bytes >= window || is_crowded => self.session.set_paused(connection, true),
             bytes if bytes <= window / 2 => self.session.set_paused(connection, false),
             _ => {}
+        }
+        if std::mem::replace(&mut self.is_crowded, is_crowded) && !is_crowded {
+            self.resume();
+        }
+    }
+
+    /// There is less in all again: what stopped for that goes on, also where nothing of its own was taken.
+    #[cold]
+    fn resume(&mut self) {
+        let most = self.window() / 2;
+        for (connection, share) in &self.streams {
+            if share.stream <= most {
+                self.session.set_paused(*connection, false);
+            }
         }
     }
 
@@ -141,16 +161,21 @@ impl Engine {
         }
     }
 
-    /// The oldest message that nobody takes and that cannot be put together either; `paused` where only those
-    /// are meant whose stream has stopped.
-    fn loose(&self, paused: bool) -> Option<MessageKey> {
-        if self.held.loose == 0 {
+    /// The oldest message that nobody takes and that cannot be put together either, and for which its stream
+    /// stands still whatever else is received.
+    fn obstacle(&self) -> Option<MessageKey> {
+        let most = self.window() / 2;
+        // All streams stop for so many, also where all else was received.
+        let is_crowded = self.held.loose > self.options.incoming_bytes
+            || self.session.arriving() > self.options.incoming_queue;
+        if self.held.loose <= most && !is_crowded {
             return None;
         }
-        self.order.iter().copied().find(|key| {
-            let arriving = self.arriving.get(key);
-            let is_loose = arriving.is_some_and(|arriving| arriving.accounted.loose > 0);
-            is_loose && (!paused || self.session.is_paused(key.connection))
+        self.loose.iter().copied().find(|key| {
+            let on_stream = self.streams.get(&key.connection);
+            (is_crowded || on_stream.is_some_and(|share| share.loose > most))
+                && self.session.is_paused(key.connection)
+                && self.session.is_spent(key.connection)
         })
     }
 
@@ -164,7 +189,7 @@ impl Engine {
         let full = self.is_overfull();
         // Where a single stream can be told to stop, its own reader may take as long as it likes.
         let holds_up =
-            full || !self.streams_read && self.has_credits() && self.loose(true).is_some();
+            full || !self.streams_read && self.has_credits() && self.obstacle().is_some();
         if !holds_up {
             self.stalled_since = None;
             return false;
@@ -177,9 +202,18 @@ impl Engine {
             (false, true) => Duration::ZERO,
         };
         let since = *self.stalled_since.get_or_insert_with(Instant::now);
-        if since.elapsed() >= patience {
+        // Where the ring is not stopped, what the message lacks may be in there.
+        if since.elapsed() >= patience && (full || !self.receiver.is_readable()) {
             self.stalled_since = None;
-            self.grace_used |= self.drop_unreadable(!full);
+            let found = if full {
+                self.loose.first().copied()
+            } else {
+                self.obstacle()
+            };
+            if let Some(key) = found {
+                self.drop_unreadable(&key);
+                self.grace_used = true;
+            }
         }
         full
     }
@@ -207,24 +241,19 @@ impl Engine {
         self.flush();
     }
 
-    /// Drops the oldest message that nobody takes and that cannot be put together either, as in
-    /// [`Engine::loose`]; `false` where there is none.
+    /// Drops a message that nobody takes and that cannot be put together either.
     #[cold]
-    fn drop_unreadable(&mut self, paused: bool) -> bool {
-        let Some(key) = self.loose(paused) else {
-            return false;
-        };
+    fn drop_unreadable(&mut self, key: &MessageKey) {
         let max = self.options.max_message_size as u64;
-        let total = self.arriving.get(&key).and_then(|arriving| arriving.total);
+        let total = self.arriving.get(key).and_then(|arriving| arriving.total);
         // Without a size it may be a short one.
         let reason = total.map_or(DiscardReason::NoRoom, |len| DiscardReason::TooLong {
             len,
             max,
         });
-        self.refuse_for(&key, reason);
+        self.refuse_for(key, reason);
         // Its stream goes on.
         self.flush();
-        true
     }
 
     /// Gives a message that arrives up for want of room; of a request, the caller is told.
@@ -260,6 +289,9 @@ impl Engine {
     pub(in crate::advanced) fn forget(&mut self, key: &MessageKey) -> Option<Arriving> {
         let arriving = self.arriving.remove(key)?;
         self.unlist(key);
+        if arriving.accounted.loose > 0 {
+            self.loose.retain(|other| other != key);
+        }
         self.account(key.connection, Share::default(), arriving.accounted);
         Some(arriving)
     }

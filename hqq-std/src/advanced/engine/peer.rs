@@ -56,7 +56,8 @@ impl Engine {
         self.dead.clear();
         self.streams.clear();
         (self.held, self.requests, self.stalled_since) = (Share::default(), 0, None);
-        self.grace_used = false;
+        self.loose.clear();
+        (self.is_crowded, self.grace_used) = (false, false);
         self.served.cancel_all();
         self.taken = None;
         self.peer = None;
