@@ -54,7 +54,8 @@ const CLOCK: u32 = 64;
 /// the one before, up to the longest sleep.
 const SILENCE: Duration = Duration::from_millis(10);
 /// How long a message that is too long to be put together may hold up the ring before anybody has
-/// begun to read messages as they come.
+/// begun to read messages as they come; and how long nobody may receive what is before the end of a peer that has gone
+/// until calls end.
 const GRACE: Duration = Duration::from_secs(1);
 /// What a message that nobody has taken counts for besides its bytes: what the shortest chunk costs
 /// of a stream's credit.
@@ -171,6 +172,8 @@ pub(super) struct Engine {
     next_look: Option<Instant>,
     silence: Duration,
     pub(super) failure: Option<LinkFailure>,
+    /// Since when the peer is known to have gone beside a ring out of which nothing is taken.
+    ended_since: Option<Instant>,
     /// Why no call is answered any more, though the link is not over.
     pub(super) calls_over: Option<LinkFailure>,
     pub(super) recorder: Recorder,
@@ -229,6 +232,7 @@ impl Engine {
             next_look: None,
             silence: SILENCE,
             failure: None,
+            ended_since: None,
             calls_over: None,
             recorder: Recorder::new(),
             waiters: Waiters::default(),
@@ -390,6 +394,9 @@ impl Engine {
             if self.session.is_crowded() {
                 self.flush();
             }
+        }
+        if came {
+            self.goes_on();
         }
         progress |= came;
         if progress {

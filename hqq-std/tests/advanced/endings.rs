@@ -4,6 +4,7 @@ use std::io::{self, Read as _};
 use std::time::{Duration, Instant};
 
 use hqq_core::advanced::{CallFailure, DiscardReason};
+use hqq_core::packet::Features;
 use hqq_std::advanced::error::{BodyFailure, CallError, LinkFailure, ReceiveError, TransferError};
 use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, Request, Server};
 
@@ -310,5 +311,31 @@ fn an_early_answer_of_a_callee_that_leaves_is_not_lost() {
                 assert_eq!(answer, b"early", "round {round}");
             });
         }
+    });
+}
+
+/// Somebody receives what stands before the answer, with pauses in which it is looked whether the callee is there.
+#[test]
+fn an_answer_behind_messages_of_a_callee_that_left_is_not_lost() {
+    const MESSAGES: usize = 20;
+    bounded(|| {
+        let options = AdvancedOptions::new();
+        let few = options.features(Features::FORMAT_1).incoming_queue(4);
+        let (near, far) = pair_with(Format::V2, 64, 64, few, options);
+        let call = near.start_call(1, b"?").unwrap();
+        let request = far.receive_request(limit()).unwrap();
+        for _ in 0..MESSAGES {
+            far.send_large(b"before").unwrap();
+        }
+        far.respond(&request, b"behind").unwrap();
+        drop((request, far));
+        std::thread::scope(|scope| {
+            let calling = scope.spawn(|| call.wait_until(limit()));
+            for _ in 0..MESSAGES {
+                std::thread::sleep(Duration::from_millis(30));
+                assert_eq!(near.receive_until(limit()).unwrap().body(), b"before");
+            }
+            assert_eq!(calling.join().unwrap().unwrap(), b"behind");
+        });
     });
 }

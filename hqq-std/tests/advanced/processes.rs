@@ -331,3 +331,44 @@ fn a_call_ends_with_its_peer_beside_messages_that_nobody_has_received() {
         });
     });
 }
+
+/// As before, of calls that are being sent: the peer takes nothing of them, and there is no room.
+#[test]
+fn a_call_that_waits_for_room_ends_with_its_peer_beside_messages_that_nobody_has_received() {
+    bounded(|| {
+        let name = Name::new();
+        let region = LinkOptions::new().count(8).size(64);
+        let options = AdvancedOptions::new()
+            .features(Features::FORMAT_1)
+            .incoming_queue(4);
+        let link = AdvancedLink::create(&name, &region, options).unwrap();
+        for is_task in [false, true] {
+            let mut peer = Other::start(&format!("fill {}", &*name));
+            let _ = link.negotiate(limit()).unwrap();
+            std::thread::scope(|scope| {
+                let receiving = scope.spawn(|| link.receive_request(limit()));
+                let _ = peer.says();
+                let request = body(1, 100_000);
+                let link = &link;
+                let call = scope.spawn(move || {
+                    if is_task {
+                        pollster::block_on(link.call_async(1, &request))
+                    } else {
+                        link.call(1, &request)
+                    }
+                });
+                eventually("a full ring", || (link.unread() == 8).then_some(()));
+                peer.kill();
+                let failed = call.join().unwrap().unwrap_err();
+                assert!(matches!(failed, CallError::NotExecuted), "{failed}");
+                // Whoever waits for more waits on, as what came before was not received.
+                while let Ok(message) = link.receive_until(limit()) {
+                    assert_eq!(message.body(), b"unread");
+                }
+                let failed = receiving.join().unwrap().unwrap_err();
+                assert_eq!(failed, ReceiveError::Link(LinkFailure::PeerDead));
+            });
+            link.renew();
+        }
+    });
+}

@@ -3,11 +3,12 @@
 use std::io::{self, Read as _};
 use std::time::Duration;
 
+use hqq_core::packet::Features;
 use hqq_std::advanced::error::{CallError, LinkFailure, ReceiveError, TransferError};
 use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, LinkOptions, Message};
 
 use super::common::{LIMIT, Name, bounded, eventually};
-use super::support::{agree, assert_idle, body, limit};
+use super::support::{agree, assert_idle, body, limit, look};
 
 /// A link, and what opens its other end.
 struct Host {
@@ -240,6 +241,31 @@ fn a_call_of_an_earlier_peer_does_not_wait_for_a_later_one() {
             scope.spawn(|| serve(&second));
             assert_eq!(link.call(1, b"second").unwrap(), b"second");
         });
+    });
+}
+
+/// Messages of the earlier one that nobody receives stand before what comes of the later one.
+#[test]
+fn a_call_of_an_earlier_peer_ends_beside_its_messages_though_a_later_one_is_there() {
+    bounded(|| {
+        let (name, options) = (Name::new(), AdvancedOptions::new());
+        let few = options.features(Features::FORMAT_1).incoming_queue(4);
+        let region = LinkOptions::new().count(8).size(64);
+        let link = AdvancedLink::create(&name, &region, few).unwrap();
+        let first = AdvancedLink::open(&name, &LinkOptions::new(), options).unwrap();
+        agree(&first, &link);
+        for _ in 0..6 {
+            first.send_large(b"unread").unwrap();
+        }
+        look(&link);
+        drop(first);
+        // In between nobody looks.
+        let _second = AdvancedLink::open(&name, &LinkOptions::new(), options).unwrap();
+        let error = link.call_until(1, b"lost", limit()).unwrap_err();
+        assert!(
+            matches!(error, CallError::Link(LinkFailure::Disconnected)),
+            "{error}"
+        );
     });
 }
 

@@ -7,8 +7,7 @@ use hqq_core::packet::{CopyFlags, MessageKind, Packet};
 
 use super::super::arriving::Share;
 use super::super::error::LinkFailure;
-use super::super::waiters::Interest;
-use super::{CALL_SLICE, Engine, SILENCE, SLICE};
+use super::{CALL_SLICE, Engine, GRACE, SILENCE, SLICE};
 
 impl Engine {
     /// Whether this is in a child, forked since, or stands in for what is.
@@ -62,7 +61,7 @@ impl Engine {
         self.taken = None;
         self.peer = None;
         self.failure = None;
-        self.calls_over = None;
+        self.goes_on();
         if let Some(offer) = self.successor.take() {
             self.session.accept(&offer.into(), 0);
         }
@@ -147,23 +146,32 @@ impl Engine {
     }
 
     /// Nothing is taken out of the ring, as too much waits to be received: who receives that will find the peer's
-    /// end behind it, and calls are not to wait for that.
+    /// end behind it, and calls are not to wait for that. Their answers may be there, though, where somebody does.
     #[cold]
     fn look_for_end_of_calls(&mut self) {
         let failure = if self.receiver.is_peer_dead() {
             LinkFailure::PeerDead
-        } else if !self.sender.is_peer_open() {
+        } else if !self.sender.is_peer_open() || self.is_replaced() {
             LinkFailure::Disconnected
         } else {
+            self.ended_since = None;
             return;
         };
+        let since = *self.ended_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < GRACE {
+            return;
+        }
         if self.calls_over.is_none() && failure == LinkFailure::PeerDead {
             self.retract_requests();
         }
         self.calls_over = Some(failure);
-        for id in self.calls.keys() {
-            self.waiters.wake(Interest::Call(*id));
-        }
+        // Also those that are being sent.
+        self.waiters.wake_all();
+    }
+
+    /// Something was taken out of the ring, and what is behind it may be, too.
+    pub(super) const fn goes_on(&mut self) {
+        (self.ended_since, self.calls_over) = (None, None);
     }
 
     /// It is to be looked at once whether the peer's process has died.

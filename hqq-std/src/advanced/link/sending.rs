@@ -323,6 +323,11 @@ pub(super) fn try_advance(
     if request.is_some_and(Request::is_cancelled) {
         return Ok(Err(TransferError::StreamClosed));
     }
+    if let Some(failure) = engine.calls_over
+        && transfer.key().kind == MessageKind::Request
+    {
+        return Ok(Err(failure.into()));
+    }
     let advance = match place {
         Some(place) => engine.advance_in_turn(transfer, bytes, ends, place),
         None => engine.advance_between(transfer, bytes, ends),
