@@ -188,7 +188,12 @@ fn take_answer(engine: &mut Engine, id: u64) -> Result<Result<Vec<u8>, CallError
         }
         (_, Some(CallFailure::Closed), _) => Err(CallError::StreamClosed),
         (_, Some(failure), _) => Err(CallError::Failed(failure)),
-        (_, None, Some(LinkFailure::PeerDead)) if call.not_executed => Err(CallError::NotExecuted),
+        // It may have been begun after that was noted.
+        (_, None, Some(LinkFailure::PeerDead))
+            if call.not_executed || engine.session.is_unbegun(id) =>
+        {
+            Err(CallError::NotExecuted)
+        }
         (_, None, Some(failure)) => Err(CallError::Link(failure)),
         _ => return Err(Interest::Call(id)),
     };

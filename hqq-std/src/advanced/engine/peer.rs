@@ -89,11 +89,6 @@ impl Engine {
         self.receiver.is_peer_open() && !self.receiver.is_peer_dead()
     }
 
-    /// Whether the peer has left, or died, and nothing can be sent any more; what it had sent may be there still.
-    pub(in super::super) fn has_lost_peer(&self) -> bool {
-        self.failure.is_some() || !self.sender.is_peer_open()
-    }
-
     /// Notes who the peer is, once it is there.
     pub(super) fn note_peer(&mut self) {
         // Both sides, as they are taken one after the other, and before it is read how often they were.

@@ -246,13 +246,13 @@ impl AdvancedLink {
                     return Err(Interest::Room);
                 }
                 if !std::mem::replace(&mut told, true) {
-                    abort(engine, transfer, request);
+                    abort(engine, transfer, request, false);
                 }
             }
             Ok(())
         });
         if waited.is_none() && !told {
-            self.abandon(transfer, request);
+            self.abandon(transfer, request, false);
         }
         TransferError::Input(error)
     }
@@ -283,7 +283,7 @@ impl AdvancedLink {
     ) -> Result<usize, TransferError> {
         // Where there is always room nothing else ends it. One part is tried whatever the time is.
         if transfer.offset() > 0 && limit.has_passed() {
-            self.abandon(transfer, request);
+            self.abandon(transfer, request, false);
             return Err(TransferError::TimedOut);
         }
         let mut place = None;
@@ -294,15 +294,15 @@ impl AdvancedLink {
             self.shared().lock().leave_place(&mut place);
         }
         let result = sent.unwrap_or(Err(TransferError::TimedOut));
-        if result.is_err() {
-            self.abandon(transfer, request);
+        if let Err(error) = &result {
+            self.abandon(transfer, request, is_alone(error));
         }
         result
     }
 
-    /// Gives a message up that gets no further.
-    pub(super) fn abandon(&self, transfer: &mut Transfer, request: Option<&Request>) {
-        abort(&mut self.shared().lock(), transfer, request);
+    /// Gives a message up that gets no further; `alone` where that is as the peer has left.
+    pub(super) fn abandon(&self, transfer: &mut Transfer, request: Option<&Request>, alone: bool) {
+        abort(&mut self.shared().lock(), transfer, request, alone);
         self.settle();
     }
 }
@@ -356,17 +356,28 @@ fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+/// Whether a message got no further as the peer has left, or the link is over.
+pub(super) const fn is_alone(error: &TransferError) -> bool {
+    matches!(error, TransferError::Link(_))
+}
+
 /// Tells the peer that no more of a message comes; not where it has given up itself, and may be
-/// another peer by now.
-pub(super) fn abort(engine: &mut Engine, transfer: &mut Transfer, request: Option<&Request>) {
+/// another peer by now. `alone` is whether it was found to have left, which must not be asked now: the next one may
+/// be there.
+pub(super) fn abort(
+    engine: &mut Engine,
+    transfer: &mut Transfer,
+    request: Option<&Request>,
+    alone: bool,
+) {
     let key = transfer.key();
     let is_over = match request {
         Some(request) => request.is_cancelled(),
         None => engine.is_of_earlier_peer(key.id),
     };
     // Nobody is to be told, and the call is not given up with that: its answer may have come before.
-    let is_alone = key.kind == MessageKind::Request && engine.has_lost_peer();
-    if !is_over && !is_alone {
+    let is_kept = key.kind == MessageKind::Request && alone;
+    if !is_over && !is_kept {
         engine.session.abort(transfer);
         engine.poll();
     }

@@ -14,7 +14,7 @@ use super::super::request::Request;
 use super::super::stream::{Route, Stream, StreamKey};
 use super::super::waiters::Interest;
 use super::receiving::{take_message, take_message_on};
-use super::sending::try_advance;
+use super::sending::{is_alone, try_advance};
 use super::streams::{accept_offered, dial_answer, take_offered};
 use super::{AdvancedLink, Answer};
 
@@ -206,6 +206,8 @@ struct Sending<'a> {
     transfer: Transfer,
     rest: &'a [u8],
     request: Option<&'a Request>,
+    /// It has failed, and was given up.
+    failed: bool,
 }
 
 impl<'a> Sending<'a> {
@@ -221,6 +223,7 @@ impl<'a> Sending<'a> {
             transfer,
             rest,
             request,
+            failed: false,
         }
     }
 }
@@ -234,6 +237,7 @@ impl Future for Sending<'_> {
             transfer,
             rest,
             request,
+            failed,
         } = self.get_mut();
         let link = waiting.link;
         if let Err(failure) = link.start_background() {
@@ -253,7 +257,8 @@ impl Future for Sending<'_> {
             match ready!(sent) {
                 Ok(len) => *rest = rest.get(len..).unwrap_or_default(),
                 Err(error) => {
-                    link.abandon(transfer, *request);
+                    *failed = true;
+                    link.abandon(transfer, *request, is_alone(&error));
                     return Poll::Ready(Err(error));
                 }
             }
@@ -269,8 +274,9 @@ impl Future for Sending<'_> {
 
 impl Drop for Sending<'_> {
     fn drop(&mut self) {
-        if !self.transfer.is_finished() {
-            self.waiting.link.abandon(&mut self.transfer, self.request);
+        if !self.transfer.is_finished() && !self.failed {
+            let link = self.waiting.link;
+            link.abandon(&mut self.transfer, self.request, false);
         }
     }
 }
