@@ -346,7 +346,8 @@ impl<C: Consumer> Receiver<C> {
 }
 
 /// A received packet and the bytes in its buffer. Dropping it releases the buffer. Leaking it leaves that to the next
-/// [`Receiver::try_next_packet`], or to the receiver's end; other calls give the bytes once more.
+/// [`Receiver::try_next_packet`], or to the receiver's end; other calls give the bytes in its buffer once more, as a
+/// message: an empty one where none are there, also where the packet has a message inside it.
 pub struct PacketGrant<'a, C: Consumer> {
     receiver: &'a mut Receiver<C>,
     packet: Packet,
