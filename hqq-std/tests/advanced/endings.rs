@@ -339,3 +339,34 @@ fn an_answer_behind_messages_of_a_callee_that_left_is_not_lost() {
         });
     });
 }
+
+/// The rest of the answer, or that there is none, is behind messages.
+#[test]
+fn an_answer_that_is_read_ends_with_its_callee_beside_messages_that_nobody_receives() {
+    bounded(|| {
+        let options = AdvancedOptions::new();
+        let few = options.features(Features::FORMAT_1).incoming_queue(4);
+        let (near, far) = pair_with(Format::V2, 64, 64, few, options);
+        let (reader, mut writer) = io::pipe().unwrap();
+        io::Write::write_all(&mut writer, b"part").unwrap();
+        std::thread::scope(|scope| {
+            let callee = far.clone();
+            let answering = scope.spawn(move || {
+                let request = callee.receive_request(limit()).unwrap();
+                assert!(callee.respond_stream(&request, reader, Some(100)).is_err());
+            });
+            let mut answer = near.call_stream(1, io::empty(), Some(0), limit()).unwrap();
+            let mut part = [0; 4];
+            answer.read_exact(&mut part).unwrap();
+            assert_eq!(part, *b"part");
+            for _ in 0..6 {
+                far.send_large(b"unread").unwrap();
+            }
+            drop(writer);
+            answering.join().unwrap();
+            drop(far);
+            let error = answer.read_to_end(&mut Vec::new()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
+        });
+    });
+}

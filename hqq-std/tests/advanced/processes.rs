@@ -253,28 +253,33 @@ fn a_request_that_a_dead_peer_has_not_taken_is_known_not_to_be_executed() {
 #[test]
 fn a_request_that_never_began_is_known_not_to_be_executed() {
     bounded(|| {
-        let name = Name::new();
-        let options = LinkOptions::new().count(16).size(256);
-        let link = AdvancedLink::create(&name, &options, AdvancedOptions::new()).unwrap();
-        let mut peer = Other::start(&format!("deaf {}", &*name));
-        let _ = link.negotiate(limit()).unwrap();
-        assert_eq!(peer.says(), "deaf");
-        // The ring is full.
-        link.send_large(&[0; 16 * 256]).unwrap();
-        std::thread::scope(|scope| {
-            let waiting = [100, 1000].map(|len| {
-                let link = &link;
-                scope.spawn(move || link.call_on(0, 1, &body(1, len), limit()))
+        // One waits for credit, and the other one for room.
+        for features in [None, Some(Features::FORMAT_1)] {
+            let name = Name::new();
+            let region = LinkOptions::new().count(16).size(256);
+            let options = AdvancedOptions::new();
+            let options = features.map_or(options, |features| options.features(features));
+            let link = AdvancedLink::create(&name, &region, options).unwrap();
+            let mut peer = Other::start(&format!("deaf {}", &*name));
+            let _ = link.negotiate(limit()).unwrap();
+            assert_eq!(peer.says(), "deaf");
+            // The ring is full.
+            link.send_large(&[0; 16 * 256]).unwrap();
+            std::thread::scope(|scope| {
+                let waiting = [100, 1000].map(|len| {
+                    let link = &link;
+                    scope.spawn(move || link.call_on(0, 1, &body(1, len), limit()))
+                });
+                eventually("both calls", || {
+                    (link.stats().requests_sent == 2).then_some(())
+                });
+                peer.kill();
+                for call in waiting {
+                    let failed = call.join().unwrap().unwrap_err();
+                    assert!(matches!(failed, CallError::NotExecuted), "{failed}");
+                }
             });
-            eventually("both calls", || {
-                (link.stats().requests_sent == 2).then_some(())
-            });
-            peer.kill();
-            for call in waiting {
-                let failed = call.join().unwrap().unwrap_err();
-                assert!(matches!(failed, CallError::NotExecuted), "{failed}");
-            }
-        });
+        }
     });
 }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use hqq_core::advanced::{CallFailure, DiscardReason};
-use hqq_std::advanced::error::{BodyFailure, CallError};
+use hqq_std::advanced::error::{BodyFailure, CallError, ReceiveError};
 use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, Message, Server};
 
 use super::common::{bounded, eventually};
@@ -261,6 +261,40 @@ fn a_message_too_long_to_be_put_together_waits_for_who_reads_it() {
         let (near, far) = pair_with(Format::V1, 8, 64, AdvancedOptions::new(), options);
         std::thread::scope(|scope| {
             scope.spawn(|| near.send_large_on(0, &body(4, 5000), limit()).unwrap());
+            let Incoming::Plain {
+                body: mut reader, ..
+            } = far.receive_stream(limit()).unwrap()
+            else {
+                panic!("not a message");
+            };
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).unwrap();
+            assert!(bytes == body(4, 5000));
+        });
+        assert_idle(&far);
+    });
+}
+
+/// In format 2 it stops its own stream only, which may take longer than anybody's patience.
+#[test]
+fn a_message_that_has_stopped_its_stream_waits_for_who_has_read_others() {
+    bounded(|| {
+        let patience = Duration::from_millis(50);
+        let options = AdvancedOptions::new()
+            .max_message_size(1000)
+            .patience(patience);
+        let (near, far) = pair_with(Format::V2, 8, 64, AdvancedOptions::new(), options);
+        let nothing = far.receive_stream(Some(Instant::now()));
+        assert!(matches!(nothing, Err(ReceiveError::TimedOut)));
+        std::thread::scope(|scope| {
+            scope.spawn(|| near.send_large_on(0, &body(4, 5000), limit()).unwrap());
+            eventually("a window", || {
+                look(&far);
+                (near.stats().bytes_sent >= 8 * 64).then_some(())
+            });
+            let late = Instant::now().checked_add(patience * 3);
+            assert!(far.receive_request(late).is_err());
+            assert_eq!(far.take_dead(), None);
             let Incoming::Plain {
                 body: mut reader, ..
             } = far.receive_stream(limit()).unwrap()
