@@ -15,10 +15,20 @@ use crate::ring::{Claimed, Consumer};
 pub(super) enum Bytes {
     /// In the packet.
     Inline,
+    /// There, too, and it was lent as a whole: found by a later call, it was leaked.
+    LentInline,
     /// In the buffer of the position.
     Buffer,
-    /// There, too, and its packet was lent as a whole: found by a later call, it was leaked.
+    /// There, too, and its packet was lent likewise.
     Lent,
+}
+
+impl Bytes {
+    /// Whether the packet was lent as a whole.
+    #[inline]
+    pub(super) const fn is_lent(self) -> bool {
+        matches!(self, Self::LentInline | Self::Lent)
+    }
 }
 
 /// A message that was claimed and not finished with.
@@ -94,7 +104,7 @@ pub(super) fn hand_over<C: Consumer>(
 #[inline]
 pub(super) fn place<'a, C: Consumer>(side: &'a C, message: &Current) -> Buffer<'a> {
     match message.bytes {
-        Bytes::Inline => side.bytes::<{ inline::PAYLOAD }>(message.position),
+        Bytes::Inline | Bytes::LentInline => side.bytes::<{ inline::PAYLOAD }>(message.position),
         Bytes::Buffer | Bytes::Lent => side.buffers().at(message.position),
     }
 }

@@ -119,6 +119,19 @@ pub(crate) enum Decoded {
     Other(Sound),
 }
 
+impl Decoded {
+    /// The length of the message inside it, if one is.
+    fn inline_len(&self) -> Option<usize> {
+        match self {
+            Self::Other(Sound {
+                opcode: Opcode::StandardInline,
+                operands: [_, len, ..],
+            }) => usize::try_from(*len).ok(),
+            _ => None,
+        }
+    }
+}
+
 impl<C: Consumer> Receiver<C> {
     /// The next packet, whatever it is, with the bytes in its buffer. Tombstones are skipped.
     ///
@@ -144,7 +157,14 @@ impl<C: Consumer> Receiver<C> {
                 Self::decode_next(side, &claimed, &mut packet).map(|claim| claim.map(Some))
             })?;
             if let Some(claim) = claim {
-                return Ok(self.lend(&packet, claim));
+                let lent = self.lend(&packet, claim);
+                // Should it be leaked, its bytes are where they are.
+                if let (Some(len), Some(current)) =
+                    (packet.inline_len(), &mut lent.receiver.current)
+                {
+                    (current.bytes, current.len) = (Bytes::LentInline, len);
+                }
+                return Ok(lent);
             }
         }
         match self.current {
@@ -159,7 +179,7 @@ impl<C: Consumer> Receiver<C> {
     #[inline(never)]
     fn end_begun(&mut self) {
         match self.current {
-            Some(current) if matches!(current.bytes, Bytes::Lent) => self.finish_packet(),
+            Some(current) if current.bytes.is_lent() => self.finish_packet(),
             Some(current) if current.offset > 0 => self.finish(),
             _ => {}
         }
@@ -194,38 +214,36 @@ impl<C: Consumer> Receiver<C> {
         } = rest;
         // Read for the second time: numbers for people, by which nothing is decided.
         let [copy_id, slot_index, ..] = self.side.operands::<0>(position);
-        let (packet, held) = match rest.bytes {
-            Bytes::Inline => {
+        let (packet, bytes) = match rest.bytes {
+            Bytes::Inline | Bytes::LentInline => {
                 let mut payload = [0; INLINE_MAX];
                 let payload = payload.get_mut(..len).unwrap_or_default();
                 at_hand::copy(&self.side, &rest, payload);
                 let packet = (Opcode::StandardInline, inline::operands(copy_id, payload));
-                // All of it is in the packet.
-                (packet, Current { len: 0, ..rest })
+                (packet, Bytes::LentInline)
             }
             _ if self.side.carries_inline() => {
                 let run = run::operand(len, usize::from(more) + 1);
                 let packet = (Opcode::StandardRun, [run, 0, 0, 0, 0, 0, 0]);
-                (packet, rest)
+                (packet, Bytes::Lent)
             }
             _ => {
                 let copy = [copy_id, slot_index, len as u64, 0, 0, 0, 0];
-                ((Opcode::StandardCopy, copy), rest)
+                ((Opcode::StandardCopy, copy), Bytes::Lent)
             }
         };
-        self.current = Some(Current {
-            bytes: Bytes::Lent,
-            ..held
-        });
+        self.current = Some(Current { bytes, ..rest });
+        // Of what is in the packet, nothing is in the buffer.
+        let len = match bytes {
+            Bytes::LentInline => 0,
+            _ => len * (usize::from(more) + 1),
+        };
         let (opcode, operands) = packet;
         PacketGrant {
             receiver: self,
             packet: Sound { opcode, operands }.packet(),
-            claim: Claim {
-                position,
-                len: held.len * (usize::from(more) + 1),
-            },
-            start: held.start(),
+            claim: Claim { position, len },
+            start: rest.start(),
         }
     }
 
@@ -346,8 +364,8 @@ impl<C: Consumer> Receiver<C> {
 }
 
 /// A received packet and the bytes in its buffer. Dropping it releases the buffer. Leaking it leaves that to the next
-/// [`Receiver::try_next_packet`], or to the receiver's end; other calls give the bytes in its buffer once more, as a
-/// message: an empty one where none are there, also where the packet has a message inside it.
+/// [`Receiver::try_next_packet`], or to the receiver's end; other calls give the bytes once more, as a message, which
+/// is empty where the packet is none and has none.
 pub struct PacketGrant<'a, C: Consumer> {
     receiver: &'a mut Receiver<C>,
     packet: Packet,

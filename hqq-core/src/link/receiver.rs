@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::at_hand::{self, Bytes, Current};
+use super::at_hand::{self, Current};
 use super::error::{RecvError, TryRecvError};
 use super::receive_path::{self, SHORT_WAYS, SKIPPED};
 use super::take::{Begin, Take, TakeQuickly};
@@ -340,7 +340,7 @@ impl<C: Consumer> Drop for Receiver<C> {
     fn drop(&mut self) {
         if let Some(current) = self.current {
             let begun = u16::from(current.offset > 0);
-            let is_lent = matches!(current.bytes, Bytes::Lent);
+            let is_lent = current.bytes.is_lent();
             match current.more.checked_sub(begun).filter(|_| !is_lent) {
                 None => self.finish_packet(),
                 // Of a run, those that were begun or received are gone.

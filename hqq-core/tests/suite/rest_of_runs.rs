@@ -165,6 +165,35 @@ fn a_packet_that_is_never_given_back_is_received_once_also_by_the_next() {
 }
 
 #[test]
+fn a_packet_that_is_never_given_back_gives_its_message_to_other_calls() {
+    // In the packet, and in the buffer.
+    for length in [0, 5, 50] {
+        for waited in [false, true] {
+            for as_packet in [false, true] {
+                let memory = Memory::new(COUNT, SIZE, 0);
+                let (mut near, mut far) = memory.pair();
+                let message = vec![7; length];
+                near.try_send(&message).unwrap();
+                near.try_send(b"the next").unwrap();
+                if waited {
+                    std::mem::forget(far.receiver().try_next().unwrap());
+                }
+                std::mem::forget(far.receiver().try_next_packet().unwrap());
+                if as_packet {
+                    let (_, bytes) = packet(far.receiver()).unwrap();
+                    assert_eq!(bytes, b"the next", "it came already");
+                } else {
+                    assert_eq!(receive(far.receiver()), Ok(message), "{waited}");
+                    assert_eq!(receive(far.receiver()), Ok(b"the next".to_vec()));
+                }
+                assert_eq!(receive(far.receiver()), Err(TryRecvError::Empty));
+                assert_eq!(near.sender().unread(), 0);
+            }
+        }
+    }
+}
+
+#[test]
 fn what_was_received_of_a_run_before_its_receiver_left_comes_in_no_packet() {
     for delivery in [Delivery::AtMostOnce, Delivery::AtLeastOnce] {
         for taken in 1..3 {
