@@ -242,7 +242,7 @@ bench() {
     for id in rtt-8 rtt-64 rtt-1k rtt-64-shared rtt-64-iceoryx2 msg-64-rtrb msg-64-arrayqueue \
         msg-64-channel msg-8-rtrb msg-64-shared batch-64 batch-8 shared-4x4 msg-64-iceoryx2 \
         msg-64-unix msg-64-pipe large-assembled large-streamed large-inplace call-link \
-        call-iceoryx2 untrusted-64 untrusted-4k park-rtt one-core-rtt idle-cpu instructions attach; do
+        call-iceoryx2 untrusted-64 untrusted-4k park-rtt one-core-rtt idle-cpu instructions attach repair; do
         grep -q "\"id\": \"$id\"" target/ci/bench.json || { echo "no row $id"; missing=1; }
     done
     printed=$("${bench[@]}" instructions)

@@ -129,8 +129,8 @@ pub enum CallError {
     Failed(CallFailure),
     /// The request's reader failed, or ended early.
     Input(io::Error),
-    /// The peer died before it took all of the request, which was taken back: it was not executed, and
-    /// nobody will execute it.
+    /// The peer died before it took the beginning of the request, which was taken back or never sent: it was not
+    /// executed, and nobody will execute it.
     NotExecuted,
     /// The link is over. Whether the request was executed is unknown.
     Link(LinkFailure),
