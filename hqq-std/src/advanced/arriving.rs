@@ -23,6 +23,8 @@ pub(super) struct Share {
     pub(super) loose: usize,
     /// They are part of a message that is put together.
     pub(super) assembly: usize,
+    /// One, where such a message is no request.
+    pub(super) unfinished: usize,
     /// They are a request that waits to be received.
     pub(super) request: usize,
 }

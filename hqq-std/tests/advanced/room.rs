@@ -221,6 +221,39 @@ fn a_message_without_a_length_waits_for_its_end_while_others_stop_its_stream() {
     });
 }
 
+/// What is being put together cannot be received to make room for its rest.
+#[test]
+fn as_many_messages_under_way_as_may_wait_come_to_their_ends() {
+    const COUNT: usize = 4;
+    bounded(|| {
+        let options = AdvancedOptions::new().incoming_queue(COUNT);
+        for format in FORMATS {
+            let (near, far) = pair_with(format, 16, 64, AdvancedOptions::new(), options);
+            std::thread::scope(|scope| {
+                let mut writers = Vec::new();
+                for _ in 0..COUNT {
+                    let (reader, mut writer) = std::io::pipe().unwrap();
+                    writer.write_all(&[1; 10]).unwrap();
+                    scope.spawn(|| near.send_stream(reader, Some(20)).unwrap());
+                    writers.push(writer);
+                }
+                eventually("the beginnings", || {
+                    look(&far);
+                    (far.stats().arriving == COUNT).then_some(())
+                });
+                for mut writer in writers {
+                    writer.write_all(&[2; 10]).unwrap();
+                }
+                for _ in 0..COUNT {
+                    let message = far.receive_until(limit()).unwrap();
+                    assert_eq!(message.body(), [[1; 10], [2; 10]].concat());
+                }
+            });
+            assert_idle(&far);
+        }
+    });
+}
+
 /// It stopped as there was too much on all streams, and nobody takes anything of its own.
 #[test]
 fn a_stream_goes_on_once_others_hold_less() {

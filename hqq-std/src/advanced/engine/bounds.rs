@@ -51,7 +51,10 @@ impl Engine {
         let mut share = Share::default();
         match arriving.key.kind {
             _ if arriving.taken => share.stream = bytes,
-            _ if is_assembled && !arriving.is_over() => share.assembly = bytes,
+            kind if is_assembled && !arriving.is_over() => {
+                share.assembly = bytes;
+                share.unfinished = usize::from(kind == MessageKind::Plain);
+            }
             MessageKind::Request if arriving.is_over() => share.request = bytes,
             // Also empty ones take memory.
             _ => {
@@ -89,6 +92,7 @@ impl Engine {
     /// sending there, or to go on, where that is time.
     pub(super) fn account(&mut self, connection: u64, now: Share, before: Share) {
         self.held.assembly = self.held.assembly + now.assembly - before.assembly;
+        self.held.unfinished = self.held.unfinished + now.unfinished - before.unfinished;
         self.held.request = self.held.request + now.request - before.request;
         self.held.stream = self.held.stream + now.stream - before.stream;
         self.held.loose = self.held.loose + now.loose - before.loose;
@@ -123,9 +127,10 @@ impl Engine {
         }
     }
 
-    /// Messages, without requests, that nobody has taken.
+    /// Messages, without requests, that nobody has taken; nor those that are put together, which nobody can
+    /// take before more has come: they have bounds of their own.
     pub(super) fn messages(&self) -> usize {
-        self.order.len() - self.requests
+        self.order.len() - self.requests - self.held.unfinished
     }
 
     /// Whether the peer can be told to stop a single stream.
@@ -137,7 +142,7 @@ impl Engine {
     /// Where it cannot: whether so much waits to be received that all of them stop.
     fn is_full(&self) -> bool {
         self.held.stream > self.window().max(self.options.incoming_bytes)
-            || self.messages() >= self.options.incoming_queue
+            || self.messages() >= self.options.incoming_queue.max(1)
     }
 
     /// Whether too much waits to be received for more to be taken out of the ring.
@@ -167,7 +172,7 @@ impl Engine {
         let most = self.window() / 2;
         // All streams stop for so many, also where all else was received.
         let is_crowded = self.held.loose > self.options.incoming_bytes
-            || self.session.arriving() > self.options.incoming_queue;
+            || self.loose.len() > self.options.incoming_queue;
         if self.held.loose <= most && !is_crowded {
             return None;
         }
