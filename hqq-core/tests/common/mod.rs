@@ -26,7 +26,7 @@ use hqq_core::{
 use hqq_core::{Format1Link, SharedLink};
 
 const CANARY: u8 = 0xa5;
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]

@@ -7,8 +7,8 @@ use std::mem::forget;
 use crate::common::{Endpoint, Memory, heir, pattern, receive};
 use hqq_core::ring::stamp::{published, reading, released};
 use hqq_core::{
-    AttachOptions, Delivery, InitOptions, Layout, Member, Position, Presence, Role, TryRecvError,
-    TrySendError,
+    AttachOptions, Delivery, Direction, InitOptions, Layout, Member, Position, Presence, Role,
+    TryRecvError, TrySendError,
 };
 
 const COUNT: usize = 4;
@@ -190,6 +190,55 @@ fn an_heir_of_either_mode_takes_over_what_shared_readers_had() {
             claimed_by_a_dead_reader(Delivery::AtMostOnce, senders_shared, shared);
             claimed_by_a_dead_reader(Delivery::AtLeastOnce, senders_shared, shared);
         }
+    }
+}
+
+/// One of three readers dies with the first message; what its heir is told of the fourth.
+#[test]
+fn what_comes_after_messages_in_doubt_can_be_seen() {
+    for start in STARTS {
+        let memory = memory(Delivery::AtLeastOnce, start);
+        let mut near = memory.exclusive(Role::Primary);
+        let far = memory.shared_as(&AttachOptions::new(Role::Secondary).member(member(3)));
+        for number in 0..3 {
+            near.try_send(&message(number)).unwrap();
+        }
+        for number in 0..3 {
+            let mut receiver = far.receiver();
+            let grant = receiver.try_next().unwrap();
+            if number == 0 {
+                forget(grant);
+                forget(receiver);
+            }
+        }
+        forget(far);
+        let mut far = memory.exclusive_as(&heir(Role::Secondary));
+        assert!(far.receiver().is_readable());
+        assert_eq!(receive(far.receiver()), Ok(message(0)));
+        assert!(!far.receiver().is_readable());
+        near.try_send(&message(3)).unwrap();
+        assert!(far.receiver().is_readable());
+        assert_eq!(receive(far.receiver()), Ok(message(3)));
+    }
+}
+
+#[test]
+fn a_shared_receiver_sees_what_comes_after_messages_in_other_hands() {
+    for start in STARTS {
+        let memory = memory(Delivery::AtMostOnce, start);
+        let mut near = memory.exclusive(Role::Primary);
+        let far = memory.shared(Role::Secondary);
+        near.try_send(&message(0)).unwrap();
+        let (mut holding, mut other) = (far.receiver(), far.receiver());
+        let held = holding.try_next().unwrap();
+        // As one that died between T4 and T2 leaves it.
+        let r = memory.layout.consumer_counter(Direction::ToSecondary);
+        memory.set64(r, memory.get64(r) - 1);
+        assert!(!other.is_readable());
+        near.try_send(&message(1)).unwrap();
+        assert!(other.is_readable());
+        assert_eq!(receive(&mut other), Ok(message(1)));
+        drop(held);
     }
 }
 

@@ -1,11 +1,14 @@
 //! All of a request or response in few steps: what is sent so arrives by every way, and what comes so is
 //! what packets say.
 
-use crate::common::{Memory, fill, in_every_pairing, pattern, receive};
+use crate::common::{LINE, Memory, fill, in_every_pairing, pattern, receive};
 use hqq_core::link::{Missed, Unwanted, WholeGrant};
 use hqq_core::packet::{ConnectionCopy, Packet, PacketError, Whole};
 use hqq_core::ring::{Consumer, Producer};
-use hqq_core::{Dynamic, ExclusiveReceiver, Receiver, Sender, TryRecvError, TrySendError};
+use hqq_core::{
+    Delivery, Dynamic, ExclusiveReceiver, InitOptions, Layout, Receiver, Sender, TryRecvError,
+    TrySendError,
+};
 
 const COUNT: usize = 4;
 const SIZE: usize = 256;
@@ -257,6 +260,31 @@ fn gives_room_back(left: Left) {
 fn what_is_left_gives_its_room_back() {
     for left in Left::ALL {
         gives_room_back(left);
+    }
+}
+
+#[test]
+fn what_is_left_is_given_back_with_the_next_one() {
+    let layout = Layout::new(COUNT, SIZE, LINE, 4).unwrap();
+    for left in Left::ALL {
+        // Producers are told of each message at once.
+        let options = InitOptions::new().delivery(Delivery::AtLeastOnce);
+        let memory = Memory::with(layout, &options);
+        let (mut near, mut far) = memory.pair();
+        let (sender, receiver) = (near.sender(), far.receiver());
+        let whole = Whole::request(1, 7, 4);
+        for _ in 0..COUNT {
+            sender.try_send_whole(&whole, b"body").unwrap();
+        }
+        for way in [left, Left::Released] {
+            if way.leave(receiver).is_err() {
+                drop(receiver.try_next_packet().unwrap());
+            }
+        }
+        for _ in 0..2 {
+            let sent = sender.try_send_whole(&whole, b"body");
+            assert_eq!(sent, Ok(()), "{left:?}");
+        }
     }
 }
 

@@ -176,6 +176,9 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         if WALKS && self.memory.is_at_start(turn.position()) {
             self.set_out();
         }
+        if WALKS && turn == self.flush_at && self.reading.is_some() {
+            self.give_back_left();
+        }
         self.turn_to(turn.next());
         self.reading = Some(turn);
         self.memory.pause();
@@ -206,6 +209,14 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         if let Some(special) = self.special {
             (special.release)(self, position);
         }
+    }
+
+    /// The packet before, at whose release the producers would have been told, was left: they are told now.
+    #[cold]
+    #[inline(never)]
+    fn give_back_left(&mut self) {
+        self.reading = None;
+        self.flush();
     }
 
     /// Everything that was claimed is released, and the producers are told where they should have been.

@@ -346,7 +346,27 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     }
 
     fn has_packet(&self) -> bool {
-        crate::ring::has_packet(&self.memory, self.next())
+        // Relaxed: as in `try_claim_in_doubt`.
+        if Position::new(self.in_doubt.load(Ordering::Relaxed)) != self.settled {
+            return true;
+        }
+        let (next, count) = (self.next(), self.memory.count());
+        // `r` lags behind slots that others have claimed, for long where one of them died then.
+        for ahead in 0..count {
+            let position = next.plus(ahead);
+            // Pairs with the Release of T3 and T3x.
+            let stamp = self
+                .memory
+                .slot(position)
+                .stamp()
+                .load(ordering::see_published());
+            match stamp::for_reading(stamp, position, count) {
+                ForReading::Claim(_) => return true,
+                ForReading::Help => {}
+                ForReading::Wait => return false,
+            }
+        }
+        false
     }
 
     /// `r` may lag by one where a consumer died after its claim, and stays so until the next look; producers

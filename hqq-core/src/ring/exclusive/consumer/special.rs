@@ -42,12 +42,13 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         }
     }
 
-    /// Whether a packet is left, of those that a reader which died had claimed.
+    /// Whether a packet is left, of those that a reader which died had claimed or after them.
     #[cold]
     #[inline(never)]
     pub(super) fn has_packet_in_doubt(&self) -> bool {
         let left = self.settled.since(self.turn.position());
-        (0..usize::try_from(left).unwrap_or(0)).any(|ahead| {
+        let left = usize::try_from(left).unwrap_or(0);
+        let mut in_doubt = (0..left).map(|ahead| {
             let position = self.turn.position().plus(ahead);
             // Pairs with the Release of T3.
             let word = self
@@ -59,7 +60,9 @@ impl<G: Geometry> ExclusiveConsumer<G> {
                 stamp::State::of(word),
                 stamp::State::Published(at, _) | stamp::State::Reading(at, ..) if at == position
             )
-        })
+        });
+        in_doubt.any(|is_left| is_left)
+            || (left > 0 && crate::ring::has_packet(&self.memory, self.settled))
     }
 
     /// Packets that a reader which died had claimed, in at-least-once regions.
