@@ -29,4 +29,5 @@ mod servers;
 mod streams;
 mod support;
 mod timeouts;
+mod turns;
 mod wakers;

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use hqq_core::TrySendError;
 use hqq_core::advanced::session::Control;
 use hqq_core::advanced::{ChunkRefusal, MessageKey, PollError, Transfer};
-use hqq_core::packet::{ErrorCode, MessageKind, Packet};
+use hqq_core::packet::{ConnectionCopy, ErrorCode, MessageKind, Packet};
 
 use super::super::arriving::Share;
 use super::super::error::{LinkFailure, TransferError};
@@ -98,14 +98,14 @@ impl Engine {
         Advance::Left(failure)
     }
 
-    /// Sends the next chunk of a message, of which `bytes` come next; `ends` where its size was not
-    /// known and these are its last.
-    pub(in crate::advanced) fn advance(
-        &mut self,
-        transfer: &mut Transfer,
+    /// The next chunk of a message, as for [`Engine::advance`], or why there is none now.
+    #[inline]
+    fn next_chunk(
+        &self,
+        transfer: &Transfer,
         bytes: &[u8],
         ends: bool,
-    ) -> Advance {
+    ) -> Result<ConnectionCopy, Advance> {
         let key = transfer.key();
         let is_given_up = match key.kind {
             MessageKind::Request => !self.calls.contains_key(&key.id),
@@ -114,17 +114,31 @@ impl Engine {
             MessageKind::Response => false,
         };
         if is_given_up {
-            return Advance::Closed;
+            return Err(Advance::Closed);
         }
+        let chunk = self.session.next_chunk(transfer, bytes.len() as u64, ends);
+        chunk.map_err(|refusal| match refusal {
+            ChunkRefusal::NoCredit => Advance::NoCredit,
+            ChunkRefusal::Finished => Advance::Finished,
+            _ => Advance::Closed,
+        })
+    }
+
+    /// Sends the next chunk of a message, of which `bytes` come next; `ends` where its size was not
+    /// known and these are its last.
+    pub(in crate::advanced) fn advance(
+        &mut self,
+        transfer: &mut Transfer,
+        bytes: &[u8],
+        ends: bool,
+    ) -> Advance {
         // First what is to be said, which else would get more and more where chunks take all room.
         if self.session.has_control() {
             self.flush();
         }
-        let packet = match self.session.next_chunk(transfer, bytes.len() as u64, ends) {
+        let packet = match self.next_chunk(transfer, bytes, ends) {
             Ok(packet) => packet,
-            Err(ChunkRefusal::NoCredit) => return Advance::NoCredit,
-            Err(ChunkRefusal::Finished) => return Advance::Finished,
-            Err(_) => return Advance::Closed,
+            Err(advance) => return advance,
         };
         let len = usize::try_from(packet.chunk().chunk_size).unwrap_or(usize::MAX);
         let chunk = bytes.get(..len).unwrap_or_default();
@@ -152,14 +166,18 @@ impl Engine {
         if self.nested == 0
             && let Some(lack) = self.turns.lack(*place, stream)
         {
-            self.turns.wait(place, lack);
-            return Advance::NoRoom;
+            let advance = self.turned_away(transfer, bytes, ends, lack);
+            match advance {
+                Advance::NoRoom | Advance::NoCredit => self.wait_in_turn(place, lack),
+                _ => self.leave_place(place),
+            }
+            return advance;
         }
         let advance = self.advance(transfer, bytes, ends);
         match advance {
-            Advance::NoRoom => self.turns.wait(place, Lack::Room),
+            Advance::NoRoom => self.wait_in_turn(place, Lack::Room),
             // Else whoever sends a long message could take all credit that comes before this one looks.
-            Advance::NoCredit => self.turns.wait(place, Lack::Credit(stream)),
+            Advance::NoCredit => self.wait_in_turn(place, Lack::Credit(stream)),
             Advance::Sent(_) => self.turns.sent(*place, stream),
             // It waits for something else.
             _ => self.leave_place(place),
@@ -176,8 +194,11 @@ impl Engine {
         ends: bool,
     ) -> Advance {
         let stream = transfer.key().connection;
-        if self.turns.lack(None, stream).is_some() && self.nested == 0 {
-            return Advance::NoRoom;
+        if self.nested == 0
+            && let Some(lack) = self.turns.lack(None, stream)
+        {
+            self.turns.turned_away(lack);
+            return self.turned_away(transfer, bytes, ends, lack);
         }
         let advance = self.advance(transfer, bytes, ends);
         if let Advance::Sent(_) = advance {
@@ -186,12 +207,35 @@ impl Engine {
         advance
     }
 
+    /// It is another one's turn, and this message waits for the same; unless it is over, as a request is that was
+    /// answered early: then it waits for nobody.
+    #[cold]
+    fn turned_away(&self, transfer: &Transfer, bytes: &[u8], ends: bool, lack: Lack) -> Advance {
+        match (self.next_chunk(transfer, bytes, ends), lack) {
+            (Err(over @ (Advance::Finished | Advance::Closed)), _) => over,
+            (_, Lack::Room) => Advance::NoRoom,
+            // There may be room, which tells nothing.
+            (_, Lack::Credit(_)) => Advance::NoCredit,
+        }
+    }
+
+    fn wait_in_turn(&mut self, place: &mut Option<Place>, lack: Lack) {
+        if self.turns.wait(place, lack) {
+            self.waiters.wake(Interest::Room);
+        }
+    }
+
     /// Gives up a place among those who wait for room or credit, if it is one: it may be the next one's turn.
     pub(in crate::advanced) fn leave_place(&mut self, place: &mut Option<Place>) {
-        if let Some(place) = place.take()
-            && self.turns.leave(place)
-        {
+        let Some(place) = place.take() else {
+            return;
+        };
+        let next = self.turns.leave(place);
+        if next.room {
             self.waiters.wake(Interest::Room);
+        }
+        if next.credit {
+            self.waiters.wake(Interest::Any);
         }
     }
 

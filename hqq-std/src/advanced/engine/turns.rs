@@ -42,6 +42,24 @@ pub(super) struct Turns {
     next: u64,
     /// How often one of them may be passed.
     most: usize,
+    /// What tasks wait for, which have no place, until one of those that have leaves.
+    tasks: Next,
+}
+
+/// Whose turn it may be: of those who wait for room, and of those who wait for credit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Next {
+    pub(super) room: bool,
+    pub(super) credit: bool,
+}
+
+impl Next {
+    const fn add(&mut self, lack: Lack) {
+        match lack {
+            Lack::Room => self.room = true,
+            Lack::Credit(_) => self.credit = true,
+        }
+    }
 }
 
 impl Turns {
@@ -51,6 +69,7 @@ impl Turns {
             waiting: VecDeque::new(),
             next: 0,
             most: (count / 8).max(1),
+            tasks: Next::default(),
         }
     }
 
@@ -73,14 +92,16 @@ impl Turns {
         }
     }
 
-    /// Who has `place`, or none, waits for this. Gives it the last place, unless it has one.
-    pub(super) fn wait(&mut self, place: &mut Option<Place>, lack: Lack) {
+    /// Who has `place`, or none, waits for this. Gives it the last place, unless it has one. Says whether it waited
+    /// for room before, so that who sends on other streams need not wait for it any more.
+    pub(super) fn wait(&mut self, place: &mut Option<Place>, lack: Lack) -> bool {
         if let Some(place) = *place {
             let mut waiting = self.waiting.iter_mut();
-            if let Some(known) = waiting.find(|known| known.place == place) {
-                known.lack = lack;
-            }
-            return;
+            let Some(known) = waiting.find(|known| known.place == place) else {
+                return false;
+            };
+            let before = std::mem::replace(&mut known.lack, lack);
+            return before == Lack::Room && lack != Lack::Room;
         }
         let fresh = *place.insert(Place(self.next));
         self.next = self.next.wrapping_add(1);
@@ -89,11 +110,21 @@ impl Turns {
             lack,
             passed: 0,
         });
+        false
     }
 
-    /// Gives a place up; says whether that may be the turn of somebody else.
-    pub(super) fn leave(&mut self, place: Place) -> bool {
+    /// A task that has no place waits for this.
+    pub(super) const fn turned_away(&mut self, lack: Lack) {
+        self.tasks.add(lack);
+    }
+
+    /// Gives a place up; says whose turn that may be.
+    pub(super) fn leave(&mut self, place: Place) -> Next {
+        let mut next = std::mem::take(&mut self.tasks);
         self.waiting.retain(|other| other.place != place);
-        !self.waiting.is_empty()
+        for waiting in &self.waiting {
+            next.add(waiting.lack);
+        }
+        next
     }
 }
