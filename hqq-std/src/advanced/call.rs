@@ -172,10 +172,10 @@ fn no_call(engine: &Engine, id: u64) -> CallError {
 
 /// The answer to a call, where it is there or will never come; the call is over then.
 fn take_answer(engine: &mut Engine, id: u64) -> Result<Result<Vec<u8>, CallError>, Interest> {
+    let failure = engine.unanswered();
     let Some(call) = engine.calls.get_mut(&id) else {
         return Ok(Err(no_call(engine, id)));
     };
-    let failure = engine.failure.or(engine.calls_over);
     let result = match (&mut call.answer, call.failed, failure) {
         (Some(answer), ..) if answer.complete => {
             let body = answer.take();

@@ -175,7 +175,7 @@ pub(super) struct Engine {
     /// Since when the peer is known to have gone beside a ring out of which nothing is taken.
     ended_since: Option<Instant>,
     /// Why no call is answered any more, though the link is not over.
-    pub(super) calls_over: Option<LinkFailure>,
+    calls_over: Option<LinkFailure>,
     pub(super) recorder: Recorder,
     pub(super) waiters: Waiters,
     /// Who drives the ring.

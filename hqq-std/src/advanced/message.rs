@@ -165,7 +165,7 @@ impl Read for BodyReader {
                     let complete = answer.is_some_and(|answer| answer.complete);
                     let unsent = call.unsent.is_some().then_some(BodyFailure::Request);
                     let failed = answer.and_then(|answer| answer.failed).or(unsent);
-                    failure = failure.or(engine.calls_over);
+                    failure = engine.unanswered();
                     (read, complete, failed, Interest::Call(id))
                 }
             };

@@ -340,6 +340,34 @@ fn an_answer_behind_messages_of_a_callee_that_left_is_not_lost() {
     });
 }
 
+/// That no answer is to come counts for as long as nobody receives only.
+#[test]
+fn an_answer_that_can_be_taken_again_is_not_lost_with_those_that_could_not() {
+    const QUEUE: usize = 4;
+    bounded(|| {
+        let options = AdvancedOptions::new();
+        let few = options.features(Features::FORMAT_1).incoming_queue(QUEUE);
+        let (near, far) = pair_with(Format::V2, 64, 64, few, options);
+        let calls = [(); 2].map(|()| near.start_call(1, b"?").unwrap());
+        let requests = [(); 2].map(|()| far.receive_request(limit()).unwrap());
+        for _ in 0..QUEUE {
+            far.send_large(b"before").unwrap();
+        }
+        far.respond(&requests[1], b"behind").unwrap();
+        drop((requests, far));
+        let [first, second] = calls;
+        let failed = first.wait_until(limit());
+        assert!(
+            matches!(failed, Err(CallError::Link(LinkFailure::Disconnected))),
+            "{failed:?}"
+        );
+        for _ in 0..QUEUE {
+            assert_eq!(near.receive_until(limit()).unwrap().body(), b"before");
+        }
+        assert_eq!(second.wait_until(limit()).unwrap(), b"behind");
+    });
+}
+
 /// The rest of the answer, or that there is none, is behind messages.
 #[test]
 fn an_answer_that_is_read_ends_with_its_callee_beside_messages_that_nobody_receives() {

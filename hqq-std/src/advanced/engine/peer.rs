@@ -164,6 +164,13 @@ impl Engine {
         self.waiters.wake_all();
     }
 
+    /// Why nothing more comes that the peer would have to say: the link is over, or that cannot be taken out of the
+    /// ring while too much waits to be received.
+    pub(in super::super) fn unanswered(&self) -> Option<LinkFailure> {
+        let over = || self.calls_over.filter(|_| self.is_overfull());
+        self.failure.or_else(over)
+    }
+
     /// Something was taken out of the ring, and what is behind it may be, too.
     pub(super) const fn goes_on(&mut self) {
         (self.ended_since, self.calls_over) = (None, None);

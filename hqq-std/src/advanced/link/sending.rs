@@ -317,16 +317,15 @@ pub(super) fn try_advance(
     request: Option<&Request>,
     place: Option<&mut Option<Place>>,
 ) -> Result<Result<usize, TransferError>, Interest> {
-    if let Some(failure) = engine.failure {
+    let failure = match transfer.key().kind {
+        MessageKind::Request => engine.unanswered(),
+        _ => engine.failure,
+    };
+    if let Some(failure) = failure {
         return Ok(Err(failure.into()));
     }
     if request.is_some_and(Request::is_cancelled) {
         return Ok(Err(TransferError::StreamClosed));
-    }
-    if let Some(failure) = engine.calls_over
-        && transfer.key().kind == MessageKind::Request
-    {
-        return Ok(Err(failure.into()));
     }
     let advance = match place {
         Some(place) => engine.advance_in_turn(transfer, bytes, ends, place),
