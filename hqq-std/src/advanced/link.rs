@@ -204,7 +204,8 @@ impl AdvancedLink {
     }
 
     /// Waits until the peer has taken everything out of the ring that was sent; `false` where it has
-    /// not until `deadline`, or the link is over.
+    /// not until `deadline`, the link is over, or the peer has left and this end takes nothing in, as too much waits to be
+    /// received.
     #[must_use]
     pub fn wait_drained(&self, deadline: Option<Instant>) -> bool {
         let mut waiter = self.shared().lock().waiter();
@@ -214,7 +215,7 @@ impl AdvancedLink {
             let mut engine = self.shared().lock();
             engine.poll();
             engine.look_for_death(false);
-            match (engine.unread(), engine.failure) {
+            match (engine.unread(), engine.unanswered()) {
                 (0, _) => Some(true),
                 (_, Some(_)) => Some(false),
                 _ => None,

@@ -4,7 +4,6 @@ use std::io::{self, Read as _};
 use std::time::{Duration, Instant};
 
 use hqq_core::advanced::{CallFailure, DiscardReason};
-use hqq_core::packet::Features;
 use hqq_std::advanced::error::{BodyFailure, CallError, LinkFailure, ReceiveError, TransferError};
 use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, Request, Server};
 
@@ -311,90 +310,5 @@ fn an_early_answer_of_a_callee_that_leaves_is_not_lost() {
                 assert_eq!(answer, b"early", "round {round}");
             });
         }
-    });
-}
-
-/// Somebody receives what stands before the answer, with pauses in which it is looked whether the callee is there.
-#[test]
-fn an_answer_behind_messages_of_a_callee_that_left_is_not_lost() {
-    const MESSAGES: usize = 20;
-    bounded(|| {
-        let options = AdvancedOptions::new();
-        let few = options.features(Features::FORMAT_1).incoming_queue(4);
-        let (near, far) = pair_with(Format::V2, 64, 64, few, options);
-        let call = near.start_call(1, b"?").unwrap();
-        let request = far.receive_request(limit()).unwrap();
-        for _ in 0..MESSAGES {
-            far.send_large(b"before").unwrap();
-        }
-        far.respond(&request, b"behind").unwrap();
-        drop((request, far));
-        std::thread::scope(|scope| {
-            let calling = scope.spawn(|| call.wait_until(limit()));
-            for _ in 0..MESSAGES {
-                std::thread::sleep(Duration::from_millis(30));
-                assert_eq!(near.receive_until(limit()).unwrap().body(), b"before");
-            }
-            assert_eq!(calling.join().unwrap().unwrap(), b"behind");
-        });
-    });
-}
-
-/// That no answer is to come counts for as long as nobody receives only.
-#[test]
-fn an_answer_that_can_be_taken_again_is_not_lost_with_those_that_could_not() {
-    const QUEUE: usize = 4;
-    bounded(|| {
-        let options = AdvancedOptions::new();
-        let few = options.features(Features::FORMAT_1).incoming_queue(QUEUE);
-        let (near, far) = pair_with(Format::V2, 64, 64, few, options);
-        let calls = [(); 2].map(|()| near.start_call(1, b"?").unwrap());
-        let requests = [(); 2].map(|()| far.receive_request(limit()).unwrap());
-        for _ in 0..QUEUE {
-            far.send_large(b"before").unwrap();
-        }
-        far.respond(&requests[1], b"behind").unwrap();
-        drop((requests, far));
-        let [first, second] = calls;
-        let failed = first.wait_until(limit());
-        assert!(
-            matches!(failed, Err(CallError::Link(LinkFailure::Disconnected))),
-            "{failed:?}"
-        );
-        for _ in 0..QUEUE {
-            assert_eq!(near.receive_until(limit()).unwrap().body(), b"before");
-        }
-        assert_eq!(second.wait_until(limit()).unwrap(), b"behind");
-    });
-}
-
-/// The rest of the answer, or that there is none, is behind messages.
-#[test]
-fn an_answer_that_is_read_ends_with_its_callee_beside_messages_that_nobody_receives() {
-    bounded(|| {
-        let options = AdvancedOptions::new();
-        let few = options.features(Features::FORMAT_1).incoming_queue(4);
-        let (near, far) = pair_with(Format::V2, 64, 64, few, options);
-        let (reader, mut writer) = io::pipe().unwrap();
-        io::Write::write_all(&mut writer, b"part").unwrap();
-        std::thread::scope(|scope| {
-            let callee = far.clone();
-            let answering = scope.spawn(move || {
-                let request = callee.receive_request(limit()).unwrap();
-                assert!(callee.respond_stream(&request, reader, Some(100)).is_err());
-            });
-            let mut answer = near.call_stream(1, io::empty(), Some(0), limit()).unwrap();
-            let mut part = [0; 4];
-            answer.read_exact(&mut part).unwrap();
-            assert_eq!(part, *b"part");
-            for _ in 0..6 {
-                far.send_large(b"unread").unwrap();
-            }
-            drop(writer);
-            answering.join().unwrap();
-            drop(far);
-            let error = answer.read_to_end(&mut Vec::new()).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
-        });
     });
 }

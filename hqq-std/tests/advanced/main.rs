@@ -30,4 +30,5 @@ mod streams;
 mod support;
 mod timeouts;
 mod turns;
+mod unread;
 mod wakers;

@@ -166,7 +166,7 @@ pub(super) fn dial_answer(
         return Ok(Err(LinkFailure::Disconnected.into()));
     }
     let answer = engine.dials.get(&stream.id).copied().flatten();
-    match (answer, engine.failure) {
+    match (answer, engine.unanswered()) {
         (Some(answer), _) => Ok(answer),
         (None, Some(failure)) => Ok(Err(failure.into())),
         (None, None) => Err(Interest::Any),
