@@ -27,6 +27,7 @@ use super::waiters::{Interest, Kicker, Waiters};
 use crate::fork::Generation;
 use crate::link::{Receiver, Sender};
 use crate::wait::{Berth, Waiter};
+use bounds::Stall;
 pub(super) use express::Look;
 use express::{Taken, Want};
 use served::Served;
@@ -162,7 +163,7 @@ pub(super) struct Engine {
     /// What was given back of messages that were received.
     pub(super) spare: Spare,
     requests: usize,
-    stalled_since: Option<Instant>,
+    stall: Option<Stall>,
     /// Somebody reads messages as they come, or may yet: see [`Engine::is_stalled`].
     pub(super) streams_read: bool,
     /// Somebody receives messages that are no requests.
@@ -225,7 +226,7 @@ impl Engine {
             loose: Vec::new(),
             spare: Spare::default(),
             requests: 0,
-            stalled_since: None,
+            stall: None,
             streams_read: false,
             messages_read: false,
             grace_used: false,
@@ -333,7 +334,7 @@ impl Engine {
     /// How long whoever drives may sleep: until it is to be looked whether the peer lives, or time itself
     /// ends something.
     pub(super) fn longest_sleep(&self) -> Duration {
-        if self.stalled_since.is_some() {
+        if self.stall.is_some() {
             return SHORT_SLICE;
         }
         let most = self.longest_silence();

@@ -1,14 +1,14 @@
 //! Messages that get old, and those that must not: their receiver did something else meanwhile.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use hqq_std::wait::Policy;
-use hqq_std::{AdvancedLink, AdvancedOptions, Incoming, LinkOptions, Server};
+use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, LinkOptions, Server};
 
-use super::common::bounded;
-use super::support::{FORMATS, agree, assert_idle, body, limit, pair_with, serving};
+use super::common::{bounded, eventually};
+use super::support::{FORMATS, agree, assert_idle, body, limit, look, pair_with, serving};
 
 const PATIENCE: Duration = Duration::from_millis(200);
 /// What is longer.
@@ -104,10 +104,7 @@ fn a_message_whose_sender_stops_gets_old() {
         let (stopped, writer) = std::io::pipe().unwrap();
         std::thread::scope(|scope| {
             let sending = scope.spawn(|| near.send_stream(stopped, Some(1000)));
-            {
-                use std::io::Write as _;
-                (&writer).write_all(&[1; 300]).unwrap();
-            }
+            (&writer).write_all(&[1; 300]).unwrap();
             let Incoming::Plain { mut body, .. } = far.receive_stream(limit()).unwrap() else {
                 panic!("not a message");
             };
@@ -118,4 +115,51 @@ fn a_message_whose_sender_stops_gets_old() {
         });
         assert_eq!(far.stats().dropped.discarded, 1);
     }
+}
+
+/// There is less credit left than for a full buffer, but enough for its end; and the grace was used up before.
+#[test]
+fn a_message_that_can_still_end_gets_its_time() {
+    const SIZE: usize = 4096;
+    bounded(|| {
+        let options = AdvancedOptions::new().incoming_bytes(1);
+        let (near, far) = pair_with(Format::V2, 8, SIZE, AdvancedOptions::new(), options);
+        std::thread::scope(|scope| {
+            let zeros = std::io::repeat(0).take(20 * SIZE as u64);
+            let sending = scope.spawn(|| near.send_stream_until(zeros, None, limit()));
+            eventually("the grace", || {
+                look(&far);
+                far.take_dead()
+            });
+            eventually("the rest", || {
+                look(&far);
+                sending.is_finished().then_some(())
+            });
+            sending.join().unwrap().unwrap();
+            let (reader, mut writer) = std::io::pipe().unwrap();
+            let before = near.stats().bytes_sent;
+            let sending = scope.spawn(|| near.send_stream_until(reader, None, limit()));
+            let mut sent = 0;
+            let mut write = |len: usize| {
+                writer.write_all(&[1; SIZE][..len]).unwrap();
+                sent += len;
+                eventually("a part", || {
+                    look(&far);
+                    (near.stats().bytes_sent == before + sent as u64).then_some(())
+                });
+                look(&far);
+            };
+            for _ in 0..7 {
+                write(SIZE);
+            }
+            write(1);
+            drop(writer);
+            assert_eq!(sending.join().unwrap().unwrap(), 7 * SIZE as u64 + 1);
+            assert_eq!(
+                far.receive_until(limit()).unwrap().body().len(),
+                7 * SIZE + 1
+            );
+        });
+        assert_eq!(far.take_dead(), None);
+    });
 }

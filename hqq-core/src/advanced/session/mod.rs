@@ -331,6 +331,13 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
         self.streams.is_spent(connection, self.buffer_size)
     }
 
+    /// Whether the peer waits for credit on a stream whatever it sends there: the shortest chunk is more than it has
+    /// left.
+    #[must_use]
+    pub fn is_exhausted(&self, connection: u64) -> bool {
+        self.streams.is_spent(connection, self.cost(0))
+    }
+
     /// Stops telling the peer that bytes were taken off a stream, or goes on: with credits it will
     /// stop sending there, and there alone. 0 is the link itself.
     pub fn set_paused(&mut self, connection: u64, paused: bool) {

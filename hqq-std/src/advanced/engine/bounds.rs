@@ -8,6 +8,13 @@ use hqq_core::packet::{ErrorCode, Features, MessageKind};
 use super::super::arriving::{Arriving, Share};
 use super::{Engine, GRACE, OVERHEAD, REFUSALS};
 
+/// What may have to go for what it stops, and how many bytes of it had come since when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stall {
+    message: Option<(MessageKey, usize)>,
+    since: Instant,
+}
+
 impl Engine {
     /// Bytes that arrived and were not taken.
     pub(in crate::advanced) fn buffered(&self) -> usize {
@@ -166,9 +173,10 @@ impl Engine {
         }
     }
 
-    /// The oldest message that nobody takes and that cannot be put together either, and for which its stream
-    /// stands still whatever else is received.
-    fn obstacle(&self) -> Option<MessageKey> {
+    /// A message that nobody takes and that cannot be put together either, and for which its stream
+    /// stands still whatever else is received: the one that was `seen` with so many bytes, or where that has come on the
+    /// oldest other one, so that each has its time and none waits for that of others.
+    fn obstacle(&self, seen: Option<(MessageKey, usize)>) -> Option<MessageKey> {
         let most = self.window() / 2;
         // All streams stop for so many, also where all else was received.
         let is_crowded = self.held.loose > self.options.incoming_bytes
@@ -176,49 +184,76 @@ impl Engine {
         if self.held.loose <= most && !is_crowded {
             return None;
         }
-        self.loose.iter().copied().find(|key| {
+        let is_obstacle = |key: &MessageKey| {
             let on_stream = self.streams.get(&key.connection);
             (is_crowded || on_stream.is_some_and(|share| share.loose > most))
                 && self.session.is_paused(key.connection)
                 && self.session.is_spent(key.connection)
-        })
+        };
+        let seen = seen.filter(|(key, _)| self.loose.contains(key) && is_obstacle(key));
+        if let Some((key, bytes)) = seen
+            && self.bytes_of(&key) == bytes
+        {
+            return Some(key);
+        }
+        let seen = seen.map(|(key, _)| key);
+        let mut others = self.loose.iter().copied();
+        others
+            .find(|key| Some(*key) != seen && is_obstacle(key))
+            .or(seen)
+    }
+
+    /// Bytes that have come of a message and that nobody has taken.
+    fn bytes_of(&self, key: &MessageKey) -> usize {
+        self.arriving.get(key).map_or(0, Arriving::buffered)
     }
 
     /// Whether nothing more may be taken out of the ring: too much waits to be received, and the
     /// peer cannot be told to stop a single stream.
     pub(super) fn is_stalled(&mut self) -> bool {
         if self.held.stream == 0 && self.order.is_empty() {
-            self.stalled_since = None;
+            self.stall = None;
             return false;
         }
         let full = self.is_overfull();
-        // Where a single stream can be told to stop, its own reader may take as long as it likes.
-        let holds_up =
-            full || !self.streams_read && self.has_credits() && self.obstacle().is_some();
-        if !holds_up {
-            self.stalled_since = None;
+        let found = if full {
+            self.loose.first().copied()
+        } else if !self.streams_read && self.has_credits() {
+            self.obstacle(self.stall.and_then(|stall| stall.message))
+        } else {
+            // Where a single stream can be told to stop, its own reader may take as long as it likes.
+            None
+        };
+        if !full && found.is_none() {
+            self.stall = None;
             return false;
         }
+        let message = found.map(|key| (key, self.bytes_of(&key)));
+        let stall = match self.stall {
+            Some(stall) if stall.message == message => stall,
+            _ => Stall {
+                message,
+                since: Instant::now(),
+            },
+        };
+        self.stall = Some(stall);
+        let Some(key) = found else {
+            return full;
+        };
         // Where nobody reads messages as they come, one that cannot be put together holds up all others, or
-        // those on its stream: once for as long as a program may take to get there, then not at all.
-        let patience = match (self.streams_read, self.grace_used) {
+        // those on its stream: once for as long as a program may take to get there, then not at all, unless it may
+        // still come to its end.
+        let cannot_end = full || self.session.is_exhausted(key.connection);
+        let patience = match (self.streams_read, self.grace_used && cannot_end) {
             (true, _) => self.options.patience,
             (false, false) => self.options.patience.min(GRACE),
             (false, true) => Duration::ZERO,
         };
-        let since = *self.stalled_since.get_or_insert_with(Instant::now);
         // Where the ring is not stopped, what the message lacks may be in there.
-        if since.elapsed() >= patience && (full || !self.receiver.is_readable()) {
-            self.stalled_since = None;
-            let found = if full {
-                self.loose.first().copied()
-            } else {
-                self.obstacle()
-            };
-            if let Some(key) = found {
-                self.drop_unreadable(&key);
-                self.grace_used = true;
-            }
+        if stall.since.elapsed() >= patience && (full || !self.receiver.is_readable()) {
+            self.stall = None;
+            self.drop_unreadable(&key);
+            self.grace_used = true;
         }
         full
     }

@@ -54,7 +54,7 @@ impl Engine {
         self.put_off.clear();
         self.dead.clear();
         self.streams.clear();
-        (self.held, self.requests, self.stalled_since) = (Share::default(), 0, None);
+        (self.held, self.requests, self.stall) = (Share::default(), 0, None);
         self.loose.clear();
         (self.is_crowded, self.grace_used) = (false, false);
         self.served.cancel_all();
