@@ -14,6 +14,8 @@
 //! each counts as reading and writing all memory.
 
 use core::arch::asm;
+#[cfg(target_feature = "sse2")]
+use core::sync::atomic::{AtomicU8, Ordering};
 
 /// From this many bytes on `rep movsb` is used; below, starting it costs more than it saves.
 #[cfg(target_feature = "sse2")]
@@ -22,7 +24,7 @@ const STRING: usize = 2048;
 #[cfg(not(target_feature = "sse2"))]
 const STRING: usize = 16;
 
-/// `rep movsb` takes 3 to 30 times as long (AMD, family 25) where the bytes go to less than this beyond
+/// `rep movsb` takes 3 to 30 times as long (AMD, family 25; not Intel) where the bytes go to less than this beyond
 /// where they come from, counted within a page of [`PAGE`] bytes, as from a buffer on a page of its
 /// own to what an allocator has put 16 bytes into one.
 #[cfg(target_feature = "sse2")]
@@ -90,7 +92,51 @@ unsafe fn copy_other(from: *const u8, to: *mut u8, len: usize) {
 #[inline]
 fn is_too_close(from: *const u8, to: *mut u8) -> bool {
     let beyond = to.addr().wrapping_sub(from.addr()) % PAGE;
-    (1..TOO_CLOSE).contains(&beyond)
+    (1..TOO_CLOSE).contains(&beyond) && minds_closeness()
+}
+
+/// Whether this processor's `rep movsb` is slow there: Intel's are not, others are taken to be.
+///
+/// Asked once: a hypervisor answers in its own time.
+#[cfg(target_feature = "sse2")]
+fn minds_closeness() -> bool {
+    const UNKNOWN: u8 = 0;
+    const NO: u8 = 1;
+    const YES: u8 = 2;
+    static ANSWER: AtomicU8 = AtomicU8::new(UNKNOWN);
+    // Relaxed, both: whoever does not see the answer asks for the same once more.
+    let mut answer = ANSWER.load(Ordering::Relaxed);
+    if answer == UNKNOWN {
+        answer = if vendor() == u32::from_le_bytes(*b"Genu") {
+            NO
+        } else {
+            YES
+        };
+        ANSWER.store(answer, Ordering::Relaxed);
+    }
+    answer == YES
+}
+
+/// The first four letters of who made this processor.
+#[cfg(target_feature = "sse2")]
+fn vendor() -> u32 {
+    let letters: u64;
+    // SAFETY: `cpuid` changes four registers and nothing else; the one that is not named, as the compiler keeps it
+    // for itself, is given back as it was.
+    unsafe {
+        asm!(
+            "mov {letters}, rbx",
+            "cpuid",
+            "xchg {letters}, rbx",
+            letters = out(reg) letters,
+            inout("eax") 0 => _,
+            out("ecx") _,
+            out("edx") _,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    // The other half is zero.
+    (letters & u64::from(u32::MAX)) as u32
 }
 
 /// Whole lines from the start on, then the last 64 bytes, some of them for the second time.
