@@ -206,6 +206,36 @@ mod tests {
     }
 
     #[test]
+    fn to_a_peer_on_the_same_core_it_yields_and_does_not_spin() {
+        let wakes_from = |tempo: &mut Tempo, same_core| {
+            tempo.slept(*COST.start() * 2, Some((*COST.start(), same_core)));
+        };
+        let mut tempo = Tempo::new();
+        for _ in 0..3 {
+            wakes_from(&mut tempo, true);
+            assert!(!tempo.spin().is_zero() && tempo.yields() == 0);
+        }
+        wakes_from(&mut tempo, true);
+        assert!(tempo.spin().is_zero() && tempo.yields() == YIELDS);
+        // It has gone to another one.
+        wakes_from(&mut tempo, false);
+        assert!(!tempo.spin().is_zero() && tempo.yields() == 0);
+    }
+
+    #[test]
+    fn where_the_core_is_taken_away_it_looks_once_and_yields_once() {
+        let mut tempo = Tempo::new();
+        for _ in 0..2 {
+            assert!(tempo.spin() > Duration::from_nanos(1) && tempo.yields() == 0);
+            tempo.interrupted();
+        }
+        assert!(tempo.spin() == Duration::from_nanos(1) && tempo.yields() == 1);
+        // News that comes while it looks says that the core is its own again.
+        tempo.spun();
+        assert!(tempo.spin() > Duration::from_nanos(1) && tempo.yields() == 0);
+    }
+
+    #[test]
     fn alone_it_looks_for_others_more_and_more_rarely() {
         let mut tempo = Tempo::new();
         let mut probes = 0;
