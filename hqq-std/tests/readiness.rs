@@ -11,13 +11,15 @@
 mod common;
 
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use common::{LIMIT, bounded, bounded_by};
+use common::{LIMIT, Name, bounded, bounded_by};
+use hqq_core::Layout;
 use hqq_core::ring::{Consumer, Producer};
-use hqq_std::{LinkOptions, Receiver, Sender, TryRecvError, TrySendError};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use hqq_std::{LinkOptions, Receiver, Role, Sender, TryRecvError, TrySendError};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
 /// Longer than news takes on a busy machine.
 const LATE: Duration = Duration::from_secs(20);
@@ -114,6 +116,105 @@ fn poll_tells_of_messages_room_and_the_end() {
         messages.as_fd().try_clone_to_owned().is_ok(),
         "it stays valid"
     );
+}
+
+/// Writes the flag of who sleeps for what the primary sends, messages or room.
+fn put_flag(name: &Name, consumer: bool, flag: u32) {
+    let layout = Layout::file(2, 8).unwrap();
+    let words = layout.wait_words(Role::Primary.sends(), consumer).unwrap();
+    let options = &mut std::fs::File::options();
+    let file = options.write(true).open(name.path()).unwrap();
+    file.write_all_at(&flag.to_le_bytes(), words as u64)
+        .unwrap();
+}
+
+/// Calls whenever the descriptor is readable until that gives something.
+fn at_an_event<T>(readiness: &impl AsFd, mut call: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    while begun.elapsed() < LATE {
+        assert!(
+            is_readable(readiness, LATE),
+            "nothing said that there is more"
+        );
+        if let Some(value) = call() {
+            return value;
+        }
+    }
+    panic!("events, and nothing came of them");
+}
+
+/// The flag is down beside what an honest peer publishes: somebody has stopped before he woke anybody, or
+/// never means to. An event loop has no deadline at which it would look.
+#[test]
+fn news_is_told_of_whatever_the_wait_words_say() {
+    // Left down, and put up again once the news has passed.
+    for after in [0, 1] {
+        let name = Name::new();
+        let options = LinkOptions::new().count(2).size(8);
+        let (mut sender, _back) = options.create(&name).unwrap().split();
+        let (_forth, mut receiver) = options.open(&name).unwrap().split();
+        let messages = receiver.readiness().unwrap();
+        let room = sender.readiness().unwrap();
+        let mut message = [0; 8];
+        let empty = receiver.try_recv(&mut message);
+        assert_eq!(empty, Err(TryRecvError::Empty));
+        put_flag(&name, true, 0);
+        assert_eq!(sender.try_send(b"unheard"), Ok(()));
+        put_flag(&name, true, after);
+        let taken = at_an_event(&messages, || receiver.try_recv(&mut message).ok());
+        assert_eq!(taken, 7, "with {after} left there");
+        while sender.try_send(b"fill").is_ok() {}
+        assert_eq!(sender.try_send(b"full"), Err(TrySendError::Full));
+        put_flag(&name, false, 0);
+        while receiver.try_recv(&mut message).is_ok() {}
+        put_flag(&name, false, after);
+        at_an_event(&room, || sender.try_send(b"room").ok());
+    }
+}
+
+/// What epoll says at once, or after a while, of the one descriptor that is registered.
+fn epoll_tells(epoll: impl AsFd, wait: Duration) -> bool {
+    let mut events = Vec::with_capacity(1);
+    let wait = Timespec::try_from(wait).unwrap();
+    let buffer = rustix::buffer::spare_capacity(&mut events);
+    epoll::wait(epoll, buffer, Some(&wait)).unwrap() == 1
+}
+
+/// As mio registers it, too: for edges.
+#[test]
+fn epoll_tells_of_levels_and_of_edges() {
+    for flags in [
+        epoll::EventFlags::IN,
+        epoll::EventFlags::IN | epoll::EventFlags::ET,
+    ] {
+        let is_edge = flags.contains(epoll::EventFlags::ET);
+        let (near, far) = LinkOptions::new().count(4).size(8).pair().unwrap();
+        let (mut sender, _back) = near.split();
+        let (_forth, mut receiver) = far.split();
+        let messages = receiver.readiness().unwrap();
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+        let data = epoll::EventData::new_u64(7);
+        epoll::add(&epoll, &messages, data, flags).unwrap();
+        let mut message = [0; 8];
+        let mut taken = 0;
+        for round in 0..200 {
+            // Until it says that there is nothing: from then on there are edges.
+            while receiver.try_recv(&mut message).is_ok() {
+                taken += 1;
+            }
+            assert_eq!(taken, 2 * round);
+            assert_eq!(sender.try_send_batch(&[b"one", b"two"]), Ok(2));
+            assert!(epoll_tells(&epoll, LATE), "in round {round}, {flags:?}");
+            if !is_edge {
+                assert_eq!(receiver.try_recv(&mut message), Ok(3));
+                taken += 1;
+                assert!(
+                    epoll_tells(&epoll, LATE),
+                    "there is another, in round {round}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

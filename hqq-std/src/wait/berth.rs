@@ -4,7 +4,6 @@ use hqq_core::ring::wake::{Ticket, WaitWords, Wakes};
 use hqq_core::side::SideState;
 use hqq_core::{Direction, Layout, Region, Role};
 
-use crate::attach::Attachment;
 use crate::sys;
 
 /// The wait words of one side.
@@ -58,11 +57,6 @@ impl Berth {
         }
         let wakes = Wakes::read(&self.region, direction(self.role, self.consumer), peer);
         wakes.reach(domain) && (sys::has_barrier() || !wakes.need_barrier())
-    }
-
-    /// Whether the peer's side has lost its last member. Takes a few system calls.
-    pub(crate) fn is_peer_dead(&self, attachment: &Attachment) -> bool {
-        attachment.is_peer_dead(!self.consumer)
     }
 
     /// Wakes whoever sleeps here, though there is no news.

@@ -62,7 +62,10 @@ impl Signal {
 /// [`Empty`](hqq_core::TryRecvError::Empty) or [`Full`](hqq_core::TrySendError::Full); also when the
 /// peer closes, comes or dies, and when another receiver of the half's side has died and left messages in doubt. *Edge*: after such a report each piece of news makes it
 /// readable anew, so that edge-triggered loops call until that report, too. It may be readable with
-/// nothing there. Nobody reads from the descriptor itself.
+/// nothing there, and is so every quarter of a second while nothing comes: a peer that was stopped before it
+/// woke anybody, or means harm, keeps no loop from what is there for longer. Nobody reads from the descriptor itself.
+///
+/// An [`AdvancedLink`](crate::AdvancedLink) has no descriptor: await its futures instead.
 ///
 /// Calls that wait do not disturb it and are not seen by it. Clones are the same descriptor; it stays
 /// valid, and is no longer made readable, when the half is gone. In a forked child it is the parent's: what
@@ -252,10 +255,11 @@ fn help(
             signal.attend(attachment, receives);
             looked = Instant::now();
         }
+        // The half looks as often as one that waits in a call would: that its peer has died is told only there,
+        // and a flag that somebody has taken down who woke nobody keeps all other news from this thread.
         // Relaxed: as in `Signal::set`.
-        let has_to_know =
-            || signal.wanted.load(Ordering::Relaxed) && berth.is_peer_dead(attachment);
-        if now != last || is_told || is_time && has_to_know() {
+        let has_to_look = is_time && signal.wanted.load(Ordering::Relaxed);
+        if now != last || is_told || has_to_look {
             ticket = Some(now);
             signal.set();
         }
