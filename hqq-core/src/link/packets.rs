@@ -313,16 +313,19 @@ impl<C: Consumer> Receiver<C> {
         if let Some(fault) = packet::fault(opcode, operands) {
             return Err(malformed(fault));
         }
-        let [_, _, copied, _, chunk, ..] = *operands;
+        let [_, inline, copied, _, chunk, ..] = *operands;
         let (size, minimum) = match opcode {
             Opcode::StandardTombstone => return Ok(None),
+            Opcode::StandardInline => (inline, 0),
             Opcode::StandardCopy => (copied, 1),
             Opcode::ConnectionCopy => (chunk, 0),
             Opcode::StandardRun => (StandardRun::sound(operands).total(), 1),
             _ => (0, 0),
         };
         let len = check_size(size, minimum, side.buffers().size()).map_err(malformed)?;
-        Ok(Some((opcode, len)))
+        // It lies in the packet, but is bounded by a buffer, too.
+        let is_inside = opcode == Opcode::StandardInline;
+        Ok(Some((opcode, if is_inside { 0 } else { len })))
     }
 
     #[inline]

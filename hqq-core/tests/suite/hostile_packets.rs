@@ -107,6 +107,33 @@ fn a_size_over_the_buffer_is_refused() {
 }
 
 #[test]
+fn an_inline_message_over_the_buffer_is_no_packet_either() {
+    for (len, is_right) in [(0, true), (8, true), (9, false), (40, false)] {
+        let memory = Memory::new(4, 8, 0);
+        let (mut near, mut far) = memory.pair();
+        near.try_send(b"x").unwrap();
+        near.try_send(b"after").unwrap();
+        for (word, value) in [(1, 1), (2, len), (3, 0)] {
+            memory.set64(memory.slot_word(0, word), value);
+        }
+        memory.set_stamp(0, published(Position::new(0), INLINE));
+        let found = far.receiver().try_next_packet();
+        let found = found.map(|grant| grant.packet().operands());
+        let expected = PacketError::Size {
+            size: len,
+            minimum: 0,
+            maximum: 8,
+        };
+        if is_right {
+            assert_eq!(found, Ok([1, len, 0, 0, 0, 0, 0]));
+        } else {
+            assert_eq!(found, Err(TryRecvError::Malformed(expected)));
+        }
+        assert_eq!(receive(far.receiver()), Ok(b"after".to_vec()));
+    }
+}
+
+#[test]
 fn reserved_words_must_be_zero() {
     for (opcode, first, operands) in [
         (COPY, 4, [1, 0, 5, 0, 0, 0, 0]),
