@@ -146,6 +146,7 @@ impl<C: Consumer> Receiver<C> {
             self.end_begun();
         }
         let mut packet = Decoded::Nothing;
+        let mut in_doubt = false;
         if self.current.is_none() {
             let at_hand = &mut self.current;
             let claim = receive_path::claim_as(&mut self.side, true, |side, claimed| {
@@ -154,15 +155,17 @@ impl<C: Consumer> Receiver<C> {
                     let opened = receive_path::open_next(side, claimed, at_hand)?;
                     return Ok(opened.map(|()| None));
                 }
+                in_doubt = claimed.in_doubt;
                 Self::decode_next(side, &claimed, &mut packet).map(|claim| claim.map(Some))
             })?;
             if let Some(claim) = claim {
                 let lent = self.lend(&packet, claim);
-                // Should it be leaked, its bytes are where they are.
-                if let (Some(len), Some(current)) =
-                    (packet.inline_len(), &mut lent.receiver.current)
-                {
-                    (current.bytes, current.len) = (Bytes::LentInline, len);
+                // Should it be leaked, its bytes are where they are, and in doubt where they are now.
+                if let Some(current) = &mut lent.receiver.current {
+                    current.in_doubt = in_doubt;
+                    if let Some(len) = packet.inline_len() {
+                        (current.bytes, current.len) = (Bytes::LentInline, len);
+                    }
                 }
                 return Ok(lent);
             }

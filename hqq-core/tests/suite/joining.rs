@@ -136,6 +136,26 @@ fn an_heir_that_dies_leaves_what_is_in_doubt_in_doubt() {
 }
 
 #[test]
+fn a_packet_in_doubt_that_is_never_given_back_stays_in_doubt() {
+    // In the packet, and in the buffer.
+    for number in 0..2 {
+        let memory = memory(Delivery::AtLeastOnce, 0);
+        let (mut near, mut far) = memory.pair();
+        near.try_send(&message(number)).unwrap();
+        near.try_send(&message(2)).unwrap();
+        forget(far.receiver().try_next().unwrap());
+        forget(far);
+        let mut far = memory.exclusive_as(&heir(Role::Secondary));
+        forget(far.receiver().try_next_packet().unwrap());
+        for (number, in_doubt) in [(number, true), (2, false)] {
+            let grant = far.receiver().try_next().unwrap();
+            assert_eq!(grant.len(), message(number).len());
+            assert_eq!(grant.is_in_doubt(), in_doubt);
+        }
+    }
+}
+
+#[test]
 fn a_reserved_buffer_that_dies_with_its_sender_was_never_claimed() {
     let memory = memory(Delivery::AtMostOnce, 0);
     let (mut near, mut far) = memory.pair();
