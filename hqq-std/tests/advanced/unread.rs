@@ -4,11 +4,11 @@ use std::io::{self, Read as _};
 use std::time::Duration;
 
 use hqq_core::packet::Features;
-use hqq_std::advanced::error::{CallError, DialError, LinkFailure};
-use hqq_std::{AdvancedOptions, Format};
+use hqq_std::advanced::error::{CallError, DialError, LinkFailure, TransferError};
+use hqq_std::{AdvancedOptions, Format, Incoming};
 
 use super::common::bounded;
-use super::support::{limit, pair_with};
+use super::support::{limit, look, pair_with};
 
 /// Somebody receives what stands before the answer, with pauses in which it is looked whether the callee is there.
 #[test]
@@ -91,6 +91,37 @@ fn dialling_and_draining_end_with_the_peer_beside_messages_that_nobody_receives(
                 assert_eq!(near.receive_until(limit()).unwrap().body(), b"unread");
             }
         }
+    });
+}
+
+/// Nobody is there to be told that no more of the message comes.
+#[test]
+fn a_reader_that_fails_ends_its_message_beside_messages_of_a_peer_that_left() {
+    bounded(|| {
+        let options = AdvancedOptions::new();
+        let few = options.features(Features::FORMAT_1).incoming_queue(4);
+        let (near, far) = pair_with(Format::V2, 64, 64, few, options);
+        let (reader, mut writer) = io::pipe().unwrap();
+        io::Write::write_all(&mut writer, b"part").unwrap();
+        std::thread::scope(|scope| {
+            let sending = scope.spawn(|| near.send_stream(reader, Some(100)));
+            let Incoming::Plain { mut body, .. } = far.receive_stream(limit()).unwrap() else {
+                panic!("not a message");
+            };
+            body.read_exact(&mut [0; 4]).unwrap();
+            drop(body);
+            for _ in 0..6 {
+                far.send_large(b"unread").unwrap();
+            }
+            look(&near);
+            drop(far);
+            drop(writer);
+            let failed = sending.join().unwrap();
+            assert!(matches!(failed, Err(TransferError::Input(_))), "{failed:?}");
+            for _ in 0..6 {
+                assert_eq!(near.receive_until(limit()).unwrap().body(), b"unread");
+            }
+        });
     });
 }
 

@@ -239,7 +239,8 @@ impl AdvancedLink {
         let mut told = false;
         let waited = self.wait_within(limit, |engine| {
             for _ in 0..2 {
-                if engine.failure.is_some() {
+                // Nobody is there to be told, also where messages that nobody receives stand before the end.
+                if engine.unanswered().is_some() {
                     return Ok(());
                 }
                 if engine.session.control().is_some() {
