@@ -36,4 +36,5 @@ mod trusted;
 mod types;
 mod waiting;
 mod whole;
+mod whole_left;
 mod wrap;

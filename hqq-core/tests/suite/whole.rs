@@ -1,22 +1,19 @@
 //! All of a request or response in few steps: what is sent so arrives by every way, and what comes so is
 //! what packets say.
 
-use crate::common::{LINE, Memory, fill, in_every_pairing, pattern, receive};
+use crate::common::{Memory, fill, in_every_pairing, pattern, receive};
 use hqq_core::link::{Missed, Unwanted, WholeGrant};
 use hqq_core::packet::{ConnectionCopy, Packet, PacketError, Whole};
 use hqq_core::ring::{Consumer, Producer};
-use hqq_core::{
-    Delivery, Dynamic, ExclusiveReceiver, InitOptions, Layout, Receiver, Sender, TryRecvError,
-    TrySendError,
-};
+use hqq_core::{Dynamic, ExclusiveReceiver, Receiver, Sender, TryRecvError, TrySendError};
 
-const COUNT: usize = 4;
-const SIZE: usize = 256;
+pub(super) const COUNT: usize = 4;
+pub(super) const SIZE: usize = 256;
 const LENGTHS: [usize; 9] = [0, 1, 16, 31, 40, 64, 65, 255, 256];
 /// Few steps are taken where registers are many.
-const QUICKLY: bool = cfg!(target_pointer_width = "64");
+pub(super) const QUICKLY: bool = cfg!(target_pointer_width = "64");
 
-fn any_of(number: u64, len: usize) -> Whole {
+pub(super) fn any_of(number: u64, len: usize) -> Whole {
     match number % 3 {
         0 => Whole::request(number, 7, len),
         1 => Whole::response(number, 0, false, len),
@@ -26,16 +23,19 @@ fn any_of(number: u64, len: usize) -> Whole {
 
 /// How the next one is asked for.
 #[derive(Clone, Copy, Debug)]
-enum By {
+pub(super) enum By {
     Grant,
     Taking,
 }
 
 impl By {
-    const ALL: [Self; 2] = [Self::Grant, Self::Taking];
+    pub(super) const ALL: [Self; 2] = [Self::Grant, Self::Taking];
 
     /// The next one, where few steps do.
-    fn quickly<C: Consumer>(self, receiver: &mut Receiver<C>) -> Result<(Whole, Vec<u8>), Missed> {
+    pub(super) fn quickly<C: Consumer>(
+        self,
+        receiver: &mut Receiver<C>,
+    ) -> Result<(Whole, Vec<u8>), Missed> {
         let mut bytes = vec![0; SIZE];
         let whole = match self {
             Self::Grant => {
@@ -57,7 +57,10 @@ impl By {
     }
 
     /// The next one, which is refused.
-    fn refused<C: Consumer>(self, receiver: &mut Receiver<C>) -> Result<Unwanted, Missed> {
+    pub(super) fn refused<C: Consumer>(
+        self,
+        receiver: &mut Receiver<C>,
+    ) -> Result<Unwanted, Missed> {
         match self {
             Self::Grant => receiver.next_whole().map(WholeGrant::refuse),
             Self::Taking => match receiver.take_whole(|_, _| None::<()>) {
@@ -83,7 +86,7 @@ fn next<C: Consumer>(by: By, receiver: &mut Receiver<C>) -> (Whole, Vec<u8>, boo
 }
 
 /// A packet that was not taken, or the next one: what it is, where it is whole, and its bytes.
-fn opened<C: Consumer>(
+pub(super) fn opened<C: Consumer>(
     receiver: &mut Receiver<C>,
     unwanted: Option<Unwanted>,
 ) -> Result<(Option<Whole>, Vec<u8>), TryRecvError> {
@@ -198,150 +201,6 @@ fn what_is_refused_is_opened_later_or_dropped() {
             drop(receiver.try_next_packet().unwrap());
         }
     });
-}
-
-/// What may be done with one that came.
-#[derive(Clone, Copy, Debug)]
-enum Left {
-    Released,
-    Dropped,
-    Refused,
-    Taken,
-    NotTaken,
-}
-
-impl Left {
-    const ALL: [Self; 5] = [
-        Self::Released,
-        Self::Dropped,
-        Self::Refused,
-        Self::Taken,
-        Self::NotTaken,
-    ];
-
-    /// Does so with the next one, where few steps do.
-    fn leave<C: Consumer>(self, receiver: &mut Receiver<C>) -> Result<(), Missed> {
-        match self {
-            Self::Released => receiver.next_whole().map(WholeGrant::release),
-            Self::Dropped => receiver.next_whole().map(drop),
-            Self::Refused => By::Grant.refused(receiver).map(drop),
-            Self::Taken => By::Taking.quickly(receiver).map(drop),
-            Self::NotTaken => By::Taking.refused(receiver).map(drop),
-        }
-    }
-}
-
-/// Fills rings and empties them again and again; one of each filling is `left`, or all of them.
-fn gives_room_back(left: Left) {
-    for (count, all) in [(2, false), (2, true), (COUNT, false), (COUNT, true)] {
-        let memory = Memory::new(count, SIZE, 0);
-        let (mut near, mut far) = memory.pair();
-        let (sender, receiver) = (near.sender(), far.receiver());
-        for round in 0..2 * count {
-            for number in 0..count {
-                let whole = Whole::request(number as u64, 7, 4);
-                sender.try_send_whole(&whole, b"body").unwrap();
-            }
-            for number in 0..count {
-                let is_left = all || number == round % count;
-                let way = if is_left { left } else { Left::Released };
-                if way.leave(receiver).is_err() {
-                    // By few steps only where registers are many.
-                    drop(receiver.try_next_packet().unwrap());
-                }
-            }
-            assert!(matches!(receiver.next_whole(), Err(Missed::Nothing)));
-        }
-        memory.assert_canaries();
-    }
-}
-
-#[test]
-fn what_is_left_gives_its_room_back() {
-    for left in Left::ALL {
-        gives_room_back(left);
-    }
-}
-
-#[test]
-fn what_is_left_is_given_back_with_the_next_one() {
-    let layout = Layout::new(COUNT, SIZE, LINE, 4).unwrap();
-    for left in Left::ALL {
-        // Producers are told of each message at once.
-        let options = InitOptions::new().delivery(Delivery::AtLeastOnce);
-        let memory = Memory::with(layout, &options);
-        let (mut near, mut far) = memory.pair();
-        let (sender, receiver) = (near.sender(), far.receiver());
-        let whole = Whole::request(1, 7, 4);
-        for _ in 0..COUNT {
-            sender.try_send_whole(&whole, b"body").unwrap();
-        }
-        for way in [left, Left::Released] {
-            if way.leave(receiver).is_err() {
-                drop(receiver.try_next_packet().unwrap());
-            }
-        }
-        for _ in 0..2 {
-            let sent = sender.try_send_whole(&whole, b"body");
-            assert_eq!(sent, Ok(()), "{left:?}");
-        }
-    }
-}
-
-#[test]
-fn what_was_given_back_is_opened_no_more() {
-    if !QUICKLY {
-        return;
-    }
-    let memory = Memory::new(COUNT, SIZE, 0);
-    let (mut near, mut far) = memory.pair();
-    near.sender().try_send_whole(&any_of(1, 0), &[]).unwrap();
-    let receiver = far.receiver();
-    let unwanted = receiver.next_whole().ok().unwrap().refuse();
-    assert!(matches!(receiver.next_whole(), Err(Missed::Nothing)));
-    assert_eq!(opened(receiver, Some(unwanted)), Err(TryRecvError::Empty));
-}
-
-#[test]
-fn what_is_opened_too_late_is_the_next_one() {
-    if !QUICKLY {
-        return;
-    }
-    let memory = Memory::new(COUNT, SIZE, 0);
-    let (mut near, mut far) = memory.pair();
-    let (mut sent, mut old) = (Vec::new(), Vec::new());
-    for number in 1..=2 {
-        let whole = any_of(number, 3);
-        near.sender().try_send_whole(&whole, &[1, 2, 3]).unwrap();
-        sent.push(whole);
-    }
-    let receiver = far.receiver();
-    old.push(receiver.next_whole().ok().unwrap().refuse());
-    // It is given back by whatever comes next.
-    assert_eq!(opened(receiver, None).unwrap().0, Some(sent[1]));
-    near.sender().try_send_whole(&any_of(3, 0), &[]).unwrap();
-    assert_eq!(opened(receiver, old.pop()).unwrap().0, Some(any_of(3, 0)));
-    assert!(matches!(receiver.next_whole(), Err(Missed::Nothing)));
-}
-
-#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
-#[test]
-fn what_one_receiver_left_another_does_not_open() {
-    use hqq_core::Role;
-    if !QUICKLY {
-        return;
-    }
-    let memories = [(); 2].map(|()| Memory::new(COUNT, SIZE, 0));
-    let (mut near, mut far) = memories[0].pair();
-    let whole = any_of(1, 1);
-    near.sender().try_send_whole(&whole, b"x").unwrap();
-    let unwanted = far.receiver().next_whole().ok().unwrap().refuse();
-    let near = memories[1].shared(Role::Primary);
-    let far = memories[1].shared(Role::Secondary);
-    let other = opened(&mut far.receiver(), Some(unwanted));
-    assert_eq!(other, Err(TryRecvError::Empty));
-    near.sender().try_send(b"on").unwrap();
-    assert_eq!(receive(&mut far.receiver()), Ok(b"on".to_vec()));
 }
 
 #[test]
