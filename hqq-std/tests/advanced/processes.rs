@@ -306,16 +306,22 @@ fn a_request_of_which_a_dead_peer_took_the_beginning_may_be_half_executed() {
     });
 }
 
-/// A peer that cannot be told to stop a single stream: the ring stays full of what nobody receives.
+/// A link that takes little in, and whose peers cannot be told to stop a single stream.
+fn easily_full() -> (Name, AdvancedLink) {
+    let name = Name::new();
+    let region = LinkOptions::new().count(8).size(64);
+    let options = AdvancedOptions::new()
+        .features(Features::FORMAT_1)
+        .incoming_queue(4);
+    let link = AdvancedLink::create(&name, &region, options).unwrap();
+    (name, link)
+}
+
+/// The ring stays full of what nobody receives.
 #[test]
 fn a_call_ends_with_its_peer_beside_messages_that_nobody_has_received() {
     bounded(|| {
-        let name = Name::new();
-        let region = LinkOptions::new().count(8).size(64);
-        let options = AdvancedOptions::new()
-            .features(Features::FORMAT_1)
-            .incoming_queue(4);
-        let link = AdvancedLink::create(&name, &region, options).unwrap();
+        let (name, link) = easily_full();
         let mut peer = Other::start(&format!("fill {}", &*name));
         let _ = link.negotiate(limit()).unwrap();
         std::thread::scope(|scope| {
@@ -341,12 +347,7 @@ fn a_call_ends_with_its_peer_beside_messages_that_nobody_has_received() {
 #[test]
 fn a_call_that_waits_for_room_ends_with_its_peer_beside_messages_that_nobody_has_received() {
     bounded(|| {
-        let name = Name::new();
-        let region = LinkOptions::new().count(8).size(64);
-        let options = AdvancedOptions::new()
-            .features(Features::FORMAT_1)
-            .incoming_queue(4);
-        let link = AdvancedLink::create(&name, &region, options).unwrap();
+        let (name, link) = easily_full();
         for is_task in [false, true] {
             let mut peer = Other::start(&format!("fill {}", &*name));
             let _ = link.negotiate(limit()).unwrap();
