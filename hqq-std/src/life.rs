@@ -115,6 +115,7 @@ impl Life {
     }
 
     /// Has everybody look who sleeps at the region.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn wake_all(&self) {
         if let Some(hook) = sys::wake_hook() {
             self.repairer.wake_all(&hook);

@@ -205,6 +205,7 @@ impl Attachment {
 
     /// A process that a record named has ended: looks whether somebody has died, and has everybody look
     /// who sleeps here. `false` where a record still names it.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn has_ended(&self, process: u32) -> bool {
         let Some(life) = self.life() else {
             return true;

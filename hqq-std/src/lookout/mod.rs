@@ -63,6 +63,7 @@ impl Lookout {
     }
 
     /// One of the processes has ended: to be said before anybody is woken for it.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn tell(&self) {
         // Release: pairs with the Acquire in `has_told`.
         self.news.fetch_add(1, Ordering::Release);
