@@ -117,6 +117,11 @@ fn a_foreign_owner() {
         assert!(matches!(error, OpenError::ForeignOwner { .. }), "{error:?}");
         let outcome = Process::start(&mut hqq!["recv", &*name, "--wait", "0"]).wait();
         outcome.with_code(1).complains(&[&says]);
+        let doctor = || hqq!["doctor", &*name, "--watch", "0.05"];
+        let outcome = Process::start(&mut doctor()).wait();
+        outcome.with_code(1).complains(&[&says]);
+        let outcome = Process::start(doctor().arg("--any-owner")).wait();
+        assert!(outcome.text().contains("nothing is wrong"));
     }
     drop(LinkOptions::new().owner(owner).open(&name).unwrap());
     drop(LinkOptions::new().any_owner().open(&name).unwrap());

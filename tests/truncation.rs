@@ -8,11 +8,12 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
+use hqq_std::repair::Repaired;
 use hqq_std::{
     AdvancedLink, AdvancedOptions, DrainError, Format, LinkOptions, OpenError, RecvError,
     SendError, StandardLink, TryRecvError, TrySendError,
 };
-use hqq_tests::{LIMIT, Name, Process, bounded, rogue};
+use hqq_tests::{LIMIT, Name, Process, bounded, eventually, hqq, rogue};
 use rustix::process::Signal;
 
 /// Larger than a page, so that the ring and the buffers lie on several.
@@ -145,6 +146,88 @@ fn a_file_that_is_short_already() {
     cut(&name, 4096);
     let error = guarded(Format::V2).open(&name).err().unwrap();
     assert!(matches!(error, OpenError::Truncated { .. }), "{error:?}");
+}
+
+/// Waits until the process has the region's file in its memory.
+fn wait_until_mapped(process: &mut Process, name: &Name) {
+    let maps = format!("/proc/{}/maps", process.id());
+    eventually("the region in its memory", || {
+        let maps = std::fs::read_to_string(&maps).unwrap();
+        assert!(process.is_running(), "{}", process.stderr());
+        maps.contains(&**name).then_some(())
+    });
+}
+
+/// At whatever moment of opening: what is found in it says nothing then.
+#[test]
+fn a_file_that_becomes_short_while_it_is_opened() {
+    for round in 0..200 {
+        let name = Name::new();
+        guarded(Format::V2).create_region(&name).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..round * 20 {
+                    std::hint::spin_loop();
+                }
+                cut(&name, 4096);
+            });
+            let error = loop {
+                match guarded(Format::V2).open(&name) {
+                    Ok(link) => drop(link),
+                    Err(error) => break error,
+                }
+            };
+            // Sparse: between being asked for its length and for its blocks.
+            assert!(
+                matches!(
+                    error,
+                    OpenError::Truncated { .. } | OpenError::Sparse { .. }
+                ),
+                "{error:?}"
+            );
+        });
+    }
+}
+
+/// Whoever makes a file may cut it while somebody else looks: no signal for that one.
+#[test]
+fn commands_end_with_an_error() {
+    for command in [
+        &["doctor", "--watch", "0.5", "--fix"][..],
+        &["echo", "--wait", "1"],
+        &["recv", "--wait", "1"],
+    ] {
+        for len in [0, 4096, 3 * 4096] {
+            let name = Name::new();
+            guarded(Format::V2).create_region(&name).unwrap();
+            let mut process = Process::start(hqq![command[0], &*name].args(&command[1..]));
+            wait_until_mapped(&mut process, &name);
+            cut(&name, len);
+            process.wait().with_code(1).complains(&["short"]);
+        }
+    }
+}
+
+/// With the guard, and without it where the file was short before.
+#[test]
+fn a_caretaker_says_so() {
+    for guard in [true, false] {
+        for len in [0, 4096, 3 * 4096] {
+            let name = Name::new();
+            guarded(Format::V2).create_region(&name).unwrap();
+            let options = LinkOptions::new().guard_truncation(guard);
+            let caretaker = options.caretaker(&name).unwrap();
+            let report = caretaker.examine();
+            assert!(!report.truncated && report.sides.len() == 4);
+            assert_eq!(caretaker.repair().unwrap(), Repaired::default());
+            cut(&name, len);
+            let report = caretaker.examine();
+            assert!(report.truncated && report.sides.is_empty() && !report.needs_repair());
+            let error = caretaker.repair().unwrap_err();
+            let is_truncated = matches!(error, OpenError::Truncated { found, needed, .. } if found == len && len < needed);
+            assert!(is_truncated, "{error:?}");
+        }
+    }
 }
 
 /// A process that guards a link, has a handler of its own or not, and then gets a SIGBUS that the guard

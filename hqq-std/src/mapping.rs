@@ -4,11 +4,13 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::ptr::NonNull;
 
 use hqq_core::{Layout, Region, RegionError};
 use memmap2::{MmapOptions, MmapRaw};
 
+use crate::error::OpenError;
 use crate::fork::NotInherited;
 use crate::sys::Guard;
 
@@ -72,6 +74,20 @@ impl Mapping {
     #[inline]
     pub(crate) fn is_cut(&self) -> bool {
         self.guard.as_ref().is_some_and(Guard::is_cut)
+    }
+
+    /// Goes on only where `file`, which this maps, is as long as this, and was whenever it was touched.
+    pub(crate) fn check_length(&self, file: &File, path: &Path) -> Result<(), OpenError> {
+        let needed = self.len() as u64;
+        let found = file.metadata().map_or(needed, |metadata| metadata.len());
+        if !self.is_cut() && found >= needed {
+            return Ok(());
+        }
+        Err(OpenError::Truncated {
+            path: path.to_owned(),
+            found,
+            needed,
+        })
     }
 
     /// Asks for huge pages.

@@ -127,6 +127,9 @@ pub struct Report {
     pub claims: Vec<ClaimReport>,
     /// Whether somebody was attaching, leaving or repairing.
     pub busy: bool,
+    /// The region's file is shorter than it was: then nothing is said of what is in it. Where it is made so in the
+    /// middle of looking, that is a SIGBUS without [`LinkOptions::guard_truncation`](crate::LinkOptions::guard_truncation).
+    pub truncated: bool,
 }
 
 impl Report {
@@ -161,7 +164,7 @@ impl Report {
 pub struct Caretaker {
     path: PathBuf,
     /// Before `locks`, as in an attachment.
-    _mapping: Mapping,
+    mapping: Mapping,
     locks: ByteLocks,
     repairer: Repairer,
     serial: Mutex<()>,
@@ -190,7 +193,7 @@ impl Caretaker {
             repairer,
             serial: Mutex::new(()),
             patience,
-            _mapping: mapping,
+            mapping,
         })
     }
 
@@ -217,9 +220,28 @@ impl Caretaker {
         !ByteLocks::TELL_LIFE || !matches!(self.locks.holder(byte), Ok(None))
     }
 
+    /// Goes on only with a file that is as long as the region.
+    fn check_length(&self) -> Result<(), OpenError> {
+        self.mapping.check_length(self.locks.file(), &self.path)
+    }
+
     /// Looks at the region; changes nothing and holds nobody up.
     #[must_use]
     pub fn examine(&self) -> Report {
+        let report = self.check_length().is_ok().then(|| self.look());
+        // What was read of a file that has become shorter since is zeros.
+        report
+            .filter(|_| self.check_length().is_ok())
+            .unwrap_or_else(|| Report {
+                sides: Vec::new(),
+                members: Vec::new(),
+                claims: Vec::new(),
+                busy: self.is_held(ATTACH),
+                truncated: true,
+            })
+    }
+
+    fn look(&self) -> Report {
         let mut sides = Vec::new();
         let mut members = Vec::new();
         for role in Role::BOTH {
@@ -283,6 +305,7 @@ impl Caretaker {
             members,
             claims,
             busy: self.is_held(ATTACH),
+            truncated: false,
         }
     }
 
@@ -291,10 +314,12 @@ impl Caretaker {
     ///
     /// # Errors
     /// [`OpenError::Busy`] where another process held the lock that this needs for longer than
-    /// [`LinkOptions::attach_timeout`](crate::LinkOptions::attach_timeout); [`OpenError::Io`].
+    /// [`LinkOptions::attach_timeout`](crate::LinkOptions::attach_timeout); [`OpenError::Truncated`] where the file is
+    /// shorter than it was; [`OpenError::Io`].
     pub fn repair(&self) -> Result<Repaired, OpenError> {
         let of_io =
             |action| move |error: io::Error| OpenError::of_io(self.path.clone(), action, error);
+        self.check_length()?;
         let started = Instant::now();
         let _threads = self
             .serial
@@ -308,6 +333,7 @@ impl Caretaker {
         }
         let repaired = life::repair(&self.locks, &self.repairer, None);
         let unlocked = self.locks.unlock(ATTACH);
+        self.check_length()?;
         life::wake(&self.repairer, &repaired);
         unlocked.map_err(of_io("unlock"))?;
         Ok(repaired)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use hqq_core::packet::Packet;
 use hqq_core::repair::Repaired;
 use hqq_core::ring::{Consumer, Producer};
-use hqq_core::{Format, Member, Receiver, Role, Sender};
+use hqq_core::{AttachError, Format, Member, Receiver, Role, Sender};
 
 use crate::error::OpenError;
 use crate::fork::Generation;
@@ -119,15 +119,18 @@ impl Attachment {
         self.mapping.is_cut()
     }
 
+    /// Why no endpoint is made: what was found in a file that was made shorter meanwhile says nothing.
+    pub(crate) fn refused(&self, error: AttachError) -> OpenError {
+        let whole = self.mapping.check_length(self.locks.file(), &self.path);
+        whole
+            .err()
+            .unwrap_or_else(|| OpenError::attach(&self.path, error))
+    }
+
     /// Frees ATTACH: the endpoint is made.
     pub(crate) fn attached(&self) -> Result<(), OpenError> {
         if self.is_cut() {
-            let found = self.locks.file().metadata();
-            return Err(OpenError::Truncated {
-                path: self.path.clone(),
-                found: found.map_or(0, |metadata| metadata.len()),
-                needed: self.mapping.len() as u64,
-            });
+            self.mapping.check_length(self.locks.file(), &self.path)?;
         }
         self.locks
             .unlock(ATTACH)

@@ -95,7 +95,7 @@ impl StandardLink {
             region,
             options,
         } = endpoint;
-        let refused = |error| OpenError::attach(attachment.path(), error);
+        let refused = |error| attachment.refused(error);
         let (producer, consumer) = match attachment.format() {
             Format::V1 => {
                 let link = Format1Link::attach(region, &options).map_err(refused)?;
@@ -315,7 +315,7 @@ impl SharedLink {
             region,
             options,
         } = endpoint;
-        let refused = |error| OpenError::attach(attachment.path(), error);
+        let refused = |error| attachment.refused(error);
         let (producer, consumer) = match attachment.format() {
             Format::V1 => {
                 let link = Format1Link::attach(region, &options).map_err(refused)?;

@@ -8,7 +8,7 @@ use defmt_decoder::{DecodeError, Frame, StreamDecoder, Table};
 use hqq_std::{LinkOptions, Receiver, RecvError, TryRecvError};
 
 use crate::failure::Failure;
-use crate::open::{Create, RoleArg, seconds};
+use crate::open::{Create, RoleArg, guarded, seconds};
 use crate::signals::{self, SLICE};
 
 /// Print what firmware logs with defmt into a link, as hqq-defmt does
@@ -62,7 +62,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         }
         (None, Some(path)) => {
             let role = args.role.unwrap_or(RoleArg::Secondary).into();
-            let (_, mut receiver) = LinkOptions::new().role(role).open_path(path)?.split();
+            let (_, mut receiver) = guarded(LinkOptions::new())
+                .role(role)
+                .open_path(path)?
+                .split();
             left_in(&mut receiver, &mut printer)?;
         }
         (None, None) => return Err(Failure::Usage("give a NAME or --file PATH".to_owned())),

@@ -9,6 +9,7 @@ use hqq_std::{Format, LinkOptions, OpenError};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::open::guarded;
 use crate::output;
 use crate::stats::{pause, seconds};
 
@@ -25,6 +26,9 @@ pub struct Args {
     /// Repair what dead members have left; those that live are not touched
     #[arg(long)]
     fix: bool,
+    /// Look at a region of another user, too
+    #[arg(long)]
+    any_owner: bool,
     /// How long something has to stand still to be stuck, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "0.5", value_parser = seconds)]
     watch: Duration,
@@ -87,7 +91,10 @@ struct Diagnosis<'a> {
 }
 
 pub fn run(args: Args) -> Result<(), Failure> {
-    let options = LinkOptions::new().any_owner();
+    let mut options = guarded(LinkOptions::new());
+    if args.any_owner {
+        options = options.any_owner();
+    }
     let before = Snapshot::of_name(&args.name)?;
     let format = before.identity.layout.format();
     let caretaker = match format {
@@ -222,6 +229,14 @@ fn damaged(before: &Snapshot, now: &Snapshot, watched: Duration) -> Vec<Finding>
 /// What is wrong with members and sides.
 fn examine(earlier: &Report, now: &Report, watched: Duration) -> Vec<Finding> {
     let mut findings = Vec::new();
+    if now.truncated {
+        findings.push(Finding {
+            kind: "truncated",
+            what: "the region's file was made shorter".to_owned(),
+            since: Since::watched(earlier.truncated, watched),
+            remedy: "what was in it is lost: remove the region, and have it made anew",
+        });
+    }
     for dead in now.members.iter().filter(|member| member.is_dead()) {
         findings.push(Finding {
             kind: "dead-member",

@@ -48,6 +48,11 @@ impl Buffers {
     }
 }
 
+/// Bears that whoever may write the region's file makes it shorter, where the system lets a process bear that.
+pub const fn guarded(options: LinkOptions) -> LinkOptions {
+    options.guard_truncation(cfg!(any(target_os = "linux", target_os = "android")))
+}
+
 /// The format of a region, and who may use one that is created.
 #[derive(clap::Args, Clone, Copy)]
 pub struct Kind {
@@ -204,7 +209,7 @@ impl Target {
         create: Create,
         deadline: Instant,
     ) -> Result<Opened, Failure> {
-        let mut options = options.attach_timeout(RETRY);
+        let mut options = guarded(options).attach_timeout(RETRY);
         if let Some(role) = self.role {
             options = options.role(role.into());
         }
