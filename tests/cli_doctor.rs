@@ -1,4 +1,4 @@
-//! `hqq doctor`, `hqq stats` and `hqq top`: what they say of regions that are well, and of others.
+//! `hqq doctor` and `hqq stats`: what they say of regions that are well, and of others.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 use std::fs::File;
@@ -6,7 +6,9 @@ use std::os::unix::fs::FileExt as _;
 use std::process::Stdio;
 
 use hqq_core::{Direction, Layout};
-use hqq_std::{AdvancedLink, AdvancedOptions, Format, LinkOptions, Role, Server};
+use hqq_std::{
+    AdvancedLink, AdvancedOptions, Delivery, Format, LinkOptions, Role, Server, StandardLink,
+};
 use hqq_tests::{Name, Outcome, Process, eventually, hqq, peer, rogue};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -107,6 +109,70 @@ fn a_claim_that_stands_still() {
     );
     drop(grant);
     assert!(findings(&name).is_empty());
+}
+
+/// A region with messages and a process that has to do with them until it is killed. The sender's link stays.
+fn left_by_the_dead(delivery: Delivery, task: &str) -> (Name, StandardLink) {
+    let name = Name::new();
+    small().delivery(delivery).create_region(&name).unwrap();
+    let mut near = small().role(Role::Primary).open(&name).unwrap();
+    near.send(b"one").unwrap();
+    if task == "hold" {
+        // Its place is for the one that holds a buffer.
+        drop(near);
+        near = small().role(Role::Secondary).open(&name).unwrap();
+    }
+    let mut process = Process::start_with(&mut rogue![task, &*name, "1"], Stdio::piped());
+    process.wait_for_output("holds");
+    process.kill();
+    (name, near)
+}
+
+/// What the dead have claimed is named with what will become of it, and becomes that.
+#[test]
+fn claims_of_the_dead() {
+    let lost = Delivery::AtMostOnce;
+    for (delivery, task, remedy, fixed) in [
+        (
+            lost,
+            "hold",
+            "it becomes a tombstone",
+            "1 slots made tombstones, 0 freed, 0 messages in doubt",
+        ),
+        (
+            lost,
+            "take",
+            "the message is lost",
+            "0 slots made tombstones, 1 freed, 0 messages in doubt",
+        ),
+        (
+            Delivery::AtLeastOnce,
+            "take",
+            "the next receiver gets the message",
+            "0 freed, 1 messages in doubt",
+        ),
+    ] {
+        let (name, _near) = left_by_the_dead(delivery, task);
+        let found = ["dead-member", "dead-side", "dead-side", "dead-claim"];
+        assert_eq!(findings(&name), found, "{task}");
+        let outcome = doctor(&name, &[]).with_code(1);
+        let says = String::from_utf8(outcome.stdout).unwrap();
+        assert!(says.contains(remedy), "{says}");
+        let is_left = delivery == Delivery::AtLeastOnce;
+        let outcome = doctor(&name, &["--fix"]).with_code(i32::from(is_left));
+        let says = String::from_utf8(outcome.stdout).unwrap();
+        assert!(says.contains(fixed), "{says}");
+        if is_left {
+            assert_eq!(findings(&name), ["dead-member", "dead-claim"]);
+            let mut heir = small().role(Role::Secondary).open(&name).unwrap();
+            let message = heir.receiver().next().unwrap();
+            assert!(message.is_in_doubt());
+            drop(message);
+            assert!(findings(&name).is_empty());
+        } else {
+            assert!(findings(&name).is_empty());
+        }
+    }
 }
 
 /// Since when something is wrong, it tells from what it saw first; and it says of a process that it is
@@ -276,67 +342,6 @@ fn totals_of_members() {
     let _near = small().open(&name).unwrap();
     let text = Process::start(&mut hqq!["stats", &*name]).wait().text();
     assert!(text.contains("sent      0 messages"), "{text}");
-}
-
-#[test]
-fn rates_and_screens() {
-    let name = region();
-    let mut echo = Process::start(&mut hqq!["echo", &*name]);
-    let mut ping = Process::start(&mut hqq![
-        "ping",
-        &*name,
-        "--count",
-        "100000000",
-        "--size",
-        "32"
-    ]);
-    eventually("messages", || {
-        let text = Process::start(&mut hqq!["stats", &*name, "--json"])
-            .wait()
-            .text();
-        let stats = json(&text);
-        (stats["rings"][0]["taken"].as_u64().unwrap() > 100).then_some(())
-    });
-    let text = Process::start(&mut hqq!["stats", &*name, "--json", "--interval", "0.3"])
-        .wait()
-        .text();
-    let stats = json(&text);
-    for ring in [0, 1] {
-        assert!(
-            stats["rings"][ring]["taken_per_second"].as_f64().unwrap() > 0.0,
-            "{text}"
-        );
-    }
-    let screen = Process::start(&mut hqq!["top", &*name, "--once", "--interval", "0.3"])
-        .wait()
-        .text();
-    for part in [
-        &*name,
-        "primary 1, process",
-        "secondary 1, process",
-        "alive",
-        "/s",
-    ] {
-        assert!(screen.contains(part), "no `{part}` in {screen}");
-    }
-    let text = Process::start(&mut hqq!["top", "--once", "--json", "--interval", "0.1"])
-        .wait()
-        .text();
-    let regions = json(&text);
-    let regions = regions["regions"].as_array().unwrap();
-    assert!(
-        regions.iter().any(|region| region["name"] == *name),
-        "{text}"
-    );
-    // Without a terminal there is nothing to draw on.
-    let outcome = Process::start(&mut hqq!["top", &*name]).wait();
-    outcome.with_code(2).complains(&["no terminal", "--once"]);
-    // It has not disturbed them.
-    assert!(echo.is_running() && ping.is_running());
-    ping.signal(Signal::INT);
-    let _ = ping.wait();
-    echo.signal(Signal::INT);
-    let _ = echo.wait();
 }
 
 /// A caller records how long its calls take, until the next member takes its place.
