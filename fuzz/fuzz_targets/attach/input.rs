@@ -304,4 +304,13 @@ pub(crate) enum ReceiveCall {
     },
     Iterate,
     Inspect,
+    Packet {
+        leak: bool,
+    },
+    /// By the ways for all of a request or response; what is not `wanted` is opened.
+    Whole {
+        wanted: bool,
+        lent: bool,
+        leak: bool,
+    },
 }

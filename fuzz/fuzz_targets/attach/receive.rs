@@ -4,6 +4,8 @@ use std::error::Error;
 use std::mem;
 use std::sync::Arc;
 
+use hqq_core::link::{Missed, PacketGrant};
+use hqq_core::packet::Packet;
 use hqq_core::ring::Consumer;
 use hqq_core::ring::Handle;
 use hqq_core::ring::shared::SharedConsumer;
@@ -145,8 +147,98 @@ fn make<C: Consumer>(receiver: &mut Receiver<C>, call: &ReceiveCall, mut peer: P
             let _ = (receiver.is_readable(), receiver.is_peer_open());
             let _ = receiver.counters();
         }
+        ReceiveCall::Packet { leak } => {
+            let result = receiver.try_next_packet();
+            packet(result, *leak, size, &mut peer);
+        }
+        ReceiveCall::Whole { wanted, lent, leak } => {
+            // The few steps, and then the many.
+            parts = 2;
+            let missed = if *lent {
+                lend_whole(receiver, *wanted, size, &mut peer)
+            } else {
+                take_whole(receiver, *wanted, size, &mut peer)
+            };
+            peer.act();
+            match missed {
+                Ok(()) | Err(Missed::Nothing) => {}
+                Err(Missed::Something) => {
+                    let result = receiver.try_next_packet();
+                    packet(result, *leak, size, &mut peer);
+                }
+                Err(Missed::Unwanted(unwanted)) => {
+                    let result = receiver.open(unwanted);
+                    packet(result, *leak, size, &mut peer);
+                }
+            }
+        }
     }
     steps.check(peer.attempts() + parts as u32, count, size);
+}
+
+/// Copies the bytes of a packet out, and keeps or leaks it.
+fn packet<C: Consumer>(
+    result: Result<PacketGrant<'_, C>, TryRecvError>,
+    leak: bool,
+    size: usize,
+    peer: &mut Peer<'_>,
+) {
+    let grant = match result.map_err(Refusal::from) {
+        Ok(grant) => grant,
+        Err(Refusal::TooSmall { .. }) => panic!("a packet has no buffer of ours"),
+        Err(refusal) => return check_refusal(&refusal, size, size, Waits::Not, peer),
+    };
+    let len = grant.len();
+    assert!(len <= size);
+    if let Packet::StandardInline(message) = grant.packet() {
+        assert!(len == 0 && message.payload().len() <= size);
+    }
+    peer.act();
+    let mut buffer = [UNTOUCHED; MAX_LEN];
+    assert_eq!(grant.copy_to(0, &mut buffer), len);
+    check_untouched(&buffer, len);
+    assert_eq!(grant.len(), len);
+    if leak {
+        mem::forget(grant);
+    }
+}
+
+/// Lends all of a request or response, and gives it back or refuses it.
+fn lend_whole<C: Consumer>(
+    receiver: &mut Receiver<C>,
+    wanted: bool,
+    size: usize,
+    peer: &mut Peer<'_>,
+) -> Result<(), Missed> {
+    let grant = receiver.next_whole()?;
+    let len = grant.len();
+    assert!(len <= size && grant.whole().len() == len as u64);
+    peer.act();
+    let mut buffer = [UNTOUCHED; MAX_LEN];
+    assert_eq!(grant.copy_to(&mut buffer), len);
+    check_untouched(&buffer, len);
+    if wanted {
+        grant.release();
+        return Ok(());
+    }
+    Err(Missed::Unwanted(grant.refuse()))
+}
+
+/// Takes all of a request or response, if it is wanted.
+fn take_whole<C: Consumer>(
+    receiver: &mut Receiver<C>,
+    wanted: bool,
+    size: usize,
+    peer: &mut Peer<'_>,
+) -> Result<(), Missed> {
+    receiver.take_whole(|whole, body| {
+        assert!(body.len() <= size && whole.len() == body.len() as u64);
+        peer.act();
+        let mut buffer = [UNTOUCHED; MAX_LEN];
+        assert_eq!(body.copy_to(&mut buffer), body.len());
+        check_untouched(&buffer, body.len());
+        wanted.then_some(())
+    })
 }
 
 /// Receives a value of `WORDS` words.
