@@ -7,7 +7,8 @@ use core::ptr::NonNull;
 /// Links made by [`Link::attach_managed`](crate::Link::attach_managed) call it; all others contain
 /// none of it, and cost nothing. Ranges start and end at multiples of 64 bytes and lie inside the
 /// region, so the cache's lines are at most that long. What each side writes lies on lines of its
-/// own, so no line that is invalidated holds anything of ours.
+/// own, but for slots of messages in doubt, which are cleaned before anybody else may write them: so no line that
+/// is invalidated holds anything of ours, and none that is cleaned covers what another core has written.
 ///
 /// | when | what |
 /// |---|---|
@@ -15,9 +16,11 @@ use core::ptr::NonNull;
 /// | after it has stored the slot | clean the slot, barrier |
 /// | before a consumer looks at a slot | barrier, [`invalidate`](Self::invalidate) the slot |
 /// | before it reads a message | invalidate it |
+/// | after it has given one back that was in doubt | clean its slot, barrier; then as below |
 /// | after it has given messages back | clean its counters, barrier |
 /// | before a producer looks for room | barrier, invalidate the consumer's counters and the slot |
-/// | attaching, leaving, asking for the peer | the superblock, likewise |
+/// | attaching | the region, likewise; a consumer's slots, barrier, before its counters |
+/// | leaving, asking for the peer | the superblock, likewise |
 ///
 /// # Example
 ///

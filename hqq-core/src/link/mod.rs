@@ -61,8 +61,9 @@ use crate::member::Role;
 #[cfg(not(loom))]
 use crate::platform::Platform;
 use crate::region::Region;
+use crate::region::RingMemory;
 #[cfg(not(loom))]
-use crate::region::{RingMemory, SuperblockMemory};
+use crate::region::SuperblockMemory;
 use crate::ring::exclusive::{ExclusiveConsumer, ExclusiveProducer};
 use crate::ring::join;
 #[cfg(not(loom))]
@@ -166,6 +167,15 @@ impl<G: Geometry> Link<G> {
         region: Region,
         options: &AttachOptions,
     ) -> Result<(ExclusiveProducer<G>, ExclusiveConsumer<G>), AttachError> {
+        Self::attach_sides_with(region, options, |_| {})
+    }
+
+    /// As [`Link::attach_sides`]; `mended` is called before `released` says that slots are free, once they say so.
+    fn attach_sides_with(
+        region: Region,
+        options: &AttachOptions,
+        mended: impl FnOnce(&RingMemory<G>),
+    ) -> Result<(ExclusiveProducer<G>, ExclusiveConsumer<G>), AttachError> {
         let taken = Taken::<G>::new(&region, options, Mode::Exclusive)?;
         let corrupt = |direction| {
             move |corruption| AttachError::Corrupt {
@@ -176,9 +186,9 @@ impl<G: Geometry> Link<G> {
         let role = options.role;
         let next = join::first_producer(&taken.outgoing).map_err(corrupt(role.sends()))?;
         let delivery = taken.identity.delivery;
-        let resume =
-            join::first_consumer(&taken.incoming, Mode::Exclusive, options.member, delivery)
-                .map_err(corrupt(role.receives()))?;
+        let (incoming, mode) = (&taken.incoming, Mode::Exclusive);
+        let resume = join::first_consumer(incoming, mode, options.member, delivery, mended)
+            .map_err(corrupt(role.receives()))?;
         let [sending_alarm, receiving_alarm] = taken.alarms(&region, options);
         let (sending, receiving) = (taken.sending.0.kept(), taken.receiving.0.kept());
         Ok((
@@ -199,7 +209,9 @@ impl<G: Geometry> Link<G> {
         platform: X,
     ) -> Result<Managed<G, X>, AttachError> {
         region.invalidate(&platform);
-        let (producer, consumer) = Self::attach_sides(region.clone(), options)?;
+        // A cache that gave `released` back first would write a slot over what a producer had put there by then.
+        let mended = |incoming: &RingMemory<G>| incoming.clean_slots(&platform);
+        let (producer, consumer) = Self::attach_sides_with(region.clone(), options, mended)?;
         // What attaching has recorded and mended.
         region.clean(&platform);
         let identity = options

@@ -61,7 +61,7 @@ impl<G: Geometry> SharedLink<G> {
             join::further_producer(&taken.outgoing, member);
         }
         let resume = if taken.receiving.1 {
-            join::first_consumer(&taken.incoming, Mode::Shared, member, delivery)
+            join::first_consumer(&taken.incoming, Mode::Shared, member, delivery, |_| {})
                 .map_err(corrupt(role.receives()))?
         } else {
             join::further_consumer(&taken.incoming, member, delivery)

@@ -287,7 +287,7 @@ impl<C: Consumer> Receiver<C> {
     pub fn open(&mut self, unwanted: Unwanted) -> Result<PacketGrant<'_, C>, TryRecvError> {
         let Unwanted { position, operands } = unwanted;
         let is_this = self.unopened.take() == Some(position);
-        if !is_this || self.current.is_some() || self.side.last_claimed() != position {
+        if !is_this || self.current.is_some() || !self.side.is_claimed(position) {
             return self.try_next_packet();
         }
         let mut packet = Decoded::Nothing;

@@ -63,6 +63,13 @@ impl SuperblockMemory {
 }
 
 impl<G: Geometry> RingMemory<G> {
+    /// All slots, and waits for it.
+    pub(crate) fn clean_slots(&self, platform: &impl Platform) {
+        self.part
+            .clean_range(ring::SLOTS, self.count() * LINE, platform);
+        platform.barrier();
+    }
+
     /// The consumers' counters, which this side has written.
     pub(crate) fn clean_consumers(&self, platform: &impl Platform) {
         for word in [ring::R, ring::RELEASED] {

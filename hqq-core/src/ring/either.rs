@@ -166,6 +166,10 @@ where
         either!(self, side => side.last_claimed())
     }
 
+    fn is_claimed(&self, position: Position) -> bool {
+        either!(self, side => side.is_claimed(position))
+    }
+
     #[inline]
     fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7] {
         either!(self, side => side.operands::<FROM>(position))

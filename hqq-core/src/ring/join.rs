@@ -154,7 +154,8 @@ pub(crate) struct Resume {
 }
 
 /// A3: where the first consumer of a side goes on; what a dead consumer had claimed is released
-/// (at most once) or handed out in doubt (at least once).
+/// (at most once) or handed out in doubt (at least once). `mended` is called once what slots say is written, before
+/// `released` is.
 ///
 /// # Errors
 /// [`Corruption`] where the ring is in no state that the rules lead to.
@@ -163,6 +164,7 @@ pub(crate) fn first_consumer<G: Geometry>(
     mode: Mode,
     member: Member,
     delivery: Delivery,
+    mended: impl FnOnce(&RingMemory<G>),
 ) -> Result<Resume, Corruption> {
     let count = memory.count();
     let next = received(memory);
@@ -221,6 +223,7 @@ pub(crate) fn first_consumer<G: Geometry>(
         // What a consumer left that died before it cleared it.
         clear_taken(memory);
     }
+    mended(memory);
     if mode == Mode::Exclusive {
         // T5x. Pairs with the Acquire of T1 and T3x.
         memory

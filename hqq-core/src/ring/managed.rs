@@ -185,8 +185,10 @@ impl<G: Geometry, X: Platform> ManagedConsumer<G, X> {
     fn look(&self) {
         let platform = &self.leaving.platform;
         platform.barrier();
-        let (memory, position) = self.side.place();
-        memory.slot(position).invalidate(platform);
+        let (memory, _) = self.side.place();
+        for position in self.side.places() {
+            memory.slot(position).invalidate(platform);
+        }
     }
 
     /// Producers can see how far this side is.
@@ -202,7 +204,7 @@ impl<G: Geometry, X: Platform> Drop for ManagedConsumer<G, X> {
     fn drop(&mut self) {
         // What the side will say when it is dropped: nobody looks there before it has left, and then
         // finds its counters as they are.
-        self.side.flush();
+        self.side.flush_all();
         self.tell();
     }
 }
@@ -242,10 +244,15 @@ impl<G: Geometry, X: Platform> Consumer for ManagedConsumer<G, X> {
     }
 
     fn release(&mut self, position: Position) {
-        self.side.release(position);
-        // One that was in doubt is released by its slot.
-        let (memory, _) = self.side.place();
-        memory.slot(position).clean(&self.leaving.platform);
+        if self.side.release_slot(position) {
+            let platform = &self.leaving.platform;
+            let (memory, _) = self.side.place();
+            // Before the counter says so: caches give lines back when they like, and from then on a producer may
+            // write the slot.
+            memory.slot(position).clean(platform);
+            platform.barrier();
+        }
+        self.side.release_by_counter();
         self.tell();
     }
 

@@ -311,6 +311,14 @@ pub trait Consumer: Sealed {
         Position::default()
     }
 
+    /// Whether the packet at `position` was claimed last and not released, also by a look that found nothing
+    /// after it; not for sides that claim nothing so.
+    #[doc(hidden)]
+    fn is_claimed(&self, position: Position) -> bool {
+        let _ = position;
+        false
+    }
+
     /// The operands of a claimed packet from number `FROM` on, each read once; zeros before it.
     fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7];
 

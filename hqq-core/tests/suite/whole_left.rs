@@ -1,11 +1,13 @@
 //! All of a request or response that is taken, left or refused: its room is given back, and it is opened no more.
 
+use std::mem::forget;
+
 use super::whole::{By, COUNT, QUICKLY, SIZE, any_of, opened};
-use crate::common::{LINE, Memory, receive};
+use crate::common::{LINE, Memory, heir, receive};
 use hqq_core::link::{Missed, WholeGrant};
 use hqq_core::packet::Whole;
 use hqq_core::ring::Consumer;
-use hqq_core::{Delivery, InitOptions, Layout, Receiver, TryRecvError};
+use hqq_core::{Delivery, InitOptions, Layout, Receiver, Role, TryRecvError};
 
 /// What may be done with one that came.
 #[derive(Clone, Copy, Debug)]
@@ -70,13 +72,17 @@ fn what_is_left_gives_its_room_back() {
     }
 }
 
+/// Producers are told of each message at once.
+fn telling_at_once() -> Memory {
+    let layout = Layout::new(COUNT, SIZE, LINE, 4).unwrap();
+    let options = InitOptions::new().delivery(Delivery::AtLeastOnce);
+    Memory::with(layout, &options)
+}
+
 #[test]
 fn what_is_left_is_given_back_with_the_next_one() {
-    let layout = Layout::new(COUNT, SIZE, LINE, 4).unwrap();
     for left in Left::ALL {
-        // Producers are told of each message at once.
-        let options = InitOptions::new().delivery(Delivery::AtLeastOnce);
-        let memory = Memory::with(layout, &options);
+        let memory = telling_at_once();
         let (mut near, mut far) = memory.pair();
         let (sender, receiver) = (near.sender(), far.receiver());
         let whole = Whole::request(1, 7, 4);
@@ -134,7 +140,6 @@ fn what_is_opened_too_late_is_the_next_one() {
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 #[test]
 fn what_one_receiver_left_another_does_not_open() {
-    use hqq_core::Role;
     if !QUICKLY {
         return;
     }
@@ -149,4 +154,52 @@ fn what_one_receiver_left_another_does_not_open() {
     assert_eq!(other, Err(TryRecvError::Empty));
     near.sender().try_send(b"on").unwrap();
     assert_eq!(receive(&mut far.receiver()), Ok(b"on".to_vec()));
+}
+
+/// Whoever leaves, and whoever dies after nothing else was found, had it.
+#[test]
+fn what_is_left_does_not_come_to_the_next_receiver() {
+    for left in Left::ALL {
+        for dies in [false, true] {
+            let memory = telling_at_once();
+            let (mut near, mut far) = memory.pair();
+            let whole = Whole::request(1, 7, 4);
+            near.sender().try_send_whole(&whole, b"body").unwrap();
+            if left.leave(far.receiver()).is_err() {
+                drop(far.receiver().try_next_packet().unwrap());
+            }
+            if dies {
+                assert_eq!(receive(far.receiver()), Err(TryRecvError::Empty));
+                forget(far);
+            } else {
+                drop(far);
+            }
+            assert_eq!(memory.released(), 1, "{left:?}");
+            let mut far = memory.exclusive_as(&heir(Role::Secondary));
+            let again = receive(far.receiver());
+            assert_eq!(again, Err(TryRecvError::Empty), "{left:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_look_in_vain_gave_back_is_opened_no_more() {
+    if !QUICKLY {
+        return;
+    }
+    for by in By::ALL {
+        let memory = Memory::new(COUNT, SIZE, 0);
+        let (mut near, mut far) = memory.pair();
+        let whole = Whole::request(1, 7, 4);
+        let sender = near.sender();
+        sender.try_send_whole(&whole, b"body").unwrap();
+        let receiver = far.receiver();
+        // The first few steps of a ring may not be there to be taken.
+        if let Ok(unwanted) = by.refused(receiver) {
+            assert_eq!(receive(receiver), Err(TryRecvError::Empty));
+            assert_eq!(memory.released(), 1);
+            let late = opened(receiver, Some(unwanted));
+            assert_eq!(late, Err(TryRecvError::Empty));
+        }
+    }
 }

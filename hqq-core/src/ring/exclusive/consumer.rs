@@ -1,6 +1,8 @@
 //! The consuming side of a ring, alone on it.
 
 mod special;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use special::Special;
 
@@ -134,6 +136,16 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         }
     }
 
+    /// As `flush`, where nobody has what was claimed: a packet that was left is given back, too. One in doubt is
+    /// not before it is released.
+    #[inline]
+    pub(in crate::ring) fn flush_all(&mut self) {
+        if WALKS && self.special.is_none() {
+            self.reading = None;
+        }
+        self.flush();
+    }
+
     /// Begins a new way, where nothing is special.
     #[cold]
     #[inline(never)]
@@ -189,6 +201,30 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             .store(turn.next_position().get(), ordering::store_received());
     }
 
+    /// T5, of a packet that was in doubt: frees its slot, which is to be seen before the counter says so.
+    /// `false` where no packet is or was.
+    #[inline]
+    pub(in crate::ring) fn release_slot(&mut self, position: Position) -> bool {
+        let is_special = self.special.is_some();
+        if is_special {
+            self.release_specially(position);
+        }
+        is_special
+    }
+
+    /// Whatever was claimed is released, after `release_slot`.
+    #[inline]
+    pub(in crate::ring) fn release_by_counter(&mut self) {
+        self.reading = None;
+        self.memory.resume();
+        // Each position is released after the one before, so that none is passed over; those in
+        // doubt may be, and are flushed at once.
+        if self.turn == self.flush_at || self.special.is_some() {
+            self.flush();
+            self.record();
+        }
+    }
+
     // Functions of their own, so that what is not special saves no registers for them.
 
     #[cold]
@@ -241,6 +277,15 @@ impl<G: Geometry> ExclusiveConsumer<G> {
     pub(in crate::ring) fn place(&self) -> (&RingMemory<G>, Position) {
         (&self.memory, self.turn.position())
     }
+
+    /// The positions that the next look may be at: the one that comes next, or those in doubt and the one after
+    /// them, N + 1 at most.
+    pub(in crate::ring) fn places(&self) -> impl Iterator<Item = Position> + use<G> {
+        let turn = self.turn.position();
+        let in_doubt = self.special.map_or(0, |_| self.settled.since(turn));
+        let in_doubt = usize::try_from(in_doubt).unwrap_or(0);
+        (0..=in_doubt).map(move |ahead| turn.plus(ahead))
+    }
 }
 
 impl<G: Geometry> Sealed for ExclusiveConsumer<G> {}
@@ -275,7 +320,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         let stamp = self.memory.slot(position).stamp();
         let loaded = stamp.load_visible(ordering::see_published());
         let Some(opcode) = packet_at(loaded, position) else {
-            self.flush();
+            self.flush_all();
             return Err(Refused::Blocked);
         };
         self.hand_out(turn);
@@ -356,23 +401,19 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         self.turn.position().minus(1)
     }
 
+    fn is_claimed(&self, position: Position) -> bool {
+        self.reading == Some(Turn::new(position))
+    }
+
     #[inline]
     fn release(&mut self, position: Position) {
-        if self.special.is_some() {
-            self.release_specially(position);
-        }
-        self.reading = None;
-        self.memory.resume();
-        // Each position is released after the one before, so that none is passed over; those in
-        // doubt may be, and are flushed at once.
-        if self.turn == self.flush_at || self.special.is_some() {
-            self.flush();
-            self.record();
-        }
+        self.release_slot(position);
+        self.release_by_counter();
     }
 
     fn unclaim(&mut self, position: Position, taken: u16) {
-        if position.since(self.settled) >= 0 {
+        // Where nothing is special `settled` is long past, at any distance.
+        if self.special.is_none() || position.since(self.settled) >= 0 {
             self.turn_to(Turn::new(position));
             self.reading = None;
             self.memory.stop();
@@ -463,7 +504,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
 
 impl<G: Geometry> Drop for ExclusiveConsumer<G> {
     fn drop(&mut self) {
-        self.flush();
+        self.flush_all();
         self.record();
     }
 }

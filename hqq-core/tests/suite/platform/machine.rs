@@ -1,10 +1,10 @@
 //! A core with a cache that sees nothing of other cores' writes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 use std::rc::Rc;
 
-use hqq_core::{Platform, Region};
+use hqq_core::{Direction, Platform, Region};
 
 use super::Geometry;
 
@@ -29,6 +29,7 @@ pub(crate) struct Core {
     clean: Rc<RefCell<Vec<u8>>>,
     pub(crate) memory: Memory,
     done: Rc<RefCell<Vec<Done>>>,
+    has_cache: Rc<Cell<bool>>,
 }
 
 #[repr(align(64))]
@@ -43,6 +44,7 @@ impl Core {
             clean: Rc::new(RefCell::new(vec![0; LEN])),
             memory: memory.clone(),
             done: Rc::default(),
+            has_cache: Rc::new(Cell::new(true)),
         };
         // SAFETY: leaked, so valid for ever. This test is one thread, and looks at the bytes only
         // between the link's own accesses.
@@ -66,6 +68,7 @@ impl Core {
     /// What a core without a cache sees: the memory as it is.
     #[cfg(not(hqq_narrow))]
     pub(crate) fn refresh(&self) {
+        self.has_cache.set(false);
         let memory = self.memory.borrow().clone();
         for (index, line) in memory.chunks_exact(LINE).enumerate() {
             self.set_line(index * LINE, line);
@@ -81,6 +84,22 @@ impl Core {
         (offset, (offset..offset + len).step_by(LINE))
     }
 
+    /// A cache gives its lines back when it likes: what says that a slot is free must not be able to get to memory
+    /// before what the slot itself says, as a producer could be overwritten then.
+    fn check_order(&self) {
+        let (view, clean) = (self.view(), self.clean.borrow());
+        let is_dirty = |at: usize| view[at..at + LINE] != clean[at..at + LINE];
+        for direction in Direction::BOTH {
+            let released = Geometry::LAYOUT.released(direction).unwrap();
+            if self.has_cache.get() && is_dirty(released) {
+                let slots = Geometry::LAYOUT.slots(direction);
+                for at in (slots..Geometry::LAYOUT.buffers(direction)).step_by(LINE) {
+                    assert!(!is_dirty(at), "the slot at {at} may come after `released`");
+                }
+            }
+        }
+    }
+
     pub(crate) fn take_done(&self) -> Vec<Done> {
         std::mem::take(&mut *self.done.borrow_mut())
     }
@@ -88,6 +107,7 @@ impl Core {
 
 impl Platform for Core {
     fn clean(&self, start: NonNull<u8>, len: usize) {
+        self.check_order();
         let (offset, lines) = self.lines(start, len);
         self.done.borrow_mut().push(Done::Clean(offset, len));
         let view = self.view();

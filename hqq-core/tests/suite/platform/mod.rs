@@ -3,6 +3,8 @@
 //! anywhere loses a message, delivers an old one, or hangs.
 #![cfg(not(loom))]
 
+#[cfg(not(hqq_narrow))]
+mod heirs;
 mod machine;
 #[cfg(not(hqq_narrow))]
 mod trouble;
