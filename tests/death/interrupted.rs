@@ -14,7 +14,7 @@ use crate::stepper::{Stepper, image, region_of, states};
 
 /// A region in which all have died: one with a buffer half filled, one with a message half read, and
 /// two messages that wait.
-fn abandoned(delivery: Delivery) -> Vec<u8> {
+pub(crate) fn abandoned(delivery: Delivery) -> Vec<u8> {
     let name = Name::new();
     let options = LinkOptions::new().count(RING).size(SIZE).delivery(delivery);
     options.create_region(&name).unwrap();
@@ -31,7 +31,7 @@ fn abandoned(delivery: Delivery) -> Vec<u8> {
 }
 
 /// That what was committed is there, and the region works.
-fn recovered(name: &Name, delivery: Delivery, at: u64) {
+pub(crate) fn recovered(name: &Name, delivery: Delivery, at: u64) {
     let mut far = LinkOptions::new().role(Role::Secondary).open(name).unwrap();
     let expected: &[(u64, bool)] = match delivery {
         Delivery::AtMostOnce => &[(1, false), (2, false)],
@@ -120,28 +120,34 @@ fn a_region_whose_making_is_cut_off_anywhere_is_made_by_the_next() {
 #[test]
 fn whoever_makes_a_region_of_a_new_name_may_be_killed_anywhere() {
     let (count, size) = (RING.to_string(), SIZE.to_string());
+    let arguments = ["create", &count, &size];
+    // What is there at all is whole; before that there is nothing.
+    let (instructions, states) = states(Name::new(), &arguments);
+    let named = states[0].at;
+    assert!(named > 0);
+    for state in &states {
+        let name = region_of(&state.image);
+        let of = |role| LinkOptions::new().role(role);
+        let mut near = of(Role::Primary).open(&name).unwrap();
+        let mut far = of(Role::Secondary).open(&name).unwrap();
+        works(&mut near, &mut far);
+    }
+    println!(
+        "making a region of a new name: {instructions} instructions, {} states",
+        states.len()
+    );
+    // In earnest, after which nothing is left of a file without a name.
     let options = LinkOptions::new().count(RING).size(SIZE);
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sheet");
     let _sheet = hqq_tests::Sheet::create(&path);
-    // Says after how many instructions the name was there, where it came so far.
+    // Whether the name was there.
     let kill_at = |end: u64| {
         let name = Name::new();
         let child = Stepper::start(&["create", &name, &count, &size], &path);
-        let mut named = None;
-        for at in 0..end {
-            let goes_on = child.step();
-            // A look for each instruction would take longer than all of them.
-            if named.is_none() && (at % 256 == 0 || !goes_on) && name.path().exists() {
-                named = Some(at);
-            }
-            if !goes_on {
-                break;
-            }
-        }
+        let _ = (0..end).all(|_| child.step());
         let is_there = name.path().exists();
         drop(child);
-        // What is there at all is whole.
         if is_there {
             LinkOptions::new().open(&name).unwrap();
         }
@@ -149,12 +155,10 @@ fn whoever_makes_a_region_of_a_new_name_may_be_killed_anywhere() {
         let mut near = of(Role::Primary).create_or_open(&name).unwrap();
         let mut far = of(Role::Secondary).open(&name).unwrap();
         works(&mut near, &mut far);
-        (named, is_there)
+        is_there
     };
-    let (named, _) = kill_at(u64::MAX);
-    let named = named.unwrap();
     let kills = if every_step() { 32 } else { 2 };
-    let found = (0..kills).filter(|kill| kill_at(named * 5 / 4 * (kill + 1) / kills).1);
+    let found = (0..kills).filter(|kill| kill_at(named * 5 / 4 * (kill + 1) / kills));
     println!(
         "named after {named} instructions; {} of {kills} kills came after that",
         found.count()

@@ -2,6 +2,7 @@
 //!
 //! | module | who dies, or stops |
 //! |---|---|
+//! | `coming` | who attaches, takes over what a dead receiver had, or leaves |
 //! | `forked` | a parent, whose child lives on |
 //! | `interrupted` | who repairs, or makes a region |
 //! | `step` | one process, after each instruction of one call |
@@ -15,6 +16,8 @@
     reason = "a helper that fails fails the test"
 )]
 
+#[cfg(target_arch = "x86_64")]
+mod coming;
 mod forked;
 #[cfg(target_arch = "x86_64")]
 mod interrupted;

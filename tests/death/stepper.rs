@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "ptrace is an unsafe call")]
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -110,30 +110,33 @@ pub(crate) fn region_of(image: &[u8]) -> Name {
     name
 }
 
-/// A region that the child works on while it is watched.
+/// A region that the child works on while it is watched, and what it held when it was last looked at.
 struct Watched {
-    name: Name,
     memory: memmap2::MmapRaw,
+    last: Vec<u8>,
 }
 
 impl Watched {
-    fn new(name: Name) -> Self {
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .open(name.path())
-            .unwrap();
+    /// `None` as long as nothing has the name.
+    fn new(path: &Path) -> Option<Self> {
+        let file = match File::options().read(true).write(true).open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            file => file.unwrap(),
+        };
         let memory = memmap2::MmapRaw::map_raw(&file).unwrap();
-        Self { name, memory }
+        Some(Self {
+            memory,
+            last: image(path),
+        })
     }
 
-    /// Whether it holds anything else than `last`, which becomes what it holds.
-    fn has_changed(&self, last: &mut [u8]) -> bool {
+    /// Whether it holds anything else than it did.
+    fn has_changed(&mut self) -> bool {
         // SAFETY: the mapping has as many bytes; its only other user stands still.
-        let now = unsafe { std::slice::from_raw_parts(self.memory.as_ptr(), last.len()) };
-        let changed = now != last;
+        let now = unsafe { std::slice::from_raw_parts(self.memory.as_ptr(), self.last.len()) };
+        let changed = now != self.last;
         if changed {
-            last.copy_from_slice(now);
+            self.last.copy_from_slice(now);
         }
         changed
     }
@@ -149,38 +152,41 @@ pub(crate) struct State {
 }
 
 /// Steps a child through its call: how many instructions that takes, and every state it leaves, one for
-/// each change of the region and of what it notes.
+/// each change of the region and of what it notes; the first one when there is a region.
 pub(crate) fn states(name: Name, arguments: &[&str]) -> (u64, Vec<State>) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("sheet");
     let sheet = Sheet::create(&path);
-    let watched = Watched::new(name);
-    let mut last = image(&watched.name.path());
-    let arguments: Vec<&str> = [arguments[0], &*watched.name]
+    let arguments: Vec<&str> = [arguments[0], &*name]
         .into_iter()
         .chain(arguments[1..].iter().copied())
         .collect();
     let child = Stepper::start(&arguments, &path);
-    watched.has_changed(&mut last);
-    let mut states = vec![State {
-        at: 0,
-        image: last.clone(),
-        noted: 0,
-    }];
-    let mut at = 0;
+    let region = name.path();
+    let mut watched = None;
+    let mut states: Vec<State> = Vec::new();
+    let (mut at, mut goes_on) = (0, true);
     loop {
-        let goes_on = child.step();
-        at += 1;
         let noted = sheet.count(0);
-        if watched.has_changed(&mut last) || noted != states.last().unwrap().noted {
-            states.push(State {
-                at,
-                image: last.clone(),
-                noted,
-            });
+        let is_new = match &mut watched {
+            None => {
+                watched = Watched::new(&region);
+                watched.is_some()
+            }
+            Some(watched) => {
+                watched.has_changed() || states.last().is_some_and(|last| last.noted != noted)
+            }
+        };
+        if let Some(Watched { last, .. }) = &watched
+            && is_new
+        {
+            let image = last.clone();
+            states.push(State { at, image, noted });
         }
         if !goes_on {
             return (at, states);
         }
+        goes_on = child.step();
+        at += 1;
     }
 }

@@ -2,6 +2,7 @@
 //! has done.
 
 mod forking;
+mod stepping;
 
 use std::error::Error;
 use std::path::Path;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[&str]) -> Result {
     if let ["step", arguments @ ..] = arguments {
-        return step(arguments);
+        return stepping::step(arguments);
     }
     if let ["fork_advanced"] = arguments {
         return forking::fork_advanced();
@@ -215,113 +216,5 @@ fn take<C: Consumer>(
         note(buffer.get(..len).unwrap_or_default(), message.is_in_doubt());
         drop(message);
     }
-    Ok(())
-}
-
-/// Comes to a stop, does one thing, and stops again, under a tracer that may kill it at any
-/// instruction between.
-fn step(arguments: &[&str]) -> Result {
-    match *arguments {
-        ["send", name, mode, number, earlier, sheet] => {
-            let sheet = Sheet::open(Path::new(sheet))?;
-            let options = LinkOptions::new().role(Role::Primary);
-            let (number, earlier): (u64, u64) = (number.parse()?, earlier.parse()?);
-            if mode == "shared" {
-                let link = options.shared().open(name)?;
-                step_send(link.sender(), number, earlier, &sheet)
-            } else {
-                step_send(options.open(name)?.split().0, number, earlier, &sheet)
-            }
-        }
-        ["recv" | "read", name, mode, _, earlier, sheet] => {
-            let reads = arguments.first() == Some(&"read");
-            let sheet = Sheet::open(Path::new(sheet))?;
-            let options = LinkOptions::new().role(Role::Secondary);
-            let earlier: u64 = earlier.parse()?;
-            if mode == "shared" {
-                let link = options.shared().open(name)?;
-                step_receive(link.receiver(), reads, earlier, &sheet)
-            } else {
-                step_receive(options.open(name)?.split().1, reads, earlier, &sheet)
-            }
-        }
-        ["repair", name, _] => {
-            let caretaker = LinkOptions::new().caretaker(name)?;
-            be_stepped(|| {
-                let _ = caretaker.repair();
-            })
-        }
-        ["create", name, count, size, _] => {
-            // Whoever is stepped is slow.
-            let options = LinkOptions::new()
-                .count(count.parse()?)
-                .size(size.parse()?)
-                .attach_timeout(Duration::from_secs(600));
-            let mut made = None;
-            be_stepped(|| made = Some(options.create_or_open(name)))?;
-            match made {
-                Some(Err(error)) => Err(error.into()),
-                _ => Ok(()),
-            }
-        }
-        _ => Err(format!("no such step: {arguments:?}").into()),
-    }
-}
-
-/// Sends `earlier` messages, then the one that it is stepped through.
-fn step_send<P: Producer>(
-    mut sender: Sender<P>,
-    number: u64,
-    earlier: u64,
-    sheet: &Sheet,
-) -> Result {
-    let max = sender.max_message_size();
-    for number in number - earlier..number {
-        sender.try_send(&fill_message(1, number, max))?;
-    }
-    let message = fill_message(1, number, max);
-    be_stepped(|| {
-        if sender.try_send(&message).is_ok() {
-            sheet.commit(0, 1);
-        }
-    })
-}
-
-/// Receives `earlier` messages, then the one that it is stepped through. `reads`: it has noted the message before
-/// it gives the buffer back.
-fn step_receive<C: Consumer>(
-    mut receiver: Receiver<C>,
-    reads: bool,
-    earlier: u64,
-    sheet: &Sheet,
-) -> Result {
-    let mut buffer = vec![0; receiver.max_message_size()];
-    for _ in 0..earlier {
-        receiver.try_recv(&mut buffer)?;
-    }
-    be_stepped(|| {
-        if reads {
-            if let Ok(message) = receiver.try_next() {
-                message.copy_to(0, &mut buffer);
-                sheet.commit(0, 1);
-            }
-        } else if receiver.try_recv(&mut buffer).is_ok() {
-            sheet.commit(0, 1);
-        }
-    })
-}
-
-#[allow(unsafe_code, reason = "ptrace is an unsafe call")]
-fn be_stepped(call: impl FnOnce()) -> Result {
-    let none = std::ptr::null_mut::<nix::libc::c_void>();
-    // SAFETY: asks to be traced by the parent, which is waiting for that.
-    if unsafe { nix::libc::ptrace(nix::libc::PTRACE_TRACEME, 0, none, none) } != 0 {
-        return Err(std::io::Error::last_os_error().into());
-    }
-    // SAFETY: stops this thread, the only one.
-    unsafe { nix::libc::raise(nix::libc::SIGSTOP) };
-    call();
-    // SAFETY: as above.
-    unsafe { nix::libc::raise(nix::libc::SIGSTOP) };
     Ok(())
 }
