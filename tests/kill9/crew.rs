@@ -50,7 +50,7 @@ pub(crate) struct Plan {
     pub(crate) receiving: Side,
     pub(crate) delivery: Delivery,
     pub(crate) kills: usize,
-    /// Every second one is asked to leave instead.
+    /// One of each role by turns, every second one of which is asked to leave instead.
     pub(crate) leave: bool,
     /// Nobody repairs.
     pub(crate) no_repair: bool,
@@ -228,8 +228,16 @@ fn at_sends(members: &[Member], senders: usize) -> bool {
     members.iter().filter(|member| member.sends).count() < senders
 }
 
-/// Runs a test; what was killed doing what.
-pub(crate) fn run(plan: &Plan) -> Result<BTreeMap<Phase, u64>, Stuck> {
+/// What came of a test.
+pub(crate) struct Outcome {
+    /// What was killed doing what.
+    pub(crate) killed: BTreeMap<Phase, u64>,
+    /// Processes that were replaced: senders and receivers.
+    pub(crate) replaced: [usize; 2],
+}
+
+/// Runs a test.
+pub(crate) fn run(plan: &Plan) -> Result<Outcome, Stuck> {
     let region = Name::new();
     let options = LinkOptions::new().count(RING).size(SIZE);
     options
@@ -251,6 +259,7 @@ pub(crate) fn run(plan: &Plan) -> Result<BTreeMap<Phase, u64>, Stuck> {
         }
     }
     crew.goes_on()?;
+    let mut replaced = [0; 2];
     let mut random = RandomState::new().build_hasher().finish() | 1;
     for round in 0..plan.kills {
         for shift in [13, -7, 17_i32] {
@@ -262,13 +271,19 @@ pub(crate) fn run(plan: &Plan) -> Result<BTreeMap<Phase, u64>, Stuck> {
         }
         std::thread::sleep(Duration::from_micros(random % 3000));
         crew.read_all();
-        let at = usize::try_from((random >> 20) % crew.members.len() as u64).unwrap();
+        let choice = usize::try_from(random >> 20).unwrap();
+        let mut eligible = (0..crew.members.len()).collect::<Vec<_>>();
+        if plan.leave {
+            eligible.retain(|at| crew.members[*at].sends == (round % 2 == 0));
+        }
+        let at = eligible[choice % eligible.len()];
         // Killed while it attaches it has not begun: that is another test.
         eventually("it to attach", || {
             crew.read_all();
             crew.members[at].sheet.is_ready().then_some(())
         });
-        crew.replace(at, plan.leave && round % 2 == 0)?;
+        replaced[usize::from(!crew.members[at].sends)] += 1;
+        crew.replace(at, plan.leave && round % 4 < 2)?;
     }
     let (senders, receivers): (Vec<_>, Vec<_>) = std::mem::take(&mut crew.members)
         .into_iter()
@@ -286,5 +301,8 @@ pub(crate) fn run(plan: &Plan) -> Result<BTreeMap<Phase, u64>, Stuck> {
     for member in std::mem::take(&mut crew.members) {
         crew.leave(member, 1);
     }
-    Ok(crew.ledger.settle(plan.name))
+    Ok(Outcome {
+        killed: crew.ledger.settle(plan.name),
+        replaced,
+    })
 }

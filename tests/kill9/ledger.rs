@@ -26,10 +26,13 @@ struct Round {
 /// All messages of a test.
 pub(crate) struct Ledger {
     delivery: Delivery,
+    /// Several receivers, which do not wait for each other.
+    several: bool,
     /// Rounds in which a message may be noted after it has left the ring.
     late: usize,
     streams: BTreeMap<u64, Stream>,
-    /// For each receiving thread and stream, what comes next at the earliest.
+    /// For each receiving thread and stream, what comes next at the earliest; where one follows the other, for all of
+    /// them as if they were one.
     order: BTreeMap<(u64, u64), u64>,
     received: u64,
     rounds: Vec<Round>,
@@ -45,6 +48,7 @@ impl Ledger {
         let copies = delivery == Delivery::AtMostOnce;
         Self {
             delivery,
+            several,
             late: if copies && several { 3 } else { 0 },
             streams: BTreeMap::new(),
             order: BTreeMap::new(),
@@ -97,6 +101,8 @@ impl Ledger {
                 assert_eq!(self.delivery, Delivery::AtLeastOnce, "in doubt: {note:?}");
                 continue;
             }
+            // Of several, one may note late what it had received before the others went on.
+            let reader = if self.several { reader } else { 0 };
             let next = self.order.entry((reader, note.stream)).or_default();
             assert!(
                 note.number >= *next,

@@ -21,7 +21,8 @@ struct Options {
     #[command(flatten)]
     arguments: Arguments,
 
-    /// How many are killed. A tenth as many are replaced under traffic, every second one of them killed.
+    /// How many are killed. A tenth as many of each role are replaced under traffic, every second one
+    /// of them killed.
     #[arg(long, value_name = "N", default_value_t = 500)]
     runs: usize,
 }

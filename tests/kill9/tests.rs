@@ -46,7 +46,7 @@ fn plans(kills: usize) -> [Plan; 6] {
 pub(crate) fn what_was_committed_comes_once_whoever_is_killed(kills: usize) {
     let mut hit: BTreeMap<Phase, u64> = BTreeMap::new();
     for plan in plans(kills) {
-        for (phase, times) in run(&plan).unwrap() {
+        for (phase, times) in run(&plan).unwrap().killed {
             *hit.entry(phase).or_default() += times;
         }
     }
@@ -86,18 +86,27 @@ pub(crate) fn without_repair_a_killed_one_stops_the_others() {
     plan.no_repair = true;
     plan.kills = 100;
     plan.patience = Duration::from_secs(2);
-    let stuck = run(&plan).unwrap_err();
+    let stuck = run(&plan).map(|outcome| outcome.killed).unwrap_err();
     let stuck = format!("{stuck:?}");
     // Not because this machine is slow: somebody who is dead still has a slot.
     assert!(stuck.contains("Some(Member("), "{stuck}");
     println!("as it should: {stuck}");
 }
 
+/// So many of each role.
 pub(crate) fn either_role_is_replaced_again_and_again(replacements: usize) {
     let [first, _, second, ..] = plans(0);
+    let mut replaced = [0; 2];
     for mut plan in [first, second] {
         plan.leave = true;
-        plan.kills = replacements.div_ceil(2);
-        run(&plan).unwrap();
+        // Half of them for each role.
+        plan.kills = replacements.next_multiple_of(2);
+        let of_this = run(&plan).unwrap().replaced;
+        for (all, some) in replaced.iter_mut().zip(of_this) {
+            *all += some;
+        }
     }
+    let [senders, receivers] = replaced;
+    println!("replaced under traffic: {senders} senders, {receivers} receivers");
+    assert!(senders.min(receivers) >= replacements);
 }
