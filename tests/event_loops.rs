@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hqq_core::ring::Consumer;
-use hqq_core::{Delivery, Layout, Member};
+use hqq_core::{Delivery, Layout, Member, ReadGrant};
 use hqq_std::wait::Readiness;
 use hqq_std::{LinkOptions, Receiver, Role, TryRecvError, TrySendError};
 use hqq_tests::{Name, Process, peer, rogue};
@@ -129,6 +129,54 @@ fn messages_that_a_killed_reader_had_come_to_a_pool_of_event_loops() {
         assert_eq!(
             at_an_event(ready, || receiver.try_recv(&mut [0; SIZE]).ok()),
             3
+        );
+    }
+}
+
+/// A message that was handed out in doubt.
+fn in_doubt<C: Consumer>(message: ReadGrant<'_, C>) -> Option<Vec<u8>> {
+    assert!(message.is_in_doubt());
+    let mut bytes = [0; SIZE];
+    let len = message.copy_to(0, &mut bytes);
+    Some(bytes[..len].to_vec())
+}
+
+/// Somebody comes with a killed reader's id, so that what that one had is its own, gets one message or none, and
+/// goes: the others get the rest, by an event loop or by waiting, and then the end.
+#[test]
+fn messages_that_a_killed_reader_had_come_to_others_though_its_heir_has_left() {
+    for (polls, gets) in [(true, 0), (true, 1), (false, 0), (false, 1)] {
+        let name = region(Delivery::AtLeastOnce);
+        let mut near = small().role(Role::Primary).open(&name).unwrap();
+        let options = small().role(Role::Secondary).shared();
+        let far = options.open(&name).unwrap();
+        for message in [&b"one"[..], b"two"] {
+            near.send(message).unwrap();
+        }
+        process(rogue!["take", &*name, "2"], "holds").kill();
+        let heir = options.open(&name).unwrap();
+        let mut receiver = heir.receiver();
+        for _ in 0..gets {
+            assert!(receiver.try_next().unwrap().is_in_doubt());
+        }
+        drop((receiver, heir));
+        drop(near);
+        let mut receiver = far.receiver();
+        receiver.set_timeout(Some(LATE)).unwrap();
+        let readiness = polls.then(|| receiver.readiness().unwrap());
+        let mut took = Vec::new();
+        while took.len() < 2 - gets {
+            let message = match &readiness {
+                Some(readiness) => at_an_event(readiness, || in_doubt(receiver.try_next().ok()?)),
+                None => in_doubt(receiver.next().unwrap()).unwrap(),
+            };
+            took.push(message);
+        }
+        took.sort();
+        assert!([b"one", b"two"].map(|one| one.to_vec()).ends_with(&took));
+        assert_eq!(
+            receiver.try_recv(&mut [0; SIZE]),
+            Err(TryRecvError::Disconnected)
         );
     }
 }

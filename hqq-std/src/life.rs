@@ -13,7 +13,7 @@ use hqq_core::packet::Packet;
 use hqq_core::repair::{Liveness, Repaired, Repairer};
 use hqq_core::ring::{Consumer, Producer};
 use hqq_core::side::SideState;
-use hqq_core::{Member, Receiver, Role, Sender};
+use hqq_core::{Delivery, Member, Receiver, Role, Sender};
 
 use crate::attach::{ATTACH, SideByte, member_byte};
 use crate::coroner::Coroner;
@@ -72,8 +72,9 @@ impl Life {
     }
 
     /// Whether somebody seems to have died and left something: a side or a member that is recorded as
-    /// open and whose lock nobody holds. Proves nothing, as ATTACH is not held. At most as many system
-    /// calls as there are members, and five.
+    /// open and whose lock nobody holds; or to have left with messages in doubt that it had not come to. Proves
+    /// nothing, as ATTACH is not held. At most as many system calls as there are members, and five; as many
+    /// again and a look at each slot where messages are delivered at least once.
     pub(crate) fn is_suspicious(&self, locks: &ByteLocks) -> bool {
         if !ByteLocks::TELL_LIFE {
             return false;
@@ -85,13 +86,15 @@ impl Life {
             self.repairer.side(other, consumer).state() == SideState::Open
                 && is_free(SideByte::new(other, consumer).offset())
         });
-        side || Role::BOTH.into_iter().any(|role| {
+        let has_member_died = |role| {
             self.repairer
                 .ids()
                 .filter(|id| (role, *id) != (own, me))
                 .filter(|id| self.repairer.is_recorded_open(role, *id))
                 .any(|id| is_free(member_byte(role, id)))
-        })
+        };
+        side || Role::BOTH.into_iter().any(has_member_died)
+            || (self.repairer.delivery() == Delivery::AtLeastOnce && self.has_heritage(locks))
     }
 
     /// The processes that records of open members name, the peer's first, some of them more than once.
