@@ -6,7 +6,7 @@
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::in_process::{Item, check, item};
+use super::in_process::{Item, check};
 use super::{DEPTH, failed};
 use crate::error::BenchError;
 use crate::patience::{Hint, Patience};
@@ -22,10 +22,10 @@ pub(crate) struct Half<T> {
     blocks: bool,
 }
 
-type Halves<const W: usize> = (Half<Sender<Item<W>>>, Half<Receiver<Item<W>>>);
+type Halves<T> = (Half<Sender<T>>, Half<Receiver<T>>);
 
 /// Both halves.
-fn make<const W: usize>(measure: &'static str, blocks: bool) -> Halves<W> {
+fn make<T>(measure: &'static str, blocks: bool) -> Halves<T> {
     let (sender, receiver) = bounded(DEPTH);
     let near = Half {
         measure,
@@ -40,18 +40,18 @@ fn make<const W: usize>(measure: &'static str, blocks: bool) -> Halves<W> {
     (near, far)
 }
 
-pub(crate) fn blocking<const W: usize>(measure: &'static str) -> Halves<W> {
+pub(crate) fn blocking<T>(measure: &'static str) -> Halves<T> {
     make(measure, true)
 }
 
-pub(crate) fn spinning<const W: usize>(measure: &'static str) -> Halves<W> {
+pub(crate) fn spinning<T>(measure: &'static str) -> Halves<T> {
     make(measure, false)
 }
 
-impl<const W: usize> Source for Half<Sender<Item<W>>> {
+impl<T: Item> Source for Half<Sender<T>> {
     #[inline]
     fn send(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
-        let item = item(number);
+        let item = T::of(number);
         if self.blocks {
             return self.half.send(item).map_err(failed(NAME));
         }
@@ -60,7 +60,7 @@ impl<const W: usize> Source for Half<Sender<Item<W>>> {
     }
 }
 
-impl<const W: usize> Sink for Half<Receiver<Item<W>>> {
+impl<T: Item> Sink for Half<Receiver<T>> {
     #[inline]
     fn take(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
         let item = if self.blocks {
@@ -68,14 +68,14 @@ impl<const W: usize> Sink for Half<Receiver<Item<W>>> {
         } else {
             patience.until(Hint::SpinLoop, || self.half.try_recv().ok())?
         };
-        check(self.measure, &item, number)
+        check(self.measure, item.words(), number)
     }
 }
 
 /// The channel of many threads, which block: there are more of them than cores.
-pub(crate) struct Many(Sender<threads::Item>, Receiver<threads::Item>);
+pub(crate) struct Many<T>(Sender<T>, Receiver<T>);
 
-impl Many {
+impl<T> Many<T> {
     #[allow(
         clippy::unnecessary_wraps,
         reason = "as others are made, which may fail"
@@ -86,9 +86,9 @@ impl Many {
     }
 }
 
-impl Crowd for Many {
-    type Put = Sender<threads::Item>;
-    type Get = Receiver<threads::Item>;
+impl<T: Item + From<threads::Item> + Into<threads::Item>> Crowd for Many<T> {
+    type Put = Sender<T>;
+    type Get = Receiver<T>;
 
     fn put(&self) -> Self::Put {
         self.0.clone()
@@ -99,16 +99,16 @@ impl Crowd for Many {
     }
 }
 
-impl Put for Sender<threads::Item> {
+impl<T: Item + From<threads::Item>> Put for Sender<T> {
     #[inline]
     fn put(&mut self, item: &threads::Item) -> Result<(), BenchError> {
-        self.send(*item).map_err(failed(NAME))
+        self.send(T::from(*item)).map_err(failed(NAME))
     }
 }
 
-impl Get for Receiver<threads::Item> {
+impl<T: Item + Into<threads::Item>> Get for Receiver<T> {
     #[inline]
     fn get(&mut self) -> Result<threads::Item, BenchError> {
-        self.recv().map_err(failed(NAME))
+        Ok(self.recv().map_err(failed(NAME))?.into())
     }
 }

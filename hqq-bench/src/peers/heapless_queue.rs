@@ -6,7 +6,7 @@
 use heapless::spsc::{Consumer, Producer, Queue};
 
 use super::DEPTH;
-use super::in_process::{Item, check, item};
+use super::in_process::{Item, check};
 use crate::error::BenchError;
 use crate::patience::{Hint, Patience};
 use crate::work::{Sink, Source};
@@ -17,14 +17,11 @@ pub(crate) struct Half<T> {
     half: T,
 }
 
-type Halves<const W: usize> = (
-    Half<Producer<'static, Item<W>>>,
-    Half<Consumer<'static, Item<W>>>,
-);
+type Halves<T> = (Half<Producer<'static, T>>, Half<Consumer<'static, T>>);
 
 /// Both halves, of a queue that stays for as long as the program runs.
-pub(crate) fn make<const W: usize>(measure: &'static str) -> Halves<W> {
-    let queue: &'static mut Queue<Item<W>, DEPTH> = Box::leak(Box::new(Queue::new()));
+pub(crate) fn make<T: Item>(measure: &'static str) -> Halves<T> {
+    let queue: &'static mut Queue<T, DEPTH> = Box::leak(Box::new(Queue::new()));
     let (producer, consumer) = queue.split();
     let near = Half {
         measure,
@@ -37,18 +34,18 @@ pub(crate) fn make<const W: usize>(measure: &'static str) -> Halves<W> {
     (near, far)
 }
 
-impl<const W: usize> Source for Half<Producer<'static, Item<W>>> {
+impl<T: Item> Source for Half<Producer<'static, T>> {
     #[inline]
     fn send(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
-        let item = item(number);
+        let item = T::of(number);
         patience.until(Hint::SpinLoop, || self.half.enqueue(item).ok())
     }
 }
 
-impl<const W: usize> Sink for Half<Consumer<'static, Item<W>>> {
+impl<T: Item> Sink for Half<Consumer<'static, T>> {
     #[inline]
     fn take(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
         let item = patience.until(Hint::SpinLoop, || self.half.dequeue())?;
-        check(self.measure, &item, number)
+        check(self.measure, item.words(), number)
     }
 }

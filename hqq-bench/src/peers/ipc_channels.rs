@@ -1,7 +1,7 @@
 //! `ipc-channel`: typed channels over sockets; here the channels of bytes, which serialise nothing.
 //!
-//! `IpcBytesSender`: "Send bytes across the channel to the receiver"; the README advises
-//! `ipc::bytes_channel` for "raw bytes". A received message is a vector of its own.
+//! `ipc::bytes_channel`: "This sender/receiver type does not serialize/deserialize messages through `serde`,
+//! making it more efficient where applicable." A received message is a vector of its own.
 
 use std::sync::atomic::Ordering;
 

@@ -7,6 +7,7 @@ pub(crate) mod channel;
 pub(crate) mod datagram;
 pub(crate) mod heapless_queue;
 pub(crate) mod iceoryx;
+pub(crate) mod iceoryx_sizes;
 pub(crate) mod in_process;
 pub(crate) mod ipc_channels;
 pub(crate) mod message_queue;

@@ -1,11 +1,13 @@
 //! `rtrb`: a ring for one producer and one consumer, wait-free.
 //!
-//! "Single items can be pushed and popped by move", and "multiple items at once … can be faster": chunks
-//! are the rows of batches. There is nothing else to set.
+//! "Moving single elements into and out of a queue with `Producer::push()` and `Consumer::pop()`"; for "multiple
+//! items at once" there are chunks, the rows of batches, filled without being initialised first:
+//! "write_chunk_uninit() could be used for possibly better performance". "If the queue is empty, there is no way
+//! for the reading thread to wait for new data, other than trying repeatedly". There is nothing else to set.
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::in_process::{Item, check, item};
+use super::in_process::{Item, check};
 use super::{DEPTH, failed};
 use crate::error::BenchError;
 use crate::hqq::link::BATCH;
@@ -20,9 +22,9 @@ pub(crate) struct Half<T> {
     half: T,
 }
 
-type Halves<const W: usize> = (Half<Producer<Item<W>>>, Half<Consumer<Item<W>>>);
+type Halves<T> = (Half<Producer<T>>, Half<Consumer<T>>);
 
-pub(crate) fn make<const W: usize>(measure: &'static str) -> Halves<W> {
+pub(crate) fn make<T>(measure: &'static str) -> Halves<T> {
     let (producer, consumer) = RingBuffer::new(DEPTH);
     let near = Half {
         measure,
@@ -35,33 +37,33 @@ pub(crate) fn make<const W: usize>(measure: &'static str) -> Halves<W> {
     (near, far)
 }
 
-impl<const W: usize> Source for Half<Producer<Item<W>>> {
+impl<T: Item> Source for Half<Producer<T>> {
     #[inline]
     fn send(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
-        let item = item(number);
+        let item = T::of(number);
         patience.until(Hint::SpinLoop, || self.half.push(item).ok())
     }
 }
 
-impl<const W: usize> Sink for Half<Consumer<Item<W>>> {
+impl<T: Item> Sink for Half<Consumer<T>> {
     #[inline]
     fn take(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
         let item = patience.until(Hint::SpinLoop, || self.half.pop().ok())?;
-        check(self.measure, &item, number)
+        check(self.measure, item.words(), number)
     }
 }
 
 /// A half, for chunks of a batch.
 pub(crate) struct Chunks<T>(Half<T>);
 
-type ChunkHalves<const W: usize> = (Chunks<Producer<Item<W>>>, Chunks<Consumer<Item<W>>>);
+type ChunkHalves<T> = (Chunks<Producer<T>>, Chunks<Consumer<T>>);
 
-pub(crate) fn chunks<const W: usize>(measure: &'static str) -> ChunkHalves<W> {
+pub(crate) fn chunks<T>(measure: &'static str) -> ChunkHalves<T> {
     let (near, far) = make(measure);
     (Chunks(near), Chunks(far))
 }
 
-impl<const W: usize> Source for Chunks<Producer<Item<W>>> {
+impl<T: Item> Source for Chunks<Producer<T>> {
     const BATCH: u32 = BATCH;
 
     #[inline]
@@ -74,12 +76,12 @@ impl<const W: usize> Source for Chunks<Producer<Item<W>>> {
         let numbers = number..number + u64::from(BATCH);
         chunk
             .map_err(failed(NAME))?
-            .fill_from_iter(numbers.map(item));
+            .fill_from_iter(numbers.map(T::of));
         Ok(())
     }
 }
 
-impl<const W: usize> Sink for Chunks<Consumer<Item<W>>> {
+impl<T: Item> Sink for Chunks<Consumer<T>> {
     const BATCH: u32 = BATCH;
 
     #[inline]
@@ -90,7 +92,7 @@ impl<const W: usize> Sink for Chunks<Consumer<Item<W>>> {
         })?;
         let chunk = half.read_chunk(BATCH as usize).map_err(failed(NAME))?;
         for (item, number) in chunk.into_iter().zip(number..) {
-            check(measure, &item, number)?;
+            check(measure, item.words(), number)?;
         }
         Ok(())
     }

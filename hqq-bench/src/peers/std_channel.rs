@@ -6,7 +6,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::in_process::{Item, check, item};
+use super::in_process::{Item, check};
 use super::{DEPTH, failed};
 use crate::error::BenchError;
 use crate::patience::{Hint, Patience};
@@ -21,10 +21,10 @@ pub(crate) struct Half<T> {
     blocks: bool,
 }
 
-type Halves<const W: usize> = (Half<SyncSender<Item<W>>>, Half<Receiver<Item<W>>>);
+type Halves<T> = (Half<SyncSender<T>>, Half<Receiver<T>>);
 
 /// Both halves.
-fn make<const W: usize>(measure: &'static str, blocks: bool) -> Halves<W> {
+fn make<T>(measure: &'static str, blocks: bool) -> Halves<T> {
     let (sender, receiver) = sync_channel(DEPTH);
     let near = Half {
         measure,
@@ -39,18 +39,18 @@ fn make<const W: usize>(measure: &'static str, blocks: bool) -> Halves<W> {
     (near, far)
 }
 
-pub(crate) fn blocking<const W: usize>(measure: &'static str) -> Halves<W> {
+pub(crate) fn blocking<T>(measure: &'static str) -> Halves<T> {
     make(measure, true)
 }
 
-pub(crate) fn spinning<const W: usize>(measure: &'static str) -> Halves<W> {
+pub(crate) fn spinning<T>(measure: &'static str) -> Halves<T> {
     make(measure, false)
 }
 
-impl<const W: usize> Source for Half<SyncSender<Item<W>>> {
+impl<T: Item> Source for Half<SyncSender<T>> {
     #[inline]
     fn send(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
-        let item = item(number);
+        let item = T::of(number);
         if self.blocks {
             return self.half.send(item).map_err(failed(NAME));
         }
@@ -58,7 +58,7 @@ impl<const W: usize> Source for Half<SyncSender<Item<W>>> {
     }
 }
 
-impl<const W: usize> Sink for Half<Receiver<Item<W>>> {
+impl<T: Item> Sink for Half<Receiver<T>> {
     #[inline]
     fn take(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
         let item = if self.blocks {
@@ -66,6 +66,6 @@ impl<const W: usize> Sink for Half<Receiver<Item<W>>> {
         } else {
             patience.until(Hint::SpinLoop, || self.half.try_recv().ok())?
         };
-        check(self.measure, &item, number)
+        check(self.measure, item.words(), number)
     }
 }
