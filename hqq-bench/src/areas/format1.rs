@@ -93,8 +93,7 @@ pub(crate) fn suite() -> Suite {
     }
 }
 
-/// Messages of `size` bytes through a region of format 1, of which the first word is written and
-/// compared.
+/// Messages of `size` bytes through a region of format 1.
 struct Format1 {
     id: &'static str,
     name: &'static str,
@@ -127,12 +126,7 @@ impl Format1 {
 
     /// The part of the process that has this role.
     fn moving(&self, end: impl End + 'static, role: Role) -> Box<dyn Part> {
-        let messages = Messages {
-            measure: self.id,
-            size: self.size,
-            fresh: size_of::<u64>(),
-        };
-        let end = Buffered::new(end, messages);
+        let end = Buffered::new(end, Messages::new(self.id, self.size));
         match role {
             Role::Primary => self.way.first(end),
             Role::Secondary => self.way.second(end),

@@ -175,35 +175,58 @@ pub(crate) fn suite() -> Suite {
     }
 }
 
-/// The area `trust`: what not trusting the peer costs.
+/// The area `trust`: what not trusting the peer costs, next to the faster of two ways to trust it.
 pub(crate) fn trust() -> Suite {
     let link = |id, name, size| CoreLink::one_way(id, name, size);
-    let rows = [
-        (
-            link("copied-64", "copied out, 64 bytes", 64),
-            link("trusted-64", "trusted, in closures, 64 bytes", 64),
+    let trusted = |group, id, name, size, lending| {
+        let link = link(id, name, size).lending(lending);
+        Row::reference(Box::new(link)).group(group)
+    };
+    let untrusted =
+        |id, name, size, group| Row::against(Box::new(link(id, name, size)), group, None);
+    let (closure, grant) = (Lending::Closure, Lending::TrustedGrant);
+    let (short, long) = ("trusted-64", "trusted-4k");
+    let rows = vec![
+        trusted(
+            short,
+            "trusted-64-closure",
+            "trusted, in closures, 64 bytes",
+            64,
+            closure,
         ),
-        (
-            link("copied-4k", "copied out, 4 KiB", 4096),
-            link("trusted-4k", "trusted, in closures, 4 KiB", 4096),
+        trusted(
+            short,
+            "trusted-64-grant",
+            "trusted, in grants, 64 bytes",
+            64,
+            grant,
         ),
+        untrusted("copied-64", "copied out, 64 bytes", 64, short),
+        trusted(
+            long,
+            "trusted-4k-closure",
+            "trusted, in closures, 4 KiB",
+            4096,
+            closure,
+        ),
+        trusted(
+            long,
+            "trusted-4k-grant",
+            "trusted, in grants, 4 KiB",
+            4096,
+            grant,
+        ),
+        untrusted("copied-4k", "copied out, 4 KiB", 4096, long),
     ];
-    let rows = rows.into_iter().flat_map(|(copied, trusted)| {
-        let reference = trusted.id;
-        [
-            Row::reference(Box::new(trusted.lending(Lending::Closure))),
-            Row::against(Box::new(copied), reference, None),
-        ]
-    });
     let goal = |id, row, trusted, limit| {
         let name = "one way, untrusted against trusted";
         Goal::at_most(id, name, row, Against::Row(trusted), limit)
     };
     Suite {
-        rows: rows.collect(),
+        rows,
         goals: vec![
-            goal("untrusted-64", "copied-64", "trusted-64", 1.15),
-            goal("untrusted-4k", "copied-4k", "trusted-4k", 1.3),
+            goal("untrusted-64", "copied-64", short, 1.15),
+            goal("untrusted-4k", "copied-4k", long, 1.3),
         ],
         operations: 0,
     }

@@ -71,6 +71,13 @@ pub(crate) fn suite() -> Suite {
                 one,
                 "futex-one-core",
             ),
+            link(
+                "std-park-one-core",
+                "hqq-std, parked, one core",
+                Policy::Park,
+                one,
+                "futex-one-core",
+            ),
             stream(
                 "std-one-way",
                 "hqq-std, adaptive, one way, 64 bytes",
