@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use hdrhistogram::Histogram;
 
-use super::plot::{Axis, Line, colour, draw};
+use super::plot::{Axis, Line, colour, dashed, draw};
 use super::table::{short, time};
 use super::{Figure, Latencies, Report};
 use crate::bulk::BULK;
@@ -45,23 +45,27 @@ impl Report {
                  spread its quartiles. A goal is met when the better quartile meets it. \
                  Of both processes: cpu, processor time an operation; switches, changes of the running thread \
                  an operation; peak memory, the most that either has had for the row: what the row shares, \
-                 and what it grew by.</footer>";
+                 and what it grew by. Of operations that were timed one by one, reading the clock is in each \
+                 time.</footer>";
         page += "</main></body></html>\n";
         Ok(page)
     }
 
     fn plots(&self, page: &mut String) -> Result<(), BenchError> {
         *page += "<section class=plots>";
-        let mut groups: Vec<&str> = Vec::new();
+        let mut groups: Vec<(&str, bool)> = Vec::new();
         for latencies in &self.latencies {
-            if !groups.contains(&latencies.area) {
-                groups.push(latencies.area);
+            let group = (latencies.area, latencies.peer);
+            if !groups.contains(&group) {
+                groups.push(group);
             }
         }
-        for area in groups {
-            let of_area = self.latencies.iter().filter(|of| of.area == area);
-            let lines = of_area.map(percentiles).collect();
+        for (area, peer) in groups {
+            let all = self.latencies.iter();
+            let of_group = all.filter(|of| of.area == area && of.peer == peer);
+            let lines = of_group.map(percentiles).collect();
             let title = match area {
+                "rtt" if peer => "Round trips over what could be used instead",
                 "rtt" => "Round trips: how long each of them took",
                 "advanced" => "Calls: how long each of them took",
                 "format1" => "Round trips over format 1: how long each of them took",
@@ -204,10 +208,7 @@ fn percentiles(latencies: &Latencies) -> Line {
         let percentile = 100.0 * (1.0 - 10_f64.powf(-place));
         (percentile, histogram.value_at_percentile(percentile) as f64)
     });
-    let shown = [50.0, 99.0, 99.99].map(|percentile| {
-        let value = histogram.value_at_percentile(percentile);
-        time(value as f64)
-    });
+    let shown = latencies.shown();
     Line {
         name: format!(
             "{}: median {}, p99 {}, p99.99 {}",
@@ -262,9 +263,10 @@ fn one(
     for (index, line) in lines.iter().enumerate() {
         let (red, green, blue) = colour(index);
         let name = escape(&line.name);
+        let class = if dashed(index) { " class=dashed" } else { "" };
         let _ = write!(
             page,
-            "<li><i style=\"background:rgb({red},{green},{blue})\"></i>{name}</li>"
+            "<li><i{class} style=\"background-color:rgb({red},{green},{blue})\"></i>{name}</li>"
         );
     }
     *page += "</ul></figure>";

@@ -88,16 +88,16 @@ fn goals_table<'a>(page: &mut String, title: &str, entries: impl Iterator<Item =
     let _ = write!(
         page,
         "<section><h2>{title}</h2><table><thead><tr><th>id<th>what<th class=n>figure<th class=n>ratio\
-         <th>of the goal<th class=n>goal<th class=n>spread<th>against{USED}</thead><tbody>"
+         <th>of the goal<th>met<th class=n>goal<th class=n>spread<th>against{USED}</thead><tbody>"
     );
     for entry in entries {
         let row = &entry.row;
         let (bar, goal) = row.goal.map_or_else(
-            || ("<td>".to_owned(), String::new()),
+            || ("<td><td>".to_owned(), String::new()),
             |goal| {
                 let sign = if entry.at_least { "≥" } else { "≤" };
                 (
-                    bar(row.met, row.ratio / goal),
+                    bar(entry, row.ratio / goal),
                     format!("{sign} {}", short(goal)),
                 )
             },
@@ -122,15 +122,13 @@ fn spread_and_used(entry: &Entry) -> String {
     format!("<td class=n>{low}–{high}<td>{against}{}", used(entry.used))
 }
 
-/// A cell with a bar, of which half is the goal.
-fn bar(met: Option<bool>, share: f64) -> String {
-    let (class, word) = match met {
-        Some(true) => ("yes", "met"),
-        Some(false) => ("no", "not met"),
+/// A cell with a bar, of which half is the goal, and whether that is met.
+fn bar(entry: &Entry, share: f64) -> String {
+    let (class, word) = match entry.row.met {
+        Some(true) => ("yes", entry.verdict()),
+        Some(false) => ("no", entry.verdict()),
         None => ("none", "not judged"),
     };
     let width = (share * 50.0).clamp(0.5, 100.0);
-    format!(
-        "<td class=\"bar {class}\" title=\"{word}\"><div><i style=\"width:{width:.1}%\"></i></div>"
-    )
+    format!("<td class=\"bar {class}\"><div><i style=\"width:{width:.1}%\"></i></div><td>{word}")
 }

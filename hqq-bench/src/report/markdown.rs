@@ -17,10 +17,9 @@ impl Report {
         for entry in self.goals.iter().filter(|entry| entry.row.goal.is_some()) {
             let row = &entry.row;
             let sign = if entry.at_least { "≥" } else { "≤" };
-            let met = match row.met {
-                Some(true) => "yes",
-                Some(false) => "**no**",
-                None => "",
+            let met = match entry.verdict() {
+                "no" => "**no**",
+                verdict => verdict,
             };
             let _ = writeln!(
                 text,
@@ -38,6 +37,7 @@ impl Report {
         for note in self.notes() {
             let _ = write!(text, "\n{note}\n");
         }
+        self.latencies_markdown(&mut text);
         text
     }
 }

@@ -2,6 +2,7 @@
 
 mod html;
 mod html_tables;
+mod latencies;
 mod markdown;
 mod notes;
 mod plot;
@@ -73,7 +74,10 @@ pub(crate) struct Figure {
 /// How long single operations took.
 pub(crate) struct Latencies {
     pub(crate) area: &'static str,
+    pub(crate) id: &'static str,
     pub(crate) name: &'static str,
+    /// Neither a link nor what a link is compared with by its layout: what could be used instead.
+    pub(crate) peer: bool,
     /// Nanoseconds.
     pub(crate) histogram: Histogram<u64>,
 }
@@ -148,7 +152,9 @@ impl Report {
                 let histogram = sample.latencies.clone();
                 self.latencies.extend(histogram.map(|histogram| Latencies {
                     area,
+                    id,
                     name: row.measure.name(),
+                    peer: area == "rtt" && row.kind == Kind::Reference,
                     histogram,
                 }));
             }

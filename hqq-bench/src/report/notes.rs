@@ -2,6 +2,30 @@
 
 use super::{Entry, Report};
 
+impl Entry {
+    /// Whether the goal is met; and by what, where not by the median of times, or by the lower quartile of rates.
+    pub(crate) fn verdict(&self) -> &'static str {
+        let (Some(goal), Some(met)) = (self.row.goal, self.row.met) else {
+            return "";
+        };
+        let meets = |ratio: f64| {
+            if self.at_least {
+                ratio >= goal
+            } else {
+                ratio <= goal
+            }
+        };
+        match (met, self.at_least) {
+            (false, _) => "no",
+            (true, true) if meets(self.row.spread[0]) => "yes",
+            (true, true) if meets(self.row.ratio) => "yes, median",
+            (true, true) => "yes, upper quartile",
+            (true, false) if meets(self.row.ratio) => "yes",
+            (true, false) => "yes, lower quartile",
+        }
+    }
+}
+
 impl Report {
     /// A sentence for each other way to read the goals, with the rows that are met only as they are judged.
     pub(crate) fn notes(&self) -> Vec<String> {
@@ -68,12 +92,28 @@ mod tests {
     fn rows_that_other_readings_miss_are_named() {
         let mut report = Report::new(true);
         assert!(report.notes().is_empty());
+        let mut missed = entry("slow", false, 3.0, [2.5, 3.5]);
+        missed.row.met = Some(false);
         report.goals = vec![
             entry("fast", false, 1.0, [0.5, 1.5]),
             entry("lucky", false, 2.5, [1.9, 3.0]),
             entry("rate", true, 2.5, [1.9, 3.0]),
             entry("lucky-rate", true, 1.9, [1.5, 2.1]),
+            entry("fast-rate", true, 2.5, [2.0, 2.6]),
+            missed,
         ];
+        let verdicts: Vec<_> = report.goals.iter().map(Entry::verdict).collect();
+        assert_eq!(
+            verdicts,
+            [
+                "yes",
+                "yes, lower quartile",
+                "yes, median",
+                "yes, upper quartile",
+                "yes",
+                "no"
+            ]
+        );
         let notes = report.notes();
         assert_eq!(notes.len(), 2);
         assert!(

@@ -4,7 +4,7 @@ use plotters::backend::SVGBackend;
 use plotters::chart::ChartBuilder;
 use plotters::drawing::IntoDrawingArea;
 use plotters::element::Circle;
-use plotters::series::LineSeries;
+use plotters::series::{DashedLineSeries, LineSeries};
 use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle};
 
 use crate::error::BenchError;
@@ -46,6 +46,11 @@ pub(super) struct Line {
 /// The colour of the line of this index.
 pub(super) const fn colour(index: usize) -> (u8, u8, u8) {
     COLOURS[index % COLOURS.len()]
+}
+
+/// Whether it is dashed, as another line has the same colour.
+pub(super) const fn dashed(index: usize) -> bool {
+    index >= COLOURS.len()
 }
 
 fn range(places: impl Iterator<Item = f64>) -> (f64, f64) {
@@ -117,7 +122,11 @@ fn draw_into(
             .points
             .iter()
             .map(|point| ((x.place)(point.0), (y.place)(point.1)));
-        chart.draw_series(LineSeries::new(places.clone(), style))?;
+        if dashed(index) {
+            chart.draw_series(DashedLineSeries::new(places.clone(), 7, 5, style))?;
+        } else {
+            chart.draw_series(LineSeries::new(places.clone(), style))?;
+        }
         if line.points.len() < 30 {
             chart.draw_series(places.map(|place| Circle::new(place, 3, style.filled())))?;
         }

@@ -22,6 +22,7 @@ impl Report {
         ] {
             lines(&mut text, title, &entries);
         }
+        self.latencies_table(&mut text);
         text += "ratio: median over the rounds of a row by the one that it is compared with, in the \
                  same round; spread: its quartiles.\nA goal is met when the better quartile meets it. \
                  Of both processes: cpu, processor time an operation; switches, changes of\nthe running \
@@ -55,20 +56,20 @@ fn lines(text: &mut String, title: &str, entries: &[&Entry]) {
     let id = id.unwrap_or(0).max(title.len()) + 1;
     let name = entries.iter().map(|entry| entry.row.name.len()).max();
     let name = name.unwrap_or(0).min(NAME) + 1;
+    let met = entries.iter().map(|entry| entry.verdict().len()).max();
+    let met = met.unwrap_or(0).max("met".len()) + 2;
     let _ = writeln!(
         text,
-        "{title:<id$}{:<name$}{:>15}{:>9}{:>14}{:>9}  {:<5}{:>10}{:>10}{:>10}",
+        "{title:<id$}{:<name$}{:>15}{:>9}{:>14}{:>9}  {:<met$}{:>10}{:>10}{:>10}",
         "", "median", "ratio", "spread", "goal", "met", "cpu", "switches", "peak"
     );
     for entry in entries {
         let row = &entry.row;
         let sign = if entry.at_least { "≥" } else { "≤" };
         let goal = row.goal.map(|goal| format!("{sign} {}", short(goal)));
-        let met = match (row.goal, row.met) {
-            (Some(_), Some(true)) => "yes",
-            (Some(_), Some(false)) => "no",
+        let verdict = match (row.goal, row.met) {
             (Some(_), None) => "not judged: one core",
-            (None, _) => "",
+            _ => entry.verdict(),
         };
         let label = row.name.trim_end_matches(" (at least)");
         let label: String = label.chars().take(NAME).collect();
@@ -78,7 +79,7 @@ fn lines(text: &mut String, title: &str, entries: &[&Entry]) {
             format!("{cpu:>10}{:>10.3}{peak:>10}", used.switches)
         });
         let line = format!(
-            "{:<id$}{label:<name$}{:>15}{:>9}{:>14}{:>9}  {met:<5}{used}",
+            "{:<id$}{label:<name$}{:>15}{:>9}{:>14}{:>9}  {verdict:<met$}{used}",
             row.id,
             figure(row.value, row.unit),
             short(row.ratio),
