@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use hqq_core::advanced::CallFailure;
 
-use super::arriving::Arriving;
-use super::engine::Engine;
+use super::engine::{Engine, PendingCall};
 use super::error::{CallError, LinkFailure, TransferError};
 use super::link::AdvancedLink;
 use super::message::{BodyReader, Source};
@@ -63,10 +62,8 @@ impl Call {
     /// Whether the answer is there, or will never come.
     pub(super) fn is_over(&self) -> bool {
         let engine = self.link.shared().lock();
-        engine.calls.get(&self.id).is_some_and(|call| {
-            let answer = call.answer.as_ref();
-            call.failed.is_some() || answer.is_some_and(Arriving::is_over)
-        })
+        let call = engine.calls.get(&self.id);
+        call.is_some_and(PendingCall::is_over)
     }
 
     /// What comes of sending the request: where that is over because the call is, waiting for the answer
@@ -132,7 +129,6 @@ impl Call {
     ) -> Result<BodyReader, CallError> {
         let id = self.id;
         let began = self.link.shared().wait(deadline, |engine| {
-            let waits = Interest::Call(id);
             let Some(call) = engine.calls.get_mut(&id) else {
                 return Ok(Err(no_call(engine, id)));
             };
@@ -142,13 +138,9 @@ impl Call {
                     let unsent = call.unsent.take().unwrap_or(TransferError::TimedOut);
                     Ok(Err(unsent.into()))
                 }
+                Some(answer) if !answer.error => Ok(Ok(answer.total)),
                 // All of it is the error.
-                Some(answer) if answer.error && !answer.is_over() => Err(waits),
-                Some(answer) if answer.error => {
-                    take_answer(engine, id).map(|result| result.map(|_| None))
-                }
-                Some(answer) => Ok(Ok(answer.total)),
-                None => take_answer(engine, id).map(|result| result.map(|_| None)),
+                _ => take_answer(engine, id).map(|result| result.map(|_| None)),
             }
         });
         let len = began.unwrap_or(Err(CallError::TimedOut))?;

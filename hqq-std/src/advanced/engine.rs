@@ -96,6 +96,12 @@ impl PendingCall {
             unsent: None,
         }
     }
+
+    /// Whether the answer is there, or will never come.
+    pub(super) fn is_over(&self) -> bool {
+        let answer = self.answer.as_ref();
+        self.failed.is_some() || answer.is_some_and(Arriving::is_over)
+    }
 }
 
 /// What came of a message that is to be sent.

@@ -102,7 +102,8 @@ pub enum ReceiveError {
     TimedOut,
     /// The stream was closed, and everything that had come on it was received.
     StreamClosed,
-    /// The link is over, and everything that had come was received.
+    /// The link is over, and everything that had come was received. For streams that are opened and for requests also: the
+    /// peer has gone, and for a second nothing was taken out of the ring, which messages stop that nobody receives.
     Link(LinkFailure),
 }
 
@@ -132,7 +133,8 @@ pub enum CallError {
     /// The peer died before it took the beginning of the request, which was taken back or never sent: it was not
     /// executed, and nobody will execute it.
     NotExecuted,
-    /// The link is over. Whether the request was executed is unknown.
+    /// The link is over; or the peer has gone, and for a second nothing was taken out of the ring, which messages stop that
+    /// nobody receives, though the answer may be behind them. Whether the request was executed is unknown.
     Link(LinkFailure),
 }
 
@@ -148,7 +150,8 @@ pub enum DialError {
     Closed(Reason),
     /// It did not answer in time.
     TimedOut,
-    /// The link is over.
+    /// The link is over; or the peer has gone, and for a second nothing was taken out of the ring, which messages stop that
+    /// nobody receives, though its answer may be behind them.
     Link(LinkFailure),
 }
 

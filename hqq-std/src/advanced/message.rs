@@ -77,6 +77,9 @@ impl Source {
 
 /// The bytes of a message, read as they come; of any length. [`Read`] ends at its end, and fails
 /// where it dies before. Dropping it drops the rest.
+///
+/// While other messages that nobody receives stop the ring, reads wait also where the peer has gone, as the rest may be
+/// behind them; of an answer, for a second.
 pub struct BodyReader {
     link: AdvancedLink,
     source: Source,

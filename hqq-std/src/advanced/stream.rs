@@ -149,7 +149,8 @@ impl Stream {
     ///
     /// # Errors
     /// [`ReceiveError::StreamClosed`] or [`ReceiveError::Link`] where the stream or the link is over, and
-    /// everything that had come was received.
+    /// everything that had come was received: while other messages that nobody receives stop the ring, this waits also where the
+    /// peer has gone.
     pub fn receive(&self) -> Result<Message, ReceiveError> {
         self.receive_until(None)
     }

@@ -19,6 +19,19 @@ pub(super) enum Interest {
     Call(u64),
     /// Room in the ring.
     Room,
+    /// What the request of this call lacks, room or else anything; or that the call is over.
+    Request { call: u64, room: bool },
+}
+
+impl Interest {
+    /// Whether it is one in `what`.
+    fn includes(self, what: Self) -> bool {
+        match (self, what) {
+            (Self::Request { room, .. }, Self::Room) => room,
+            (Self::Request { room, .. }, Self::Any) => !room,
+            (awaited, what) => awaited == what,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -69,9 +82,8 @@ impl Waiters {
     }
 
     pub(super) fn has(&self, interest: Interest) -> bool {
-        self.waiters
-            .iter()
-            .any(|waiter| waiter.interest == interest)
+        let mut waiters = self.waiters.iter();
+        waiters.any(|waiter| waiter.interest.includes(interest))
     }
 
     /// Whoever drives the ring is about to sleep.
@@ -90,9 +102,18 @@ impl Waiters {
     }
 
     pub(super) fn wake(&mut self, interest: Interest) {
+        self.wake_where(|awaited| awaited.includes(interest));
+    }
+
+    /// Wakes whoever sends the request of this call, which is over.
+    pub(super) fn wake_request(&mut self, of: u64) {
+        self.wake_where(|awaited| matches!(awaited, Interest::Request { call, .. } if call == of));
+    }
+
+    fn wake_where(&mut self, is_woken: impl Fn(Interest) -> bool) {
         let woken = self
             .waiters
-            .extract_if(.., |waiter| waiter.interest == interest);
+            .extract_if(.., |waiter| is_woken(waiter.interest));
         self.woken.extend(woken.map(|waiter| waiter.waker));
         // What it waits for is not known here.
         self.woken.extend(self.driver.take());

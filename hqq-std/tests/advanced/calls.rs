@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hqq_std::advanced::error::{CallError, ReceiveError};
-use hqq_std::{AdvancedLink, Request};
+use hqq_std::{AdvancedLink, AdvancedOptions, Request};
 
-use super::common::eventually;
-use super::support::{FORMATS, Random, assert_idle, body, limit, look, pair};
+use super::common::{bounded, eventually};
+use super::support::{FORMATS, Random, assert_idle, body, limit, look, pair, pair_with};
 
 const THREADS: u64 = 8;
 
@@ -228,6 +228,31 @@ fn nobody_is_left_waiting_without_a_driver() {
             eventually("an answer", || watched.try_take()).unwrap();
             far.respond(&requests[2], b"").unwrap();
             assert_eq!(last.join().unwrap().unwrap(), b"");
+        });
+    }
+}
+
+/// All of it is the error, which nobody reads as it comes.
+#[test]
+fn an_error_longer_than_the_ring_ends_a_call_whose_answer_is_read_as_it_comes() {
+    let options = AdvancedOptions::new().incoming_bytes(100);
+    for format in FORMATS {
+        bounded(move || {
+            let (near, far) = pair_with(format, 8, 64, options, options);
+            let long = body(1, 20 * 64);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let request = far.receive_request(limit()).unwrap();
+                    far.respond_error(&request, 9, &long).unwrap();
+                });
+                let failed = near.call_stream(1, io::empty(), Some(0), limit()).err();
+                let Some(CallError::Response { status: 9, body }) = failed else {
+                    panic!("{failed:?}");
+                };
+                assert!(body == long);
+            });
+            assert_idle(&near);
+            assert_idle(&far);
         });
     }
 }

@@ -7,6 +7,7 @@
     reason = "a helper that fails fails the test"
 )]
 
+mod behind;
 mod by_id;
 mod calls;
 #[path = "../common/mod.rs"]
@@ -21,6 +22,7 @@ mod memory;
 mod messages;
 mod negotiation;
 mod offers;
+mod parked;
 mod patience;
 mod processes;
 mod renewal;

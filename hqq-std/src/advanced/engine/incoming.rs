@@ -14,7 +14,7 @@ use super::super::arriving::{Arriving, Share};
 use super::super::error::{BodyFailure, DialError, LinkFailure};
 use super::super::waiters::Interest;
 use super::express::{Taken, Want};
-use super::{DEAD, Engine};
+use super::{DEAD, Engine, PendingCall};
 use crate::link::{MISSING, Sender};
 
 impl Engine {
@@ -77,7 +77,8 @@ impl Engine {
                     MessageKind::Response => {
                         let call = self.calls.get_mut(&arrival.key.id);
                         call.map(|call| {
-                            let streamed = call.streamed;
+                            // All of an error is what the call gives.
+                            let streamed = call.streamed && !arrival.error;
                             call.answer.get_or_insert_with(|| {
                                 let mut answer = begun(&arrival, streamed);
                                 if !streamed {
@@ -211,6 +212,10 @@ impl Engine {
             self.refuse_answer(arrival.key.id, DiscardReason::NoRoom);
         }
         self.waiters.wake(Interest::Call(arrival.key.id));
+        let call = self.calls.get(&arrival.key.id);
+        if call.is_some_and(PendingCall::is_over) {
+            self.waiters.wake_request(arrival.key.id);
+        }
     }
 
     /// Gives up a call whose answer cannot be put together; what came of it makes room.
@@ -266,7 +271,7 @@ impl Engine {
     pub(super) fn notice(&mut self, notice: Notice) {
         match notice {
             Notice::Aborted(key) => {
-                self.served.cancel(&key);
+                self.cancel_served(&key);
                 // A caller that gives up is no loss.
                 if key.kind == MessageKind::Plain {
                     self.note_death(key, BodyFailure::Aborted);
@@ -279,7 +284,7 @@ impl Engine {
             Notice::Discarded(key, reason) => {
                 let failure = BodyFailure::Discarded(reason);
                 // Its caller was told: another answer would be late.
-                self.served.cancel(&key);
+                self.cancel_served(&key);
                 self.note_death(key, failure);
                 self.end_body(&key, failure);
             }
@@ -296,6 +301,7 @@ impl Engine {
                 }
                 self.recount_answer(id);
                 self.waiters.wake(Interest::Call(id));
+                self.waiters.wake_request(id);
             }
             Notice::Offered(id) => self.offered.push_back(id),
             Notice::Opened(id) => {
@@ -316,6 +322,14 @@ impl Engine {
             }
             // What has no meaning here is no reason to stop: the packet is gone.
             _ => {}
+        }
+    }
+
+    /// Nobody waits for the answer to a request that was handed out: nor does who sends that answer, for room.
+    fn cancel_served(&mut self, key: &MessageKey) {
+        self.served.cancel(key);
+        if key.kind == MessageKind::Request {
+            self.waiters.wake(Interest::Room);
         }
     }
 

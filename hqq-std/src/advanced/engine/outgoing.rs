@@ -257,6 +257,9 @@ impl Engine {
     /// Gives a call up, answered or not.
     pub(in crate::advanced) fn end_call(&mut self, id: u64) {
         if let Some(call) = self.calls.remove(&id) {
+            if !call.is_over() {
+                self.waiters.wake_request(id);
+            }
             self.session.cancel_call(call.connection, id);
             if let Some(answer) = &call.answer {
                 self.account(call.connection, Share::default(), answer.accounted);

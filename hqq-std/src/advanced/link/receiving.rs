@@ -98,13 +98,18 @@ impl AdvancedLink {
     /// The next request, all of it; other messages stay.
     ///
     /// # Errors
-    /// As [`AdvancedLink::receive_timeout`].
+    /// As [`AdvancedLink::receive_timeout`]; [`ReceiveError::Link`] also where the peer has gone, and for a second
+    /// nobody has received other messages that stop the ring: nobody waits for answers to the requests behind them.
     pub fn receive_request(&self, deadline: Option<Instant>) -> Result<Request, ReceiveError> {
         if let Some(request) = self.look_for_request(false) {
             return Ok(request);
         }
         let message = self.shared().wait(deadline, |engine| {
-            take_message(engine, |key| key.kind == MessageKind::Request)
+            let taken = take_message(engine, |key| key.kind == MessageKind::Request);
+            taken.or_else(|interest| match engine.unanswered() {
+                Some(failure) => Ok(Err(failure.into())),
+                None => Err(interest),
+            })
         });
         match message.unwrap_or(Err(ReceiveError::TimedOut))? {
             Message::Request(request) => Ok(request),

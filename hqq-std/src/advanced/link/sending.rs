@@ -318,9 +318,12 @@ pub(super) fn try_advance(
     request: Option<&Request>,
     place: Option<&mut Option<Place>>,
 ) -> Result<Result<usize, TransferError>, Interest> {
-    let failure = match transfer.key().kind {
-        MessageKind::Request => engine.unanswered(),
-        _ => engine.failure,
+    let call = transfer.key().id;
+    let is_request = transfer.key().kind == MessageKind::Request;
+    let failure = if is_request {
+        engine.unanswered()
+    } else {
+        engine.failure
     };
     if let Some(failure) = failure {
         return Ok(Err(failure.into()));
@@ -335,8 +338,16 @@ pub(super) fn try_advance(
     match advance {
         Advance::Sent(len) => Ok(Ok(len)),
         Advance::Finished => Ok(Ok(0)),
-        Advance::NoRoom => Err(Interest::Room),
-        Advance::NoCredit => Err(Interest::Any),
+        Advance::NoRoom | Advance::NoCredit => {
+            let room = advance == Advance::NoRoom;
+            match engine.unanswered() {
+                // Of a full ring that would be known otherwise.
+                Some(failure) if !room => Ok(Err(failure.into())),
+                _ if is_request => Err(Interest::Request { call, room }),
+                _ if room => Err(Interest::Room),
+                _ => Err(Interest::Any),
+            }
+        }
         Advance::Closed => Ok(Err(TransferError::StreamClosed)),
         Advance::Left(failure) => Ok(Err(failure.into())),
     }

@@ -25,7 +25,8 @@ impl AdvancedLink {
     /// [`AdvancedLink::listen`] there are any. An example is at [`Stream`].
     ///
     /// # Errors
-    /// [`ReceiveError::TimedOut`] where none was opened in time; [`ReceiveError::Link`] where the link is over.
+    /// [`ReceiveError::TimedOut`] where none was opened in time; [`ReceiveError::Link`] where the link is over, or the
+    /// peer has gone, and for a second nobody has received messages that stop the ring.
     pub fn accept(&self, deadline: Option<Instant>) -> Result<Stream, ReceiveError> {
         let accepted = self.shared().wait(deadline, accept_offered);
         let stream = accepted.unwrap_or(Err(ReceiveError::TimedOut))?;
@@ -121,7 +122,7 @@ pub(super) fn take_offered(
             return Ok(Ok(StreamKey { id, generation }));
         }
     }
-    match engine.failure {
+    match engine.unanswered() {
         Some(failure) => Ok(Err(failure.into())),
         None => Err(Interest::Any),
     }
