@@ -27,7 +27,7 @@ use super::waiters::{Interest, Kicker, Waiters};
 use crate::fork::Generation;
 use crate::link::{Receiver, Sender};
 use crate::wait::{Berth, Waiter};
-use bounds::Stall;
+use bounds::{Loose, Stall};
 pub(super) use express::Look;
 use express::{Taken, Want};
 use served::Served;
@@ -164,8 +164,8 @@ pub(super) struct Engine {
     held: Share,
     /// So much waits on all streams that each with something stops.
     is_crowded: bool,
-    /// What cannot be put together and nobody takes, the oldest first.
-    loose: Vec<MessageKey>,
+    /// What cannot be put together and nobody takes.
+    loose: Vec<Loose>,
     /// What was given back of messages that were received.
     pub(super) spare: Spare,
     requests: usize,

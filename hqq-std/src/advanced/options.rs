@@ -101,8 +101,9 @@ impl AdvancedOptions {
     /// How long a message that arrives in parts may make no progress; and how long, with peers of format
     /// 1, one that cannot be put together may hold up all others until
     /// [`receive_stream`](super::AdvancedLink::receive_stream) takes it. Where that was never called, it
-    /// may for a second, and only the first one; so may, where the peer agreed to credits, one that has taken up
-    /// its stream's credit hold up others on that stream. It is given up then
+    /// may for a second at most, and only the first one. So may, where the peer agreed to credits, one hold up others on its
+    /// stream, whose credit such ones have taken up; and each for which 64 bytes of that are left (or a buffer's, if that is
+    /// less), with which it may still end. It is given up then
     /// ([`take_dead`](super::AdvancedLink::take_dead)), and a request refused with status 7.
     #[must_use]
     pub const fn patience(mut self, patience: Duration) -> Self {

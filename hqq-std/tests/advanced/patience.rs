@@ -163,3 +163,88 @@ fn a_message_that_can_still_end_gets_its_time() {
         assert_eq!(far.take_dead(), None);
     });
 }
+
+/// It is one of those that stop the ring: whoever receives the others gets it, too.
+#[test]
+fn a_message_that_cannot_be_put_together_does_not_die_for_what_others_stop() {
+    const LEN: usize = 2000;
+    bounded(|| {
+        let few = AdvancedOptions::new()
+            .max_message_size(1000)
+            .incoming_queue(4);
+        let (near, far) = pair_with(Format::V1, 8, 64, AdvancedOptions::new(), few);
+        for _ in 0..3 {
+            near.send_large(b"before").unwrap();
+        }
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        std::thread::scope(|scope| {
+            let near = &near;
+            let sending = scope.spawn(move || near.send_stream(reader, Some(LEN as u64)));
+            writer.write_all(&[7; 10]).unwrap();
+            eventually("its beginning", || {
+                look(&far);
+                (far.stats().arriving == 1).then_some(())
+            });
+            // Longer than one may stop the ring.
+            let late = Instant::now().checked_add(Duration::from_millis(1500));
+            assert!(far.receive_request(late).is_err());
+            for _ in 0..3 {
+                assert_eq!(far.receive_until(limit()).unwrap().body(), b"before");
+            }
+            writer.write_all(&[7; LEN - 10]).unwrap();
+            let Incoming::Plain { mut body, .. } = far.receive_stream(limit()).unwrap() else {
+                panic!("not a message");
+            };
+            let mut received = Vec::new();
+            body.read_to_end(&mut received).unwrap();
+            assert_eq!(received, [7; LEN]);
+            assert_eq!(sending.join().unwrap().unwrap(), LEN as u64);
+        });
+        assert_eq!(far.take_dead(), None);
+    });
+}
+
+/// Each has its second, but not one after the other.
+#[test]
+fn the_times_of_many_messages_that_stop_a_stream_pass_at_once() {
+    const SIZE: usize = 4096;
+    const MESSAGES: usize = 40;
+    // All of them leave less than a buffer of the credit, but enough for the end of each.
+    const PART: usize = 720;
+    bounded(|| {
+        let options = AdvancedOptions::new().incoming_bytes(1);
+        let (near, far) = pair_with(Format::V2, 8, SIZE, AdvancedOptions::new(), options);
+        let (first, others) = std::thread::scope(|scope| {
+            let mut writers = Vec::new();
+            let mut sending = Vec::new();
+            for _ in 0..MESSAGES {
+                let (reader, mut writer) = std::io::pipe().unwrap();
+                writer.write_all(&[7; PART]).unwrap();
+                sending.push(scope.spawn(|| near.send_stream_until(reader, None, limit())));
+                writers.push(writer);
+            }
+            eventually("the beginnings", || {
+                look(&far);
+                (near.stats().bytes_sent == (MESSAGES * PART) as u64).then_some(())
+            });
+            let died = || {
+                let began = Instant::now();
+                eventually("the end of its time", || {
+                    look(&far);
+                    far.take_dead()
+                });
+                began.elapsed()
+            };
+            let first = died();
+            let others: Duration = (1..MESSAGES).map(|_| died()).sum();
+            drop(writers);
+            eventually("the ends", || {
+                look(&far);
+                let is_over = sending.iter().all(|sending| sending.is_finished());
+                is_over.then_some(())
+            });
+            (first, others)
+        });
+        assert!(others < 10 * first, "{others:?} after {first:?}");
+    });
+}

@@ -8,10 +8,18 @@ use hqq_core::packet::{ErrorCode, Features, MessageKind};
 use super::super::arriving::{Arriving, Share};
 use super::{Engine, GRACE, OVERHEAD, REFUSALS};
 
-/// What may have to go for what it stops, and how many bytes of it had come since when.
+/// Since when nothing is taken out of the ring, or a stream stands still.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stall {
-    message: Option<(MessageKey, usize)>,
+    /// Some of what may have to go for that would do it alone.
+    has_obstacle: bool,
+    since: Instant,
+}
+
+/// What cannot be put together and nobody takes, and when it last came on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Loose {
+    key: MessageKey,
     since: Instant,
 }
 
@@ -86,12 +94,29 @@ impl Engine {
         };
         if let Some(arriving) = self.arriving.get_mut(key) {
             let before = std::mem::replace(&mut arriving.accounted, now);
-            match (before.loose, now.loose) {
-                (0, 1..) => self.loose.push(*key),
-                (1.., 0) => self.loose.retain(|other| other != key),
-                _ => {}
+            if before.loose != now.loose {
+                self.recount_loose(key, now.loose);
             }
             self.account(key.connection, now, before);
+        }
+    }
+
+    /// So many bytes of a message that cannot be put together have come, and nobody has taken it; none where that is
+    /// not so any more.
+    fn recount_loose(&mut self, key: &MessageKey, bytes: usize) {
+        let known = self.loose.iter().position(|loose| loose.key == *key);
+        let since = Instant::now();
+        match (known, bytes) {
+            (Some(index), 0) => {
+                self.loose.remove(index);
+            }
+            (Some(index), _) => {
+                if let Some(loose) = self.loose.get_mut(index) {
+                    loose.since = since;
+                }
+            }
+            (None, 1..) => self.loose.push(Loose { key: *key, since }),
+            (None, 0) => {}
         }
     }
 
@@ -148,12 +173,21 @@ impl Engine {
 
     /// Where it cannot: whether so much waits to be received that all of them stop.
     fn is_full(&self) -> bool {
-        self.held.stream > self.window().max(self.options.incoming_bytes)
-            || self.messages() >= self.options.incoming_queue.max(1)
+        self.would_be_full(self.held.stream, self.messages())
+    }
+
+    fn would_be_full(&self, bytes: usize, messages: usize) -> bool {
+        bytes > self.window().max(self.options.incoming_bytes)
+            || messages >= self.options.incoming_queue.max(1)
     }
 
     /// Whether too much waits to be received for more to be taken out of the ring.
     pub(super) fn is_overfull(&self) -> bool {
+        self.would_be_overfull(self.held.stream, self.messages())
+    }
+
+    /// Whether that would be so with so many messages that wait, and bytes of them.
+    fn would_be_overfull(&self, bytes: usize, waiting: usize) -> bool {
         if self.has_credits() {
             // No peer gets there that keeps to its credits: on each stream it may send one window
             // before it is told to stop, and has another under way.
@@ -166,17 +200,28 @@ impl Engine {
             // Empty ones take credit, too.
             let messages =
                 streams.saturating_mul(self.window().saturating_mul(3) / self.overhead());
-            self.held.stream > most.into_iter().fold(0, usize::saturating_add)
-                || self.messages() > self.options.incoming_queue.saturating_add(messages)
+            bytes > most.into_iter().fold(0, usize::saturating_add)
+                || waiting > self.options.incoming_queue.saturating_add(messages)
         } else {
-            self.is_full()
+            self.would_be_full(bytes, waiting)
         }
     }
 
+    /// Of the messages that nobody takes and that cannot be put together either, where for these alone nothing is
+    /// taken out of the ring, the one that has not come on for longest.
+    fn plug(&self) -> Option<Loose> {
+        let is_plain = |loose: &&Loose| loose.key.kind == MessageKind::Plain;
+        let messages = self.loose.iter().filter(is_plain).count();
+        if !self.would_be_overfull(self.held.loose, messages) {
+            return None;
+        }
+        self.loose.iter().copied().min_by_key(|loose| loose.since)
+    }
+
     /// A message that nobody takes and that cannot be put together either, and for which its stream
-    /// stands still whatever else is received: the one that was `seen` with so many bytes, or where that has come on the
-    /// oldest other one, so that each has its time and none waits for that of others.
-    fn obstacle(&self, seen: Option<(MessageKey, usize)>) -> Option<MessageKey> {
+    /// stands still whatever else is received: the one that has not come on for longest, as each has its time from
+    /// then on.
+    fn obstacle(&self) -> Option<Loose> {
         let most = self.window() / 2;
         // All streams stop for so many, also where all else was received.
         let is_crowded = self.held.loose > self.options.incoming_bytes
@@ -184,28 +229,13 @@ impl Engine {
         if self.held.loose <= most && !is_crowded {
             return None;
         }
-        let is_obstacle = |key: &MessageKey| {
+        let obstacles = self.loose.iter().copied().filter(|Loose { key, .. }| {
             let on_stream = self.streams.get(&key.connection);
             (is_crowded || on_stream.is_some_and(|share| share.loose > most))
                 && self.session.is_paused(key.connection)
                 && self.session.is_spent(key.connection)
-        };
-        let seen = seen.filter(|(key, _)| self.loose.contains(key) && is_obstacle(key));
-        if let Some((key, bytes)) = seen
-            && self.bytes_of(&key) == bytes
-        {
-            return Some(key);
-        }
-        let seen = seen.map(|(key, _)| key);
-        let mut others = self.loose.iter().copied();
-        others
-            .find(|key| Some(*key) != seen && is_obstacle(key))
-            .or(seen)
-    }
-
-    /// Bytes that have come of a message and that nobody has taken.
-    fn bytes_of(&self, key: &MessageKey) -> usize {
-        self.arriving.get(key).map_or(0, Arriving::buffered)
+        });
+        obstacles.min_by_key(|loose| loose.since)
     }
 
     /// Whether nothing more may be taken out of the ring: too much waits to be received, and the
@@ -217,9 +247,9 @@ impl Engine {
         }
         let full = self.is_overfull();
         let found = if full {
-            self.loose.first().copied()
+            self.plug()
         } else if !self.streams_read && self.has_credits() {
-            self.obstacle(self.stall.and_then(|stall| stall.message))
+            self.obstacle()
         } else {
             // Where a single stream can be told to stop, its own reader may take as long as it likes.
             None
@@ -228,16 +258,16 @@ impl Engine {
             self.stall = None;
             return false;
         }
-        let message = found.map(|key| (key, self.bytes_of(&key)));
+        let has_obstacle = found.is_some();
         let stall = match self.stall {
-            Some(stall) if stall.message == message => stall,
+            Some(stall) if stall.has_obstacle == has_obstacle => stall,
             _ => Stall {
-                message,
+                has_obstacle,
                 since: Instant::now(),
             },
         };
         self.stall = Some(stall);
-        let Some(key) = found else {
+        let Some(Loose { key, since }) = found else {
             return full;
         };
         // Where nobody reads messages as they come, one that cannot be put together holds up all others, or
@@ -250,8 +280,8 @@ impl Engine {
             (false, true) => Duration::ZERO,
         };
         // Where the ring is not stopped, what the message lacks may be in there.
-        if stall.since.elapsed() >= patience && (full || !self.receiver.is_readable()) {
-            self.stall = None;
+        let stands_still = stall.since.max(since).elapsed() >= patience;
+        if stands_still && (full || !self.receiver.is_readable()) {
             self.drop_unreadable(&key);
             self.grace_used = true;
         }
@@ -330,7 +360,7 @@ impl Engine {
         let arriving = self.arriving.remove(key)?;
         self.unlist(key);
         if arriving.accounted.loose > 0 {
-            self.loose.retain(|other| other != key);
+            self.recount_loose(key, 0);
         }
         self.account(key.connection, Share::default(), arriving.accounted);
         Some(arriving)
