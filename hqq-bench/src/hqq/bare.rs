@@ -26,6 +26,9 @@ const FIRST: usize = 3;
 const HEAD: usize = 6;
 /// How many messages ahead lines are asked for, as links do.
 const AHEAD: usize = 4;
+/// After so many messages without a look in vain a receiver that shares its side asks, too, as links do: earlier it
+/// would take lines that the sender is about to write.
+const STREAK: u64 = 8;
 
 /// What happens to a slot for a position: the lower bits of its stamp, which only counts up.
 const FREE: u64 = 0;
@@ -90,7 +93,8 @@ impl<const W: usize, const L: usize, const N: usize> Bare<W, L, N> {
             }
         }
         Ok(if self.shared {
-            moving(self.way, self.end(lines, role, |_| Shared)?, role)
+            let side = |_| Shared { streak: 0 };
+            moving(self.way, self.end(lines, role, side)?, role)
         } else {
             let side = |position| Exclusive {
                 position,
@@ -274,7 +278,10 @@ impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Exclusive
 }
 
 /// Others may be on the side.
-struct Shared;
+struct Shared {
+    /// Messages received since there was none.
+    streak: u64,
+}
 
 impl Shared {
     /// Claims the position that `counter` says, where its slot has come to `from`.
@@ -336,12 +343,19 @@ impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Shared {
 
     #[inline]
     fn try_recv(&mut self, ring: &Ring<W, L, N>) -> Option<[u64; W]> {
-        let position = Self::claim(ring, ring.r, PUBLISHED, READING)?;
+        let Some(position) = Self::claim(ring, ring.r, PUBLISHED, READING) else {
+            self.streak = 0;
+            return None;
+        };
         let message = ring.read(position);
         // Pairs with the Acquire in `claim` of the other side.
         ring.stamp(position)
             .store(stamp(position + N as u64, FREE), Ordering::Release);
         Self::go_on(ring.r, position);
+        self.streak += 1;
+        if ring.streams && self.streak >= STREAK {
+            ring.ask(position);
+        }
         Some(message)
     }
 }

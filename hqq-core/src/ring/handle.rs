@@ -17,6 +17,10 @@ use crate::side::End;
 #[allow(private_interfaces, reason = "sealed, for this crate only")]
 pub trait Counted: Sealed {
     fn shared_counters(&self) -> &SharedCounters;
+    /// Whether messages stream through this side, as far as a handle does not notice by itself; a hint.
+    fn is_streaming(&self) -> bool {
+        false
+    }
     /// Records the totals in the region, where there is room for them.
     fn record(&self) {}
 }
@@ -157,8 +161,11 @@ impl<S> SideRef for Owned<S> {
 /// wait for each other there: when it finds nothing to do, every 64 messages, and when it is dropped.
 pub struct Handle<T: SideRef<Side: Counted>> {
     side: T,
-    /// Messages, and bytes in them, that the side's totals do not have yet.
-    messages: u64,
+    /// Messages since there was nothing to do, something else to count, or a look that saw no stream.
+    streak: u64,
+    /// When there are so many, the side's totals get the last [`TOGETHER`] of them.
+    due: u64,
+    /// Bytes in the messages that the totals do not have yet.
     bytes: u64,
     /// Where [`Consumer::take_quickly`] was last.
     last: Position,
@@ -177,7 +184,8 @@ impl<T: SideRef<Side: Counted>> Handle<T> {
     pub const fn new(side: T) -> Self {
         Self {
             side,
-            messages: 0,
+            streak: 0,
+            due: TOGETHER,
             bytes: 0,
             last: Position::new(0),
         }
@@ -190,7 +198,13 @@ impl<T: SideRef<Side: Counted>> Handle<T> {
 
     #[inline]
     fn goes_on(&self) -> bool {
-        !T::ALONE && self.messages >= STREAK
+        !T::ALONE && self.streak >= STREAK
+    }
+
+    /// Messages that the totals do not have yet.
+    #[inline]
+    const fn untold(&self) -> u64 {
+        self.streak.wrapping_add(TOGETHER).wrapping_sub(self.due)
     }
 
     #[inline]
@@ -200,21 +214,38 @@ impl<T: SideRef<Side: Counted>> Handle<T> {
             return;
         }
         let (Event::Message(bytes) | Event::Quick(bytes)) = event else {
-            self.settle();
+            self.begin_anew();
             self.add_to_side(event);
             return;
         };
-        self.messages += 1;
+        self.streak = self.streak.wrapping_add(1);
         self.bytes = self.bytes.wrapping_add(bytes as u64);
-        if self.messages >= TOGETHER {
-            self.settle();
+        if self.streak == self.due {
+            self.settle_and_look();
         }
+    }
+
+    /// When so many messages are due for the totals.
+    #[cold]
+    #[inline(never)]
+    fn settle_and_look(&mut self) {
+        if self.target().is_streaming() {
+            self.settle();
+        } else {
+            self.begin_anew();
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        self.settle();
+        (self.streak, self.due) = (0, TOGETHER);
     }
 
     /// Adds what the totals do not have yet.
     #[cold]
     fn settle(&mut self) {
-        let messages = core::mem::take(&mut self.messages);
+        let messages = self.untold();
+        self.due = self.streak.wrapping_add(TOGETHER);
         let bytes = core::mem::take(&mut self.bytes);
         let side = self.target();
         if messages > 0
@@ -237,7 +268,7 @@ impl<T: SideRef<Side: Counted>> Handle<T> {
     /// The side's totals and what this handle has yet to add to them.
     fn totals(&self) -> Counters {
         let mut totals = self.target().shared_counters().read();
-        totals.messages = totals.messages.wrapping_add(self.messages);
+        totals.messages = totals.messages.wrapping_add(self.untold());
         totals.bytes = totals.bytes.wrapping_add(self.bytes);
         totals
     }

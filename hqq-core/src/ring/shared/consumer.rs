@@ -196,6 +196,11 @@ impl<G: Geometry> Counted for SharedConsumer<G> {
         &self.counters
     }
 
+    /// Its handles find nothing there in between where not.
+    fn is_streaming(&self) -> bool {
+        true
+    }
+
     fn record(&self) {
         self.counters.record(|counters| self.side.record(counters));
     }

@@ -150,6 +150,13 @@ impl<G: Geometry> Counted for SharedProducer<G> {
         &self.counters
     }
 
+    /// More than one message is on its way: so none waits for an answer to the one before.
+    fn is_streaming(&self) -> bool {
+        // Relaxed: a hint.
+        let received = Position::new(self.memory.r().load(Ordering::Relaxed));
+        self.next().since(received) > 1
+    }
+
     fn record(&self) {
         self.counters.record(|counters| self.side.record(counters));
     }
