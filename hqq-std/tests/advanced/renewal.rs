@@ -8,7 +8,7 @@ use hqq_std::advanced::error::{CallError, LinkFailure, ReceiveError, TransferErr
 use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, LinkOptions, Message};
 
 use super::common::{LIMIT, Name, bounded, eventually};
-use super::support::{agree, assert_idle, body, limit, look};
+use super::support::{agree, assert_idle, body, limit, look, stream};
 
 /// A link, and what opens its other end.
 struct Host {
@@ -154,6 +154,68 @@ fn what_belongs_to_an_earlier_peer_ends_nothing_of_a_later_one() {
     assert_eq!(new_call.wait_until(limit()).unwrap(), b"answer");
     drop(new);
     assert_idle(link);
+}
+
+/// Each way to begin something there, beside a stream of the same number.
+#[test]
+fn nothing_that_is_begun_on_a_stream_of_an_earlier_peer_reaches_a_later_one() {
+    bounded(|| {
+        let host = Host::new();
+        let link = &host.link;
+        let first = host.peer();
+        let (dialled, old) = stream(&first, link);
+        drop((dialled, first));
+        link.renew();
+        let second = host.peer();
+        let (dialled, new) = stream(&second, link);
+        assert_eq!(old.id(), new.id());
+
+        let byte = || &b"x"[..];
+        for (way, sent) in [
+            old.send_large(b"x"),
+            old.send_large_until(b"x", limit()),
+            pollster::block_on(old.send_large_async(b"x")),
+            old.send_stream(byte(), Some(1)).map(drop),
+            old.send_stream_until(byte(), Some(1), limit()).map(drop),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert!(
+                matches!(sent, Err(TransferError::Link(LinkFailure::Disconnected))),
+                "{way}: {sent:?}"
+            );
+        }
+        for (way, called) in [
+            old.start_call(1, b"x").map(drop),
+            old.call_until(1, b"x", limit()).map(drop),
+            old.call_timeout(1, b"x", LIMIT).map(drop),
+            pollster::block_on(old.call_async(1, b"x")).map(drop),
+            old.call_stream(1, byte(), Some(1), limit()).map(drop),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert!(
+                matches!(called, Err(CallError::Link(LinkFailure::Disconnected))),
+                "{way}: {called:?}"
+            );
+        }
+        second.send_large_on(dialled.id(), b"x", limit()).unwrap();
+        for received in [
+            old.receive_until(limit()).map(drop),
+            pollster::block_on(old.receive_async()).map(drop),
+            old.receive_stream(limit()).map(drop),
+        ] {
+            let expected = ReceiveError::Link(LinkFailure::Disconnected);
+            assert_eq!(received, Err(expected));
+        }
+        drop(old);
+        assert_eq!(new.receive_until(limit()).unwrap().body(), b"x");
+        new.send_large(b"the first").unwrap();
+        let message = second.receive_until(limit()).unwrap();
+        assert_eq!(message.body(), b"the first");
+    });
 }
 
 /// In format 1 nobody tells that a peer leaves: the next one begins by asking.
