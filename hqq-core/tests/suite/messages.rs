@@ -330,6 +330,33 @@ fn totals_are_exact() {
     in_every_pairing!(Memory::new(COUNT, SIZE, 0), count);
 }
 
+/// Handles of shared sides add to the side's totals some messages at a time, more of them where messages stream.
+#[test]
+fn totals_are_exact_also_of_long_rows() {
+    fn count<P: Producer, C: Consumer>(sender: &mut Sender<P>, receiver: &mut Receiver<C>) {
+        let mut received = 0;
+        // One by one, then with others always on their way, then after a look in vain.
+        for (ahead, until) in [(0, 150), (2, 350), (0, 420)] {
+            while received < until {
+                while sender.counters().messages <= received + ahead {
+                    sender.try_send(&[0; SIZE]).unwrap();
+                }
+                assert_eq!(sender.counters().messages, received + ahead + 1);
+                assert_eq!(receiver.try_recv(&mut [0; SIZE]), Ok(SIZE));
+                received += 1;
+                let counters = receiver.counters();
+                let bytes = received * SIZE as u64;
+                assert_eq!((counters.messages, counters.bytes), (received, bytes));
+            }
+            while receiver.try_recv(&mut [0; SIZE]).is_ok() {
+                received += 1;
+            }
+            assert_eq!(receiver.counters().messages, received);
+        }
+    }
+    in_every_pairing!(Memory::new(COUNT, SIZE, 0), count);
+}
+
 /// One call passes over some tombstones only; one that waits does not sleep on the others.
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 #[test]
