@@ -30,8 +30,9 @@ const TURNS: u32 = 8;
 const ALONE: Duration = Duration::from_micros(2);
 /// Most waits from one yield to the next that is made to find out who else is there.
 const RARELY: u8 = 64;
-/// After this many waits that ended with a yield, spinning is tried again.
-const RETRY: u8 = 64;
+/// After this many waits that ended with a yield, it is less sure that the peer shares the core, so that spinning is
+/// tried again: at first, and at most, where each trial showed that it still does.
+const RETRY: std::ops::RangeInclusive<u16> = 64..=4096;
 
 /// Limits that learn.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +47,9 @@ pub(super) struct Tempo {
     crowded: u8,
     /// How sure it is that others run a little and wait then, 0 to [`FULL`]; believed from half on.
     company: u8,
-    /// Waits that yielding ended since spinning was tried.
-    yielded: u8,
+    /// Waits that yielding ended since it was last made less sure, and how many of them do so.
+    yielded: u16,
+    retry: u16,
     /// Long waits until a yield is made to find out, and from that one to the next.
     probe: u8,
     rest: u8,
@@ -62,6 +64,7 @@ impl Tempo {
             crowded: 0,
             company: 0,
             yielded: 0,
+            retry: *RETRY.start(),
             probe: 1,
             rest: 1,
         }
@@ -127,14 +130,20 @@ impl Tempo {
     /// Spinning ended the wait: the peer runs on another core.
     pub(super) fn spun(&mut self) {
         self.spinning = FULL.min(self.spinning + 2);
-        self.shared_core = self.shared_core.saturating_sub(4);
+        self.elsewhere();
         self.crowded = self.crowded.saturating_sub(1);
+    }
+
+    /// The peer ran on another core.
+    fn elsewhere(&mut self) {
+        self.shared_core = self.shared_core.saturating_sub(4);
+        self.retry = *RETRY.start();
     }
 
     /// A yield ended the wait.
     pub(super) fn yielded(&mut self) {
         self.yielded += 1;
-        if self.yielded >= RETRY {
+        if self.yielded >= self.retry {
             self.yielded = 0;
             self.shared_core = self.shared_core.saturating_sub(1);
         }
@@ -162,9 +171,12 @@ impl Tempo {
             self.spinning = self.spinning.saturating_sub(2);
         }
         if same_core {
+            if self.shared_core == FULL / 2 - 1 {
+                self.retry = (*RETRY.end()).min(self.retry * 2);
+            }
             self.shared_core = FULL.min(self.shared_core + 2);
         } else {
-            self.shared_core = self.shared_core.saturating_sub(4);
+            self.elsewhere();
         }
         self.crowded = self.crowded.saturating_sub(1);
     }
@@ -220,6 +232,30 @@ mod tests {
         // It has gone to another one.
         wakes_from(&mut tempo, false);
         assert!(!tempo.spin().is_zero() && tempo.yields() == 0);
+    }
+
+    #[test]
+    fn on_a_shared_core_spinning_is_tried_more_and_more_rarely() {
+        let cost = *COST.start();
+        let mut tempo = Tempo::new();
+        let trials = |tempo: &mut Tempo| {
+            let mut trials = 0;
+            for _ in 0..20_000 {
+                if tempo.spin().is_zero() {
+                    tempo.yielded();
+                } else {
+                    trials += 1;
+                    tempo.slept(cost * 2, Some((cost, true)));
+                }
+            }
+            trials
+        };
+        let first = trials(&mut tempo);
+        assert!((5..20).contains(&first), "{first}");
+        // Once it was elsewhere, as often as at first.
+        tempo.spun();
+        let again = trials(&mut tempo);
+        assert!((5..20).contains(&again), "{again}");
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub struct Waiter {
     stats: WaitStats,
     phase: Phase,
     looks: u32,
+    /// The look after which this wait last yielded while it spun.
+    gave_way: u32,
     /// Slices of time that this wait has slept through.
     slices: u32,
     /// The last sleep of this wait ended with its slice.
@@ -104,6 +106,7 @@ impl Waiter {
             },
             phase: Phase::Idle,
             looks: 0,
+            gave_way: 0,
             slices: 0,
             has_expired: false,
             began: None,
@@ -211,6 +214,8 @@ impl Waiter {
     #[cold]
     fn learn(&mut self) {
         match std::mem::replace(&mut self.phase, Phase::Idle) {
+            // The peer ran while we let it: that it runs elsewhere is not known from that.
+            Phase::Spinning if self.looks == self.gave_way => self.tempo.yielded(),
             Phase::Spinning => self.tempo.spun(),
             Phase::Yielding(_) => self.tempo.yielded(),
             Phase::Slept(false) => self.stats.missed += 1,
@@ -271,6 +276,7 @@ impl Waiter {
     fn begin(&mut self) -> ControlFlow<()> {
         self.finish();
         self.looks = 1;
+        self.gave_way = 0;
         self.slices = 0;
         self.has_expired = false;
         self.began = None;
@@ -326,6 +332,7 @@ impl Waiter {
                 if now - began < self.tempo.spin() {
                     if now == began && self.tempo.probes() {
                         self.give_way(now);
+                        self.gave_way = self.looks;
                     } else {
                         std::hint::spin_loop();
                     }
