@@ -159,7 +159,16 @@ test_workspace() {
     export HQQ_WAKEUPS=100000
     # Calls of eight threads, in each format.
     export HQQ_CALLS=50000
-    run cargo test "${WORKSPACE[@]}" --no-fail-fast
+    # What was killed where, how late calls beside a stopped peer were, and what waiting took.
+    run cargo test "${WORKSPACE[@]}" --no-fail-fast -- --show-output |
+        sed --unbuffered -E \
+            -e 's/^.*: [0-9]+ instructions, [0-9]+ states$/note: ci: &/' \
+            -e 's/^[a-z]+ [a-z]+(, begun)?: instructions \(states\) .*/note: ci: &/' \
+            -e 's/^([0-9]+ kills beside|named after|a stopped|replaced under traffic:) .*/note: ci: &/' \
+            -e 's/^.*: [0-9]+ threads killed .*/note: ci: &/' \
+            -e 's/^ +[A-Za-z]+ +[0-9]+ +[0-9.]+ %$/note: ci: &/' \
+            -e 's/^[0-9]+ (messages to a parked receiver|buffers for a parked sender): .*/note: ci: &/' \
+            -e 's/^in [0-9]+ s: .*/note: ci: &/'
 }
 
 test_narrow() {

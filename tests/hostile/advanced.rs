@@ -1,5 +1,6 @@
 //! Calls, large messages and streams over an Advanced link.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,8 @@ use super::tally::{SOON, Tally};
 
 /// How long an end tries to agree with the other.
 const AGREE: Duration = Duration::from_millis(50);
+/// Streams that a server keeps open.
+const STREAMS: usize = 4;
 /// How long a link is used at most, though nothing is wrong.
 const LIFE: Duration = Duration::from_secs(1);
 
@@ -58,14 +61,25 @@ fn server(keeper: &Keeper, tally: &Tally, stop: &AtomicBool) {
         return;
     }
     let over = AtomicBool::new(false);
+    link.listen(true);
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            // What comes on them comes to `receive` as well.
+            let mut streams = VecDeque::new();
             let until = Instant::now() + LIFE;
             while !stop.load(Ordering::Relaxed)
                 && !over.load(Ordering::Relaxed)
                 && keeper.times() == seen
                 && Instant::now() < until
             {
+                match link.accept(at(Duration::ZERO)) {
+                    Ok(stream) => streams.push_back(stream),
+                    Err(ReceiveError::TimedOut) => {}
+                    Err(error) => tally.error("ReceiveError of accepting", &error),
+                }
+                if streams.len() > STREAMS {
+                    streams.pop_front();
+                }
                 // Messages that nobody asked for come here.
                 match tally.timed("receive a message", SOON, || link.receive_timeout(SOON)) {
                     Ok(message) => {
@@ -116,8 +130,23 @@ fn client(keeper: &Keeper, tally: &Tally, stop: &AtomicBool) {
         && failed < 8
     {
         let body = vec![1; random.below(20_000)];
-        match random.below(4) {
-            0 => {
+        match random.below(5) {
+            0 => match tally.timed("dial", AGREE, || link.dial(at(AGREE))) {
+                Ok(stream) => {
+                    let sent = tally.timed("send on a stream", AGREE, || {
+                        stream.send_large_until(&body, at(AGREE))
+                    });
+                    if let Err(error) = sent {
+                        tally.error("TransferError on a stream", &error);
+                        failed += 1;
+                    }
+                }
+                Err(error) => {
+                    tally.error("DialError", &error);
+                    failed += 1;
+                }
+            },
+            1 => {
                 let sent = tally.timed("send a large message", AGREE, || {
                     link.send_large_on(0, &body, at(AGREE))
                 });

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use hqq_std::{Format, LinkOptions, OpenError};
+use hqq_std::{Delivery, Format, LinkOptions, OpenError};
 use hqq_tests::Name;
 use hqq_tests::scribble::Victim;
 
@@ -21,8 +21,18 @@ pub(super) struct Keeper {
 
 impl Keeper {
     pub(super) fn new(format: Format, count: usize, size: usize) -> Self {
+        Self::of(LinkOptions::new(), format, count, size)
+    }
+
+    /// One in which what a receiver leaves unread, having claimed it, comes to another one in doubt.
+    pub(super) fn at_least_once(count: usize, size: usize) -> Self {
+        let options = LinkOptions::new().delivery(Delivery::AtLeastOnce);
+        Self::of(options, Format::V2, count, size)
+    }
+
+    fn of(options: LinkOptions, format: Format, count: usize, size: usize) -> Self {
         let name = Name::new();
-        let options = LinkOptions::new().format(format).count(count).size(size);
+        let options = options.format(format).count(count).size(size);
         options.create_region(&name).unwrap();
         let victim = Victim {
             name: name.to_string(),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use hqq_core::ring::{Consumer, Producer};
 use hqq_std::{Receiver, RecvError, Role, SendError, Sender, TryRecvError, TrySendError};
 use hqq_tests::scribble::Random;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::keeper::Keeper;
 use super::tally::{SOON, Tally};
@@ -113,11 +114,14 @@ fn receive<C: Consumer>(
     tally: &Tally,
 ) -> Result<usize, RecvError> {
     let mut buffer = vec![0; random.below(receiver.max_message_size() + 1)];
-    tally.timed("receive", SOON, || match random.below(6) {
+    tally.timed("receive", SOON, || match random.below(7) {
         0 => receiver.recv_timeout(&mut buffer, SOON).map(|_| 1),
         1 => receiver.recv_vec().map(|_| 1),
         2 => {
             let grant = receiver.next()?;
+            if grant.is_in_doubt() {
+                tally.doubted();
+            }
             let mut bytes = vec![0; grant.len()];
             let len = grant.copy_to(0, &mut bytes);
             assert!(len <= bytes.len());
@@ -151,6 +155,22 @@ fn receive<C: Consumer>(
                 Ok(0)
             }
         },
+        5 => {
+            // As an event loop does; it goes on without where the system has no descriptors left.
+            if let Ok(readiness) = receiver.readiness() {
+                let mut polled = [PollFd::new(&readiness, PollFlags::IN)];
+                let limit = Timespec::try_from(SOON).ok();
+                let _ = poll(&mut polled, limit.as_ref());
+            }
+            match receiver.try_recv(&mut buffer) {
+                Ok(_) => Ok(1),
+                Err(TryRecvError::Empty | TryRecvError::Busy) => Ok(0),
+                Err(error) => {
+                    tally.error("TryRecvError", &error);
+                    Ok(0)
+                }
+            }
+        }
         _ => match receiver.read(&mut buffer) {
             Ok(_) => Ok(1),
             Err(error) => match error.downcast::<RecvError>() {
