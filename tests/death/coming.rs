@@ -1,14 +1,21 @@
-//! Whoever attaches, takes over what a dead receiver had, or leaves, may die at any instruction of it: those who come
-//! next find all that they should.
+//! Whoever attaches, takes over what a dead receiver had, takes back what it had not, or leaves, may die at any
+//! instruction of it: those who come next find all that they should.
 
-use hqq_std::{Delivery, LinkOptions, Mode, Role};
-use hqq_tests::{Name, Sheet, fill_message};
+use std::cell::Cell;
+use std::time::Instant;
+
+use hqq_core::packet::Opcode;
+use hqq_std::{AdvancedLink, AdvancedOptions, Delivery, LinkOptions, Mode, Role};
+use hqq_tests::{LIMIT, Name, Sheet, fill_message};
 
 use crate::interrupted::{abandoned, recovered};
 use crate::step::{RING, SIZE, drain, every_step, works};
 use crate::stepper::{Stepper, image, region_of, states};
 
 const DELIVERIES: [Delivery; 2] = [Delivery::AtMostOnce, Delivery::AtLeastOnce];
+/// Of the flags of a chunk of a message.
+const BEGIN: u8 = 1;
+
 const MODES: [Mode; 2] = [Mode::Exclusive, Mode::Shared];
 
 /// Every state that a child leaves which does this, and some kills in earnest: `check` is told what the child had
@@ -169,4 +176,43 @@ fn whoever_leaves_amid_a_run_may_be_killed_anywhere() {
             },
         );
     }
+}
+
+/// The request of a call whose server died before it took it: where it is said that the call was not executed, nobody
+/// finds it any more.
+#[test]
+fn whoever_takes_a_request_back_may_be_killed_anywhere() {
+    let region = || {
+        let name = Name::new();
+        let options = LinkOptions::new().count(RING).size(SIZE);
+        options.create_region(&name).unwrap();
+        name
+    };
+    let has_told = Cell::new(false);
+    killed_anywhere(&["retract"], region, |name, noted, at| {
+        // The slots of direction 0, whose stamps say which packets they hold: the call may have said since that it
+        // gives up.
+        let image = image(&name.path());
+        let is_there = (0..RING)
+            .map(|slot| &image[16384 + 384 + 64 * slot..][..64])
+            .any(|slot| slot[0] == Opcode::ConnectionCopy as u8 && slot[48] & BEGIN != 0);
+        assert!(!is_there || noted == 0, "after {at}");
+        has_told.set(has_told.get() || noted == 1);
+        let [near, far] = Role::BOTH.map(|role| {
+            let link = LinkOptions::new().role(role).open(name).unwrap();
+            AdvancedLink::new(link, AdvancedOptions::new())
+        });
+        let limit = Instant::now().checked_add(LIMIT);
+        std::thread::scope(|scope| {
+            let agreed = scope.spawn(|| near.negotiate(limit).unwrap());
+            far.wait_for_negotiation(limit).unwrap();
+            agreed.join().unwrap();
+            let call = scope.spawn(|| near.call_timeout(1, b"another", LIMIT).unwrap());
+            let request = far.receive_request(limit).unwrap();
+            assert_eq!(request.body(), b"another");
+            far.respond(&request, b"answer").unwrap();
+            assert_eq!(call.join().unwrap(), b"answer");
+        });
+    });
+    assert!(has_told.get());
 }

@@ -2,7 +2,7 @@
 //!
 //! | module | who dies, or stops |
 //! |---|---|
-//! | `coming` | who attaches, takes over what a dead receiver had, or leaves |
+//! | `coming` | who attaches, takes over what a dead receiver had, takes back what it had not, or leaves |
 //! | `forked` | a parent, whose child lives on |
 //! | `interrupted` | who repairs, or makes a region |
 //! | `step` | one process, after each instruction of one call |

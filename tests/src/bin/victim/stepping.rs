@@ -1,13 +1,16 @@
 //! One call, under a tracer that may kill this process at any instruction of it.
 
+use std::io::Read as _;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use hqq_core::ring::{Consumer, Producer};
-use hqq_std::{LinkOptions, Receiver, Role, Sender};
+use hqq_std::advanced::error::CallError;
+use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions, Receiver, Role, Sender};
 use hqq_tests::{Sheet, fill_message};
 
-use crate::Result;
+use crate::{LIFE, Result};
 
 /// Comes to a stop, does one thing, and stops again, under a tracer that may kill it at any
 /// instruction between.
@@ -120,6 +123,35 @@ pub(crate) fn step(arguments: &[&str]) -> Result {
             let _message = receiver.try_next()?;
             // As if killed: nothing is dropped.
             std::process::exit(0)
+        }
+        ["retract", name, sheet] => {
+            let sheet = Sheet::open(Path::new(sheet))?;
+            let near = options_of("primary")?.open(name)?;
+            let near = AdvancedLink::new(near, AdvancedOptions::new());
+            let mut server = std::process::Command::new(std::env::current_exe()?)
+                .args(["step", "serve", name])
+                .stdout(Stdio::piped())
+                .spawn()?;
+            near.negotiate(None)?;
+            let output = server.stdout.as_mut().ok_or("no output")?;
+            output.read_exact(&mut [0])?;
+            // It takes nothing any more.
+            let call = near.start_call(1, b"request")?;
+            server.kill()?;
+            server.wait()?;
+            be_stepped(|| {
+                if matches!(call.wait(), Err(CallError::NotExecuted)) {
+                    sheet.commit(0, 1);
+                }
+            })
+        }
+        ["serve", name] => {
+            let link = options_of("secondary")?.open(name)?;
+            let link = AdvancedLink::new(link, AdvancedOptions::new());
+            link.wait_for_negotiation(None)?;
+            println!("agreed");
+            std::thread::sleep(LIFE);
+            Ok(())
         }
         _ => Err(format!("no such step: {arguments:?}").into()),
     }
