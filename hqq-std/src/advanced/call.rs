@@ -132,12 +132,17 @@ impl Call {
             let Some(call) = engine.calls.get_mut(&id) else {
                 return Ok(Err(no_call(engine, id)));
             };
+            let is_read = call.answer.as_ref().is_some_and(|answer| !answer.error);
+            // Also behind a part of an error: the callee was told, and sends no more of that. Where the peer's
+            // death is why, it may be known that nobody executes the request.
+            if !is_read
+                && !call.not_executed
+                && !call.is_over()
+                && let Some(unsent) = call.unsent.take()
+            {
+                return Ok(Err(unsent.into()));
+            }
             match &call.answer {
-                // Where the peer's death is why, it may be known that nobody executes the request.
-                None if call.unsent.is_some() && !call.not_executed => {
-                    let unsent = call.unsent.take().unwrap_or(TransferError::TimedOut);
-                    Ok(Err(unsent.into()))
-                }
                 Some(answer) if !answer.error => Ok(Ok(answer.total)),
                 // All of it is the error.
                 _ => take_answer(engine, id).map(|result| result.map(|_| None)),

@@ -1,13 +1,13 @@
-//! What nobody can take out of the ring, as messages stand before it that nobody receives, of a peer that has gone.
+//! What nobody can take out of the ring, as messages stand before it that nobody receives, mostly of a peer that has gone.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use hqq_core::packet::Features;
 use hqq_std::advanced::error::{CallError, LinkFailure, ReceiveError, TransferError};
-use hqq_std::{AdvancedLink, AdvancedOptions, Format};
+use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming};
 
 use super::common::{bounded, eventually};
 use super::support::{limit, look, pair_with};
@@ -45,6 +45,36 @@ fn an_error_of_which_not_all_can_be_taken_ends_with_its_callee() {
                 matches!(failed, Some(CallError::Link(LinkFailure::Disconnected))),
                 "{failed:?}"
             );
+        });
+    });
+}
+
+/// Its callee, told that no more of the request comes, sends no more of the error either.
+#[test]
+fn a_call_whose_reader_ends_early_ends_beside_a_part_of_an_error() {
+    bounded(|| {
+        let (near, far) = pair_with(Format::V2, QUEUE, 64, few(), AdvancedOptions::new());
+        let (reader, mut writer) = io::pipe().unwrap();
+        std::thread::scope(|scope| {
+            let calling = scope.spawn(|| near.call_stream(1, reader, Some(100), None));
+            writer.write_all(&[0; 50]).unwrap();
+            let Incoming::Request { request, body } = far.receive_stream(limit()).unwrap() else {
+                panic!("no request");
+            };
+            let callee = far.clone();
+            let answering =
+                scope.spawn(move || callee.respond_error(&request, 9, &vec![0; 4 << 20]));
+            eventually("a part that was taken", || {
+                (far.stats().bytes_sent > QUEUE as u64 * 64).then_some(())
+            });
+            // These stop the ring before the rest of the error.
+            let soon = Duration::from_millis(200);
+            while far.send_large_timeout(b"unread", soon).is_ok() {}
+            drop(writer);
+            answering.join().unwrap().unwrap();
+            let failed = calling.join().unwrap().err();
+            assert!(matches!(failed, Some(CallError::Input(_))), "{failed:?}");
+            drop(body);
         });
     });
 }

@@ -6,8 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use hqq_core::advanced::CallFailure;
 use hqq_std::advanced::error::{CallError, ReceiveError};
-use hqq_std::{AdvancedLink, AdvancedOptions, Request};
+use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, Request};
 
 use super::common::{bounded, eventually};
 use super::support::{FORMATS, Random, assert_idle, body, limit, look, pair, pair_with};
@@ -202,7 +203,7 @@ fn calls_from_eight_threads_are_answered_in_any_order() {
 /// A thread that drives the ring for others leaves that to one of them, whoever takes the packets in.
 #[test]
 fn nobody_is_left_waiting_without_a_driver() {
-    let (near, far) = pair(hqq_std::Format::V2, 16, 256);
+    let (near, far) = pair(Format::V2, 16, 256);
     for round in 0..300 {
         std::thread::scope(|scope| {
             let last = scope.spawn({
@@ -230,6 +231,37 @@ fn nobody_is_left_waiting_without_a_driver() {
             assert_eq!(last.join().unwrap().unwrap(), b"");
         });
     }
+}
+
+/// Whichever of its threads learns of that.
+#[test]
+fn a_call_whose_answer_is_given_up_while_its_request_is_sent_says_so() {
+    const ROUNDS: usize = 300;
+    bounded(|| {
+        let (near, far) = pair(Format::V2, 8, 64);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    let Incoming::Request { request, .. } = far.receive_stream(limit()).unwrap()
+                    else {
+                        panic!("no request");
+                    };
+                    far.respond_stream(&request, Broken, Some(1)).unwrap_err();
+                }
+            });
+            // All of them, as the callee waits for each.
+            let failures: Vec<_> = (0..ROUNDS)
+                .map(|_| near.call_stream(1, io::repeat(0), Some(1 << 30), limit()))
+                .map(Result::err)
+                .collect();
+            for failure in failures {
+                assert!(
+                    matches!(failure, Some(CallError::Failed(CallFailure::Aborted))),
+                    "{failure:?}"
+                );
+            }
+        });
+    });
 }
 
 /// All of it is the error, which nobody reads as it comes.

@@ -246,9 +246,10 @@ impl Engine {
         self.calls.insert(key.id, call);
     }
 
-    /// The request of a call could not be sent to its end.
+    /// The request of a call could not be sent to its end; where that is as the call is over, it has its
+    /// answer, or why there is none.
     pub(in crate::advanced) fn call_unsent(&mut self, id: u64, error: TransferError) {
-        if let Some(call) = self.calls.get_mut(&id) {
+        if let Some(call) = self.calls.get_mut(&id).filter(|call| !call.is_over()) {
             call.unsent = Some(error);
             self.waiters.wake(Interest::Call(id));
         }
