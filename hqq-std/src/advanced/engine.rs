@@ -55,8 +55,8 @@ const CLOCK: u32 = 64;
 /// the one before, up to the longest sleep.
 const SILENCE: Duration = Duration::from_millis(10);
 /// How long a message that is too long to be put together may hold up the ring before anybody has
-/// begun to read messages as they come; and how long nobody may receive what is before the end of a peer that has gone
-/// until calls end.
+/// begun to read messages as they come; and how long nothing may be taken out of the ring before the end of a peer that
+/// has gone until calls end.
 const GRACE: Duration = Duration::from_secs(1);
 /// What a message that nobody has taken counts for besides its bytes: what the shortest chunk costs
 /// of a stream's credit.

@@ -100,7 +100,8 @@ impl AdvancedOptions {
 
     /// How long a message that arrives in parts may make no progress; and how long, with peers of format
     /// 1, one that cannot be put together may hold up all others until
-    /// [`receive_stream`](super::AdvancedLink::receive_stream) takes it. Where that was never called, it
+    /// [`receive_stream`](super::AdvancedLink::receive_stream) takes it, where such messages alone are enough for
+    /// nothing more to be taken out of the ring. Where that was never called, it
     /// may for a second at most, and only the first one. So may, where the peer agreed to credits, one hold up others on its
     /// stream, whose credit such ones have taken up; and each for which 64 bytes of that are left (or a buffer's, if that is
     /// less), with which it may still end. It is given up then

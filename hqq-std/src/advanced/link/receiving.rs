@@ -99,7 +99,7 @@ impl AdvancedLink {
     ///
     /// # Errors
     /// As [`AdvancedLink::receive_timeout`]; [`ReceiveError::Link`] also where the peer has gone, and for a second
-    /// nobody has received other messages that stop the ring: nobody waits for answers to the requests behind them.
+    /// nothing was taken out of the ring, which other messages stop that nobody receives: nobody waits for answers to the requests behind them.
     pub fn receive_request(&self, deadline: Option<Instant>) -> Result<Request, ReceiveError> {
         if let Some(request) = self.look_for_request(false) {
             return Ok(request);

@@ -26,7 +26,7 @@ impl AdvancedLink {
     ///
     /// # Errors
     /// [`ReceiveError::TimedOut`] where none was opened in time; [`ReceiveError::Link`] where the link is over, or the
-    /// peer has gone, and for a second nobody has received messages that stop the ring.
+    /// peer has gone, and for a second nothing was taken out of the ring, which messages stop that nobody receives.
     pub fn accept(&self, deadline: Option<Instant>) -> Result<Stream, ReceiveError> {
         let accepted = self.shared().wait(deadline, accept_offered);
         let stream = accepted.unwrap_or(Err(ReceiveError::TimedOut))?;
