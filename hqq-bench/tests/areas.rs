@@ -35,6 +35,18 @@ fn trust() -> Result<(), Box<dyn Error>> {
 }
 
 #[test]
+fn a_table_of_one_area_has_what_lost_its_heats() -> Result<(), Box<dyn Error>> {
+    let output = common::program("trust").output()?;
+    assert!(output.status.success(), "{output:?}");
+    let table = String::from_utf8(output.stdout)?;
+    let (_, heats) = table.split_once("heats").ok_or("no heats")?;
+    for id in ["trusted-64-closure", "trusted-64-grant"] {
+        assert!(heats.contains(id), "{table}");
+    }
+    Ok(())
+}
+
+#[test]
 fn waiting() -> Result<(), Box<dyn Error>> {
     has(
         "park",

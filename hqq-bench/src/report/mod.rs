@@ -82,6 +82,13 @@ pub(crate) struct Latencies {
     pub(crate) histogram: Histogram<u64>,
 }
 
+/// What a row came to in the heats of its group.
+pub(crate) struct Heat {
+    pub(crate) group: &'static str,
+    pub(crate) id: &'static str,
+    pub(crate) figure: String,
+}
+
 /// All that was measured.
 pub(crate) struct Report {
     pub(crate) machine: Machine,
@@ -90,6 +97,7 @@ pub(crate) struct Report {
     pub(crate) others: Vec<Entry>,
     pub(crate) figures: BTreeMap<Plot, Vec<Figure>>,
     pub(crate) latencies: Vec<Latencies>,
+    pub(crate) heats: Vec<Heat>,
     /// Whether the machine has two cores for it: goals are judged only then.
     judged: bool,
 }
@@ -110,6 +118,7 @@ impl Report {
             others: Vec::new(),
             figures: BTreeMap::new(),
             latencies: Vec::new(),
+            heats: Vec::new(),
             judged,
         }
     }
@@ -147,6 +156,10 @@ impl Report {
                         x: point.x,
                         value,
                     }));
+            }
+            if let (Some(group), Some(heat)) = (row.group, samples.heat_of(id)) {
+                let figure = table::figure(heat, row.unit);
+                self.heats.push(Heat { group, id, figure });
             }
             if let Some((_, sample)) = samples.get(id) {
                 let histogram = sample.latencies.clone();

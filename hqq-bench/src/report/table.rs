@@ -23,6 +23,9 @@ impl Report {
             lines(&mut text, title, &entries);
         }
         self.latencies_table(&mut text);
+        if sweeps {
+            self.heats_table(&mut text);
+        }
         text += "ratio: median over the rounds of a row by the one that it is compared with, in the \
                  same round; spread: its quartiles.\nA goal is met when the better quartile meets it. \
                  Of both processes: cpu, processor time an operation; switches, changes of\nthe running \
@@ -45,6 +48,24 @@ impl Report {
             machine.processor, machine.cores, machine.system, machine.compiler, machine.load
         );
         text
+    }
+
+    /// What competed for a group and what it came to, of which only the fastest is in the other tables.
+    fn heats_table(&self, text: &mut String) {
+        let mut last = "";
+        for heat in &self.heats {
+            if last.is_empty() {
+                text.push_str("heats, medians of a few rounds\n");
+            }
+            if heat.group != last {
+                let _ = writeln!(text, "{}:", heat.group);
+            }
+            last = heat.group;
+            let _ = writeln!(text, "    {:<36}{:>12}", heat.id, heat.figure);
+        }
+        if !last.is_empty() {
+            text.push('\n');
+        }
     }
 }
 
