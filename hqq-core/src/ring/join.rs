@@ -311,7 +311,8 @@ pub(crate) fn further_consumer<G: Geometry>(
             replace(slot, word, stamp::released(position, count));
             continue;
         }
-        // `r` moves on meanwhile, these do not: the range is theirs alone.
+        // `r` moves on meanwhile, these do not. Others' lie among them: the consumer takes none of those over before
+        // it has handed all of these out.
         if resume.start == resume.settled {
             resume.start = position;
             resume.settled = position;

@@ -168,6 +168,47 @@ fn a_message_that_a_dead_receiver_was_reading_is_taken_over_at_least_once() {
     assert!(!repairer.is_recorded_open(Role::Secondary, Member::new(2).unwrap()));
 }
 
+/// What a receiver gets next, in doubt.
+fn in_doubt<C: hqq_core::ring::Consumer>(receiver: &mut hqq_core::Receiver<C>) -> Option<u8> {
+    let message = receiver.try_next().ok()?;
+    let mut byte = [0];
+    message.copy_to(0, &mut byte);
+    assert!(message.is_in_doubt());
+    Some(byte[0])
+}
+
+/// Of what a member came to with its id, and of what lies in between and is another one's, each message comes
+/// once, also where it takes that over before it has handed out its own.
+#[test]
+fn what_is_taken_over_in_between_comes_once() {
+    let region = region(Delivery::AtLeastOnce);
+    let near = member(&region, Role::Primary, 1);
+    let _living = member(&region, Role::Secondary, 1);
+    let dying = [2, 3].map(|id| ManuallyDrop::new(member(&region, Role::Secondary, id)));
+    for index in 0..3_u8 {
+        near.sender().try_send(&[index]).unwrap();
+        let mut reading = dying[usize::from(index % 2)].receiver();
+        std::mem::forget(reading.try_next().unwrap());
+        std::mem::forget(reading);
+    }
+    let heir = member(&region, Role::Secondary, 2);
+    let (mut first, mut second) = (heir.receiver(), heir.receiver());
+    // SAFETY: member 3 is never used again.
+    assert!(unsafe { first.take_over(&mut |id| id.get() == 3) });
+    let mut seen = Vec::new();
+    loop {
+        seen.extend(std::iter::from_fn(|| in_doubt(&mut second)));
+        // SAFETY: as above.
+        if !unsafe { second.take_over(&mut |id| id.get() == 3) } {
+            break;
+        }
+    }
+    seen.extend(in_doubt(&mut first));
+    seen.sort_unstable();
+    assert_eq!(seen, [0, 1, 2]);
+    assert_eq!(common::fill(&mut near.sender(), b"room"), 8);
+}
+
 #[test]
 fn a_dead_side_is_told_from_a_closed_one_and_goes_on_with_the_next() {
     let region = region(Delivery::AtMostOnce);

@@ -64,22 +64,29 @@ impl<G: Geometry> SharedConsumer<G> {
     #[cold]
     fn try_claim_in_doubt(&self) -> Option<Claimed> {
         for _ in 0..self.memory.count() {
-            // Relaxed: hands each position to one thread; the slots were taken over before this
-            // side was shared with any.
-            let next = self
-                .in_doubt
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
-                    let next = Position::new(next);
-                    (next.since(self.settled) < 0).then(|| next.plus(1).get())
-                })
-                .ok()?;
+            // Acquire: pairs with the Release below. Who finds that all were handed out may take over what is another
+            // member's here, and nobody's look may come upon that.
+            let next = self.in_doubt.load(Ordering::Acquire);
             let position = Position::new(next);
+            if position.since(self.settled) >= 0 {
+                return None;
+            }
             // Pairs with the Release of T3.
             let word = self
                 .memory
                 .slot(position)
                 .stamp()
                 .load(ordering::see_published());
+            // Hands each position to one thread. Release: pairs with the Acquire above.
+            let moved = self.in_doubt.compare_exchange(
+                next,
+                position.plus(1).get(),
+                Ordering::Release,
+                Ordering::Relaxed,
+            );
+            if moved.is_err() {
+                continue;
+            }
             match State::of(word) {
                 State::Reading(at, owner, opcode) if at == position && owner == self.member => {
                     return Some(Claimed {
@@ -104,7 +111,7 @@ impl<G: Geometry> SharedConsumer<G> {
     /// T4 and T2, from what was `seen`; `None` after an exchange in vain.
     #[inline(never)]
     fn claim_among_others(&self, mut seen: Option<(Position, u64)>) -> Result<Claimed, Refused> {
-        // Relaxed: as in `try_claim_in_doubt`.
+        // Relaxed: a hint, which `try_claim_in_doubt` looks at again.
         if Position::new(self.in_doubt.load(Ordering::Relaxed)) != self.settled
             && let Some(claimed) = self.try_claim_in_doubt()
         {
@@ -223,7 +230,7 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     #[inline]
     fn try_claim(&self) -> Result<Claimed, Refused> {
         let (position, word) = self.look();
-        // Relaxed: as in `try_claim_in_doubt`.
+        // Relaxed: as in `claim_among_others`.
         let none_in_doubt = Position::new(self.in_doubt.load(Ordering::Relaxed)) == self.settled;
         let Some(opcode) = stamp::packet_at(word, position).filter(|_| none_in_doubt) else {
             return self.claim_among_others(Some((position, word)));
@@ -247,7 +254,7 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
         }
         let (position, word) = self.look();
         let missed = (Err(Missed::Unclaimed), position);
-        // Relaxed: as in `try_claim_in_doubt`.
+        // Relaxed: as in `claim_among_others`.
         let none_in_doubt = Position::new(self.in_doubt.load(Ordering::Relaxed)) == self.settled;
         if word != stamp::published(position, opcode) || !none_in_doubt {
             return missed;
@@ -316,9 +323,11 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     fn take_over(&self, is_dead: &mut dyn FnMut(Member) -> bool) -> Option<Claimed> {
         match self.delivery {
             Delivery::AtMostOnce => None,
-            Delivery::AtLeastOnce => {
-                crate::ring::repair::take_over(&self.memory, self.member, is_dead)
-            }
+            // What is taken over reads READING with this member's id, too: all that lies among what is to be handed
+            // out comes first.
+            Delivery::AtLeastOnce => self
+                .try_claim_in_doubt()
+                .or_else(|| crate::ring::repair::take_over(&self.memory, self.member, is_dead)),
         }
     }
 
@@ -351,7 +360,7 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     }
 
     fn has_packet(&self) -> bool {
-        // Relaxed: as in `try_claim_in_doubt`.
+        // Relaxed: as in `claim_among_others`.
         if Position::new(self.in_doubt.load(Ordering::Relaxed)) != self.settled {
             return true;
         }
