@@ -47,7 +47,8 @@ pub struct Repaired {
     pub tombstones: usize,
     /// Slots that a dead member was reading; they are free now (at most once).
     pub released: usize,
-    /// Messages that a dead member was reading, for a receiver to take over (at least once).
+    /// Messages that a dead member was reading, or that one which has left its receiving side was to hand out, for a
+    /// receiver to take over (at least once).
     pub in_doubt: usize,
     /// Sides whose last member has died, and which are recorded so now.
     pub sides: usize,
@@ -193,6 +194,14 @@ impl Repairer {
         })
     }
 
+    /// Whether a member is recorded as having left the consuming side of its role. At least once, others take over what
+    /// it was to hand out in doubt and left (C1): as from one that has died, though it may send yet.
+    #[must_use]
+    pub fn has_left(&self, role: Role, member: Member) -> bool {
+        self.member(role, member, true)
+            .is_some_and(|(status, _)| status.state() == SideState::Closed)
+    }
+
     /// The slots of a ring that members have claimed; they may move on while this is read.
     pub fn claims(&self, direction: Direction) -> impl Iterator<Item = Claim> + '_ {
         let producer = producer_of(direction);
@@ -259,7 +268,13 @@ impl Repairer {
             let producer = producer_of(direction);
             let consumer = producer.peer();
             let ring = self.ring(direction);
-            let mended = mend(ring, &of(producer), &of(consumer), self.delivery);
+            let mut readers = of(consumer);
+            if self.delivery == Delivery::AtLeastOnce {
+                for member in self.ids().filter(|id| self.has_left(consumer, *id)) {
+                    readers.insert(member);
+                }
+            }
+            let mended = mend(ring, &of(producer), &readers, self.delivery);
             repaired.tombstones += mended.tombstones;
             repaired.released += mended.released;
             repaired.in_doubt += mended.in_doubt;

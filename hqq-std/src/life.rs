@@ -73,8 +73,9 @@ impl Life {
 
     /// Whether somebody seems to have died and left something: a side or a member that is recorded as
     /// open and whose lock nobody holds; or to have left with messages in doubt that it had not come to. Proves
-    /// nothing, as ATTACH is not held. At most as many system calls as there are members, and five; as many
-    /// again and a look at each slot where messages are delivered at least once.
+    /// nothing, as ATTACH is not held. At most as many system calls as there are members, and five; where messages are
+    /// delivered at least once, also a look at each slot and one for each id that readers have there, which are 254 at
+    /// most where somebody lies.
     pub(crate) fn is_suspicious(&self, locks: &ByteLocks) -> bool {
         if !ByteLocks::TELL_LIFE {
             return false;
@@ -132,17 +133,21 @@ impl Life {
             || !matches!(locks.holder(member_byte(role, member)), Ok(None))
     }
 
-    /// Whether a message is claimed by a receiver of the own role that holds its lock no longer. Takes a
+    /// Whether a message is claimed by a receiver of the own role that holds its lock no longer, or has left. Takes a
     /// system call for each member that has claimed one; proves nothing, as ATTACH is not held.
     pub(crate) fn has_heritage(&self, locks: &ByteLocks) -> bool {
-        let (own, _) = self.me;
+        let (own, me) = self.me;
         let mut asked = [false; 256];
         let mut claims = self.repairer.claims(own.receives());
         claims.any(|claim| {
             let is_news = asked
                 .get_mut(usize::from(claim.member.get()))
                 .is_some_and(|asked| !std::mem::replace(asked, true));
-            is_news && !claim.writing && !self.lives(locks, own, claim.member)
+            let reader = claim.member;
+            is_news
+                && !claim.writing
+                && reader != me
+                && (self.repairer.has_left(own, reader) || !self.lives(locks, own, reader))
         })
     }
 
@@ -155,7 +160,8 @@ impl Life {
         Some(repaired)
     }
 
-    /// Gives `receiver`, one of this endpoint's, a message that a dead member of its side was reading;
+    /// Gives `receiver`, one of this endpoint's, a message that a dead member of its side was reading, or one that has
+    /// left it was to hand out;
     /// `false` where there is none, or somebody else holds what that needs.
     pub(crate) fn take_over<C: Consumer>(
         &self,
@@ -171,8 +177,12 @@ impl Life {
         }
         let (role, _) = self.me;
         let mut coroner = Coroner::new(locks, Some(self.me));
+        let mut is_gone = |member| {
+            // Sides are taken under ATTACH, which is held.
+            self.repairer.has_left(role, member) || coroner.is_member_dead(role, member)
+        };
         // SAFETY: the coroner's word is good until it is dropped, after this.
-        unsafe { receiver.take_over(&mut |member| coroner.is_member_dead(role, member)) }
+        unsafe { receiver.take_over(&mut is_gone) }
     }
 
     /// T8: takes back what nobody has received, of that what `choose` says, if the receivers have died;

@@ -181,16 +181,17 @@ impl<C: Consumer> Receiver<C> {
         self.side.obstacle()
     }
 
-    /// Makes a message that a receiver of this side had claimed when it died the next one of this
-    /// receiver, marked as in doubt (T7); `false` where there is none, this receiver has a message
+    /// Makes a message that a receiver of this side had claimed when it died, or left without, the next one of this
+    /// receiver, marked as in doubt (T7; first what was left to this side when it was taken); `false` where there is none, this receiver has a message
     /// begun, or messages are delivered at most once. At most 32 packets that are no message are dropped for
     /// that, each after N looks.
     ///
-    /// `is_dead` knows who is dead as [`Liveness`](crate::repair::Liveness) does.
+    /// `is_dead` knows who is dead as [`Liveness`](crate::repair::Liveness) does. It may say so, too, of who
+    /// [has left](crate::repair::Repairer::has_left).
     ///
     /// # Safety
-    /// A member of which `is_dead` says so has no access to the region any more, and nobody takes its
-    /// id until this returns.
+    /// A member of which `is_dead` says so has no access to the region any more, or is recorded as having left this side;
+    /// nobody takes its id, or this side with it, until this returns.
     #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     #[allow(unsafe_code, reason = "the caller vouches for a death")]
     pub unsafe fn take_over(&mut self, is_dead: &mut dyn FnMut(Member) -> bool) -> bool {

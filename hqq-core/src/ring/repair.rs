@@ -62,6 +62,8 @@ pub(crate) struct Mended {
 /// a tombstone; each that a consumer was reading is released where messages are delivered at most
 /// once.
 ///
+/// `consumers` who have left the side count as dead where delivery is at least once.
+///
 /// Does the same again, and no more, where an earlier one was interrupted anywhere.
 pub(crate) fn mend<G: Geometry>(
     memory: &RingMemory<G>,
@@ -93,8 +95,8 @@ pub(crate) fn mend<G: Geometry>(
     mended
 }
 
-/// T7: takes one message over that a member was reading which is dead, as `is_dead` knows; the
-/// caller keeps that so until this returns.
+/// T7: takes one message over that a member was reading which is dead or has left the side, as `is_dead` knows; the
+/// caller keeps that so until this returns, and has handed out all that was left to `me` when it joined.
 pub(crate) fn take_over<G: Geometry>(
     memory: &RingMemory<G>,
     me: Member,

@@ -209,6 +209,32 @@ fn what_is_taken_over_in_between_comes_once() {
     assert_eq!(common::fill(&mut near.sender(), b"room"), 8);
 }
 
+/// A member that keeps its sending side has left what it was to hand out on the other one.
+#[test]
+fn what_a_member_left_on_one_side_waits_for_a_receiver() {
+    let region = region(Delivery::AtLeastOnce);
+    let near = member(&region, Role::Primary, 1);
+    let living = member(&region, Role::Secondary, 1);
+    let dying = ManuallyDrop::new(member(&region, Role::Secondary, 2));
+    near.sender().try_send(&[7]).unwrap();
+    let mut reading = dying.receiver();
+    std::mem::forget(reading.try_next().unwrap());
+    std::mem::forget(reading);
+    let repairer = repairer(&region);
+    let repaired = || repairer.repair(&mut Dead(vec![], vec![])).in_doubt;
+    let (_sending, receiving) = member(&region, Role::Secondary, 2).split();
+    let has_left = |id| repairer.has_left(Role::Secondary, Member::new(id).unwrap());
+    assert_eq!((has_left(2), repaired()), (false, 0));
+    drop(receiving);
+    assert_eq!((has_left(2), repaired()), (true, 1));
+    assert_eq!([1, 3, 200].map(has_left), [false; 3]);
+    let mut receiver = living.receiver();
+    // SAFETY: member 2 receives no more.
+    assert!(unsafe { receiver.take_over(&mut |id| id.get() == 2) });
+    assert_eq!(in_doubt(&mut receiver), Some(7));
+    assert_eq!(repaired(), 0);
+}
+
 #[test]
 fn a_dead_side_is_told_from_a_closed_one_and_goes_on_with_the_next() {
     let region = region(Delivery::AtMostOnce);
