@@ -104,8 +104,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let earlier = caretaker.as_ref().map(hqq_std::repair::Caretaker::examine);
     pause(args.watch)?;
     let now = caretaker.as_ref().map(hqq_std::repair::Caretaker::examine);
-    let after = Snapshot::of_name(&args.name)?;
-    let mut findings = damaged(&before, &after, args.watch);
+    // What is left of a file that was made shorter is no region.
+    let is_whole = !now.as_ref().is_some_and(|now| now.truncated);
+    let look = || Snapshot::of_name(&args.name);
+    let after = is_whole.then(look).transpose()?;
+    let mut findings = after
+        .as_ref()
+        .map_or_else(Vec::new, |after| damaged(&before, after, args.watch));
     let mut attached = Vec::new();
     if let (Some(earlier), Some(now)) = (&earlier, &now) {
         attached.extend(now.members.iter().filter(|member| member.alive).map(member));
@@ -117,7 +122,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         Some(caretaker) => match caretaker.repair() {
             Ok(repaired) => Some((caretaker, repaired)),
             // What is wrong is to be said all the more.
-            Err(error @ OpenError::Busy { .. }) => {
+            Err(error @ (OpenError::Busy { .. } | OpenError::Truncated { .. })) => {
                 refused = Some(error);
                 None
             }
@@ -129,7 +134,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         fixed = Some(describe(&repaired));
         // What is left is wrong still.
         let left = caretaker.examine();
-        findings = damaged(&after, &Snapshot::of_name(&args.name)?, Duration::ZERO);
+        let earlier_slots = after.as_ref().unwrap_or(&before);
+        findings = damaged(earlier_slots, &look()?, Duration::ZERO);
         findings.extend(examine(&left, &left, Duration::ZERO));
         if let Some(now) = &now {
             let stuck = stuck(earlier.as_ref().unwrap_or(now), now, args.watch);
@@ -280,7 +286,7 @@ fn examine(earlier: &Report, now: &Report, watched: Duration) -> Vec<Finding> {
         };
         findings.push(Finding {
             kind: "dead-claim",
-            what: format!("{}, who has died", claimed(claim)),
+            what: format!("{}, who has died or left", claimed(claim)),
             since: Since::watched(earlier.claims.contains(claim), watched),
             remedy,
         });
