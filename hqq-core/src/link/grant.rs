@@ -217,6 +217,9 @@ impl<C: Consumer> Deref for TrustedReadGrant<'_, C> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
+        if let Some(bytes) = self.0.inside() {
+            return bytes;
+        }
         let Some((buffer, start, len)) = self.0.place() else {
             return &[];
         };

@@ -1,6 +1,6 @@
 //! Whole packets over a link, for protocols on top of it such as [`advanced`](crate::advanced).
 
-use super::at_hand::{self, Bytes, Current};
+use super::at_hand::{Bytes, Current};
 use super::error::{GrantError, TryRecvError, TrySendError};
 use super::receive_path::{self, SHORT_WAYS};
 use super::receiver::Receiver;
@@ -8,7 +8,7 @@ use super::sender::{Sender, WriteGrant};
 use crate::counters::Event;
 use crate::packet::standard::check_size;
 use crate::packet::{
-    self, ConnectionCopy, INLINE_MAX, Opcode, Packet, PacketError, Sound, StandardRun, inline, run,
+    self, ConnectionCopy, Opcode, Packet, PacketError, Sound, StandardRun, inline, run,
 };
 use crate::position::Position;
 use crate::region::Buffer;
@@ -120,13 +120,13 @@ pub(crate) enum Decoded {
 }
 
 impl Decoded {
-    /// The length of the message inside it, if one is.
-    fn inline_len(&self) -> Option<usize> {
+    /// The length of the message inside it, if one is, and its operands.
+    fn inside(&self) -> Option<(usize, [u64; 7])> {
         match self {
             Self::Other(Sound {
                 opcode: Opcode::StandardInline,
-                operands: [_, len, ..],
-            }) => usize::try_from(*len).ok(),
+                operands,
+            }) => Some((usize::try_from(operands[1]).ok()?, *operands)),
             _ => None,
         }
     }
@@ -142,13 +142,13 @@ impl<C: Consumer> Receiver<C> {
     /// # Errors
     /// As [`Receiver::try_recv`]; a malformed packet is taken out of the ring.
     pub fn try_next_packet(&mut self) -> Result<PacketGrant<'_, C>, TryRecvError> {
-        if self.current.is_some() {
+        if self.at_hand.message.is_some() {
             self.end_begun();
         }
         let mut packet = Decoded::Nothing;
         let mut in_doubt = false;
-        if self.current.is_none() {
-            let at_hand = &mut self.current;
+        if self.at_hand.message.is_none() {
+            let at_hand = &mut self.at_hand;
             let claim = receive_path::claim_as(&mut self.side, true, |side, claimed| {
                 if claimed.taken != 0 && claimed.header == Opcode::StandardRun.as_word() {
                     // A receiver that has left took some of its messages.
@@ -156,21 +156,24 @@ impl<C: Consumer> Receiver<C> {
                     return Ok(opened.map(|()| None));
                 }
                 in_doubt = claimed.in_doubt;
-                Self::decode_next(side, &claimed, &mut packet).map(|claim| claim.map(Some))
+                Self::decode_next(side, claimed, &mut packet).map(|claim| claim.map(Some))
             })?;
             if let Some(claim) = claim {
                 let lent = self.lend(&packet, claim);
-                // Should it be leaked, its bytes are where they are, and in doubt where they are now.
-                if let Some(current) = &mut lent.receiver.current {
+                // Should it be leaked, its bytes are at hand, and in doubt where they are now.
+                let at_hand = &mut lent.receiver.at_hand;
+                if let Some(current) = &mut at_hand.message {
                     current.in_doubt = in_doubt;
-                    if let Some(len) = packet.inline_len() {
+                    if let Some((len, operands)) = packet.inside() {
                         (current.bytes, current.len) = (Bytes::LentInline, len);
+                        at_hand.operands = operands;
+                        at_hand.keep_inside();
                     }
                 }
                 return Ok(lent);
             }
         }
-        match self.current {
+        match self.at_hand.message {
             Some(rest) => Ok(self.lend_rest(rest)),
             // Cannot be: nothing was found above.
             None => Err(TryRecvError::Empty),
@@ -181,7 +184,7 @@ impl<C: Consumer> Receiver<C> {
     #[cold]
     #[inline(never)]
     fn end_begun(&mut self) {
-        match self.current {
+        match self.at_hand.message {
             Some(current) if current.bytes.is_lent() => self.finish_packet(),
             Some(current) if current.offset > 0 => self.finish(),
             _ => {}
@@ -215,13 +218,10 @@ impl<C: Consumer> Receiver<C> {
             more,
             ..
         } = rest;
-        // Read for the second time: numbers for people, by which nothing is decided.
-        let [copy_id, slot_index, ..] = self.side.operands::<0>(position);
+        let [copy_id, slot_index, ..] = self.at_hand.operands;
         let (packet, bytes) = match rest.bytes {
             Bytes::Inline | Bytes::LentInline => {
-                let mut payload = [0; INLINE_MAX];
-                let payload = payload.get_mut(..len).unwrap_or_default();
-                at_hand::copy(&self.side, &rest, payload);
+                let payload = self.at_hand.inside(&rest);
                 let packet = (Opcode::StandardInline, inline::operands(copy_id, payload));
                 (packet, Bytes::LentInline)
             }
@@ -235,7 +235,7 @@ impl<C: Consumer> Receiver<C> {
                 ((Opcode::StandardCopy, copy), Bytes::Lent)
             }
         };
-        self.current = Some(Current { bytes, ..rest });
+        self.at_hand.message = Some(Current { bytes, ..rest });
         // Of what is in the packet, nothing is in the buffer.
         let len = match bytes {
             Bytes::LentInline => 0,
@@ -258,7 +258,7 @@ impl<C: Consumer> Receiver<C> {
         // Datagrams that were begun by other calls of this receiver, or a packet that was lent and leaked.
         self.finish_packet();
         self.claim_as(true, |side, claimed| {
-            Self::decode_next(side, &claimed, packet)
+            Self::decode_next(side, claimed, packet)
         })
     }
 
@@ -357,7 +357,7 @@ impl<C: Consumer> Receiver<C> {
     /// back.
     #[inline]
     pub(crate) const fn hold_packet(&mut self, claim: &Claim) {
-        self.current = Some(Current {
+        self.at_hand.message = Some(Current {
             position: claim.position,
             bytes: Bytes::Lent,
             len: claim.len,
@@ -407,7 +407,7 @@ impl<C: Consumer> PacketGrant<'_, C> {
 
 impl<C: Consumer> Drop for PacketGrant<'_, C> {
     fn drop(&mut self) {
-        self.receiver.current = None;
+        self.receiver.at_hand.message = None;
         self.receiver.release_packet(&self.claim);
     }
 }

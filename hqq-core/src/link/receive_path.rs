@@ -1,7 +1,7 @@
 //! How the next packet in a ring becomes the message at hand, once for every kind of side: claimed, read and
 //! checked.
 
-use super::at_hand::{Bytes, Current};
+use super::at_hand::{AtHand, Bytes, Current};
 use super::error::TryRecvError;
 use crate::counters::Event;
 use crate::packet::{ErrorPacket, Opcode, PacketError, StandardRun, run, standard};
@@ -35,7 +35,7 @@ pub(super) fn blocked<C: Consumer>(side: &mut C, refused: Refused, first: bool) 
 pub(super) fn claim_as<C: Consumer, T>(
     side: &mut C,
     first: bool,
-    open: impl FnMut(&C, Claimed) -> Result<Option<T>, TryRecvError>,
+    open: impl FnMut(&C, &Claimed) -> Result<Option<T>, TryRecvError>,
 ) -> Result<T, TryRecvError> {
     claim_from(side, None, first, open)
 }
@@ -49,21 +49,22 @@ pub(super) fn claim_from<C: Consumer, T>(
     side: &mut C,
     mut begun: Option<Opened<T>>,
     first: bool,
-    mut open: impl FnMut(&C, Claimed) -> Result<Option<T>, TryRecvError>,
+    mut open: impl FnMut(&C, &Claimed) -> Result<Option<T>, TryRecvError>,
 ) -> Result<T, TryRecvError> {
     for _ in 0..SKIPPED {
         let (position, opened) = match begun.take() {
             Some(begun) => begun,
             None => match side.try_claim() {
-                Ok(claimed) => (claimed.position, open(side, claimed)),
+                // By reference: where programs have to be small, no copy of it is made.
+                Ok(ref claimed) => (claimed.position, open(side, claimed)),
                 Err(refused) => return Err(blocked(side, refused, first)),
             },
         };
         match opened {
             Ok(Some(value)) => return Ok(value),
-            Ok(None) => discard(side, position, false),
+            Ok(None) => discard(side, false, position),
             Err(error) => {
-                discard(side, position, true);
+                discard(side, true, position);
                 return Err(error);
             }
         }
@@ -75,7 +76,7 @@ pub(super) fn claim_from<C: Consumer, T>(
 // Kept out of the way of messages.
 #[cold]
 #[inline(never)]
-pub(super) fn discard<C: Consumer>(side: &mut C, position: Position, is_error: bool) {
+pub(super) fn discard<C: Consumer>(side: &mut C, is_error: bool, position: Position) {
     side.release(position);
     if is_error {
         side.count(Event::Error);
@@ -90,21 +91,26 @@ pub(super) fn discard<C: Consumer>(side: &mut C, position: Position, is_error: b
 #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(super) fn open_next<C: Consumer>(
     side: &C,
-    claimed: Claimed,
-    at_hand: &mut Option<Current>,
+    claimed: &Claimed,
+    at_hand: &mut AtHand,
 ) -> Result<Option<()>, TryRecvError> {
-    let operands = side.operands::<0>(claimed.position);
-    open(side, claimed, &operands, at_hand)
+    // Each to its place: put together elsewhere, they would be moved as a whole where programs have to be small.
+    for index in 0..at_hand.operands.len() {
+        if let Some(operand) = at_hand.operands.get_mut(index) {
+            *operand = side.operand(claimed.position, index);
+        }
+    }
+    open(side, claimed, at_hand)
 }
 
-/// As [`open_next`], of a packet that was read.
+/// As [`open_next`], of a packet whose operands were read.
 #[inline]
 pub(super) fn open<C: Consumer>(
     side: &C,
-    claimed: Claimed,
-    operands: &[u64; 7],
-    at_hand: &mut Option<Current>,
+    claimed: &Claimed,
+    at_hand: &mut AtHand,
 ) -> Result<Option<()>, TryRecvError> {
+    let operands = &at_hand.operands;
     if let Some(fault) = fault(side, claimed.header, operands) {
         return Err(TryRecvError::Malformed(fault));
     }
@@ -113,9 +119,9 @@ pub(super) fn open<C: Consumer>(
     let message = |bytes, len: u64| Current {
         // Found to be no more than a buffer's.
         len: usize::try_from(len).unwrap_or(0),
-        ..Current::alone(&claimed, bytes, 0)
+        ..Current::alone(claimed, bytes, 0)
     };
-    *at_hand = Some(match Opcode::from_byte(opcode) {
+    let current = match Opcode::from_byte(opcode) {
         Ok(Opcode::StandardRun) => {
             let run = StandardRun::sound(operands);
             // Only a peer that breaks the rules can have taken them all.
@@ -130,11 +136,15 @@ pub(super) fn open<C: Consumer>(
                 ..message(Bytes::Buffer, u64::from(run.size()))
             }
         }
-        Ok(Opcode::StandardInline) => message(Bytes::Inline, size),
+        Ok(Opcode::StandardInline) => {
+            at_hand.keep_inside();
+            message(Bytes::Inline, size)
+        }
         Ok(Opcode::StandardTombstone) => return Ok(None),
         Ok(Opcode::Error) => return Err(TryRecvError::Peer(ErrorPacket::sound(operands).code)),
         _ => message(Bytes::Buffer, data_size),
-    });
+    };
+    at_hand.message = Some(current);
     Ok(Some(()))
 }
 
@@ -170,7 +180,7 @@ fn fault<C: Consumer>(side: &C, header: u64, operands: &[u64; 7]) -> Option<Pack
 pub(super) fn load<C: Consumer>(
     side: &mut C,
     first: bool,
-    at_hand: &mut Option<Current>,
+    at_hand: &mut AtHand,
 ) -> Result<(), TryRecvError> {
     // In few steps, and without a packet in memory, where it is alone in a buffer.
     let Some((position, run)) = side.claim_quickly::<u64>(Opcode::StandardRun.as_byte()) else {
@@ -185,7 +195,7 @@ pub(super) fn load<C: Consumer>(
     let max = side.buffers().size();
     match run::len_alone(run).filter(|len| (1..=max).contains(len)) {
         Some(len) => {
-            *at_hand = Some(Current::alone(&claimed, Bytes::Buffer, len));
+            at_hand.message = Some(Current::alone(&claimed, Bytes::Buffer, len));
             Ok(())
         }
         None => load_odd(side, first, at_hand, Some((claimed, run))),
@@ -198,12 +208,12 @@ pub(super) fn load<C: Consumer>(
 fn load_odd<C: Consumer>(
     side: &mut C,
     first: bool,
-    at_hand: &mut Option<Current>,
+    at_hand: &mut AtHand,
     begun: Option<(Claimed, u64)>,
 ) -> Result<(), TryRecvError> {
     let begun = begun.map(|(claimed, run)| {
-        let operands = [run, 0, 0, 0, 0, 0, 0];
-        (claimed.position, open(side, claimed, &operands, at_hand))
+        at_hand.operands = [run, 0, 0, 0, 0, 0, 0];
+        (claimed.position, open(side, &claimed, at_hand))
     });
     claim_from(side, begun, first, |side, claimed| {
         open_next(side, claimed, at_hand)

@@ -1,7 +1,5 @@
 //! Received messages: lent in their buffers, or one after the other in memory of their own.
 
-#[cfg(not(loom))]
-use super::at_hand;
 use super::error::TryRecvError;
 use super::receiver::Receiver;
 #[cfg(not(loom))]
@@ -24,7 +22,8 @@ impl<'a, C: Consumer> ReadGrant<'a, C> {
     #[must_use]
     pub fn len(&self) -> usize {
         self.receiver
-            .current
+            .at_hand
+            .message
             .map_or(0, |current| current.len - current.offset)
     }
 
@@ -38,13 +37,14 @@ impl<'a, C: Consumer> ReadGrant<'a, C> {
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
         self.receiver
-            .current
+            .at_hand
+            .message
             .is_some_and(|current| current.in_doubt)
     }
 
     /// Copies the message's bytes from `at` on into `to`, as many as fit; says how many.
     pub fn copy_to(&self, at: usize, to: &mut [u8]) -> usize {
-        let Some(mut current) = self.receiver.current else {
+        let Some(mut current) = self.receiver.at_hand.message else {
             return 0;
         };
         current.offset = current.offset.saturating_add(at).min(current.len);
@@ -55,13 +55,23 @@ impl<'a, C: Consumer> ReadGrant<'a, C> {
         len
     }
 
-    /// The slot or buffer in which the bytes lie that were not read yet, where they begin there, and how
-    /// many there are; they lie inside it.
+    /// The bytes that were not read yet, of a message in its packet.
+    #[cfg(not(loom))]
+    pub(super) fn inside(&self) -> Option<&[u8]> {
+        let at_hand = &self.receiver.at_hand;
+        let current = at_hand.message.as_ref();
+        let current = current.filter(|current| !current.bytes.is_in_buffer())?;
+        Some(at_hand.inside(current))
+    }
+
+    /// The buffer in which the bytes of any other message lie that were not read yet, where they begin
+    /// there, and how many there are; they lie inside it.
     #[cfg(not(loom))]
     pub(super) fn place(&self) -> Option<(Buffer<'_>, usize, usize)> {
-        let current = self.receiver.current.as_ref()?;
-        let place = at_hand::place(&self.receiver.side, current);
-        Some((place, current.start(), current.len - current.offset))
+        let current = self.receiver.at_hand.message.as_ref();
+        let current = current.filter(|current| current.bytes.is_in_buffer())?;
+        let buffer = self.receiver.side.buffers().at(current.position);
+        Some((buffer, current.start(), current.len - current.offset))
     }
 }
 

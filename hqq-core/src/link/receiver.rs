@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::at_hand::{self, Current};
+use super::at_hand::{self, AtHand, Current};
 use super::error::{RecvError, TryRecvError};
 use super::receive_path::{self, SHORT_WAYS, SKIPPED};
 use super::take::{Begin, Take, TakeQuickly};
@@ -23,10 +23,10 @@ use crate::wait::{Wait, WaitReason};
 /// a shared one.
 ///
 /// # Invariants
-/// `current` is claimed and not released.
+/// The message of `at_hand` is claimed and not released.
 pub struct Receiver<C: Consumer> {
     pub(super) side: C,
-    pub(super) current: Option<Current>,
+    pub(super) at_hand: AtHand,
     /// Where the packet lies that was left to be opened last, if nobody has tried to.
     pub(super) unopened: Option<Position>,
 }
@@ -36,7 +36,10 @@ impl<C: Consumer> Receiver<C> {
     pub const fn new(side: C) -> Self {
         Self {
             side,
-            current: None,
+            at_hand: AtHand {
+                message: None,
+                operands: [0; 7],
+            },
             unopened: None,
         }
     }
@@ -68,7 +71,8 @@ impl<C: Consumer> Receiver<C> {
         let mut value = T::new_zeroed();
         self.load(true)?;
         let rest = self
-            .current
+            .at_hand
+            .message
             .as_ref()
             .map_or(0, |current| current.len - current.offset);
         if rest < size_of::<T>() {
@@ -166,7 +170,7 @@ impl<C: Consumer> Receiver<C> {
     /// it first.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        self.current.is_some() || self.side.has_packet()
+        self.at_hand.message.is_some() || self.side.has_packet()
     }
 
     /// Whether a sender is attached to this direction now.
@@ -197,17 +201,17 @@ impl<C: Consumer> Receiver<C> {
     pub unsafe fn take_over(&mut self, is_dead: &mut dyn FnMut(Member) -> bool) -> bool {
         // As many as any other call passes over. What honest members were reading are messages.
         for _ in 0..SKIPPED {
-            if self.current.is_some() {
+            if self.at_hand.message.is_some() {
                 return false;
             }
             let Some(claimed) = self.side.take_over(is_dead) else {
                 return false;
             };
             let side = &mut self.side;
-            match receive_path::open_next(side, claimed, &mut self.current) {
+            match receive_path::open_next(side, &claimed, &mut self.at_hand) {
                 Ok(Some(())) => return true,
-                Ok(None) => receive_path::discard(side, claimed.position, false),
-                Err(_) => receive_path::discard(side, claimed.position, true),
+                Ok(None) => receive_path::discard(side, false, claimed.position),
+                Err(_) => receive_path::discard(side, true, claimed.position),
             }
         }
         false
@@ -228,7 +232,7 @@ impl<C: Consumer> Receiver<C> {
             return self.hand_over(buffer);
         }
         // A message that is alone in its packet and received at once never becomes the one at hand.
-        if self.current.is_some() {
+        if self.at_hand.message.is_some() {
             return self.hand_over(buffer);
         }
         match self.side.with(TakeQuickly(buffer)) {
@@ -242,7 +246,7 @@ impl<C: Consumer> Receiver<C> {
     #[inline(never)]
     fn take(&mut self, buffer: &mut [u8], begin: Begin) -> Result<usize, TryRecvError> {
         self.side.with(Take {
-            at_hand: &mut self.current,
+            at_hand: &mut self.at_hand,
             buffer,
             begin,
         })
@@ -251,7 +255,7 @@ impl<C: Consumer> Receiver<C> {
     /// As [`Receiver::attempt`], for the message at hand.
     #[inline(never)]
     fn hand_over(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        at_hand::hand_over(&mut self.side, &mut self.current, buffer)
+        at_hand::hand_over(&mut self.side, &mut self.at_hand, buffer)
     }
 
     fn attempt_read(&mut self, buffer: &mut [u8], first: bool) -> Result<usize, TryRecvError> {
@@ -260,16 +264,18 @@ impl<C: Consumer> Receiver<C> {
         }
         for _ in 0..SKIPPED {
             self.load(first)?;
-            let Some(current) = &mut self.current else {
+            let Some(current) = &self.at_hand.message else {
                 continue;
             };
             let len = buffer.len().min(current.len - current.offset);
             if let Some(to) = buffer.get_mut(..len) {
-                at_hand::copy(&self.side, current, to);
+                at_hand::copy(&self.side, &self.at_hand, current, to);
             }
-            current.offset += len;
-            if current.offset == current.len {
-                self.finish();
+            if let Some(current) = &mut self.at_hand.message {
+                current.offset += len;
+                if current.offset == current.len {
+                    self.finish();
+                }
             }
             if len > 0 {
                 return Ok(len);
@@ -281,10 +287,10 @@ impl<C: Consumer> Receiver<C> {
     /// The message at hand, or the next one in the ring.
     #[inline]
     fn load(&mut self, first: bool) -> Result<(), TryRecvError> {
-        if self.current.is_some() {
+        if self.at_hand.message.is_some() {
             return Ok(());
         }
-        receive_path::load(&mut self.side, first, &mut self.current)
+        receive_path::load(&mut self.side, first, &mut self.at_hand)
     }
 
     /// The next packet in the ring that `open` makes something of.
@@ -292,7 +298,7 @@ impl<C: Consumer> Receiver<C> {
     pub(super) fn claim_as<T>(
         &mut self,
         first: bool,
-        open: impl FnMut(&C, Claimed) -> Result<Option<T>, TryRecvError>,
+        open: impl FnMut(&C, &Claimed) -> Result<Option<T>, TryRecvError>,
     ) -> Result<T, TryRecvError> {
         receive_path::claim_as(&mut self.side, first, open)
     }
@@ -300,19 +306,19 @@ impl<C: Consumer> Receiver<C> {
     /// Copies from the message's offset on; `to` is at most as long as what is left.
     #[inline]
     pub(super) fn copy(&self, current: &Current, to: &mut [u8]) {
-        at_hand::copy(&self.side, current, to);
+        at_hand::copy(&self.side, &self.at_hand, current, to);
     }
 
     /// Gives the message at hand back to the senders.
     #[inline]
     pub(super) fn finish(&mut self) {
-        at_hand::finish(&mut self.side, &mut self.current);
+        at_hand::finish(&mut self.side, &mut self.at_hand);
     }
 
     /// Gives the packet at hand back, whatever of it was received.
     #[inline]
     pub(crate) fn finish_packet(&mut self) {
-        at_hand::finish_packet(&mut self.side, &mut self.current);
+        at_hand::finish_packet(&mut self.side, &mut self.at_hand);
     }
 
     pub(super) fn wait<T>(
@@ -339,7 +345,7 @@ impl<C: Consumer> Drop for Receiver<C> {
     /// begun, a packet that was lent and leaked, and what a shared side had claimed are gone: also the rest of
     /// a run, which a shared side gets only where it was sent to an exclusive one.
     fn drop(&mut self) {
-        if let Some(current) = self.current {
+        if let Some(current) = self.at_hand.message {
             let begun = u16::from(current.offset > 0);
             let is_lent = current.bytes.is_lent();
             match current.more.checked_sub(begun).filter(|_| !is_lent) {

@@ -1,7 +1,7 @@
 //! What a call that receives does: the next message in few steps where it is like most, else through
 //! [`receive_path`](super::receive_path).
 
-use super::at_hand::{Current, hand_over};
+use super::at_hand::{AtHand, hand_over};
 use super::error::TryRecvError;
 use super::receive_path::{blocked, claim_from, open, open_next};
 use super::send_path::is_about_a_line;
@@ -46,9 +46,9 @@ impl ConsumerTask for TakeQuickly<'_> {
 
 /// Copies the next message of a ring into a buffer and gives it back to the senders.
 pub(super) struct Take<'a> {
-    /// The message at hand, `None` before. A message that does not fit `buffer` becomes it, and one
+    /// No message before. One that does not fit `buffer` becomes it, and one
     /// that others follow in its run leaves the next of them there.
-    pub(super) at_hand: &'a mut Option<Current>,
+    pub(super) at_hand: &'a mut AtHand,
     pub(super) buffer: &'a mut [u8],
     pub(super) begin: Begin,
 }
@@ -150,7 +150,7 @@ impl Take<'_> {
         if header == Opcode::StandardRun.as_word() && side.carries_inline() {
             let run = match self.begin {
                 Begin::Run(run) => run,
-                Begin::First | Begin::Again => side.first_operand(position),
+                Begin::First | Begin::Again => side.operand(position, 0),
             };
             if taken == 0
                 && let Some(len) = run::len_alone(run)
@@ -182,8 +182,8 @@ impl Take<'_> {
         matches!(self.begin, Begin::First)
     }
 
-    /// As `run`, from the packet on that was claimed and whose operands were read; those that the
-    /// packet's rules do not look at may be zeros instead.
+    /// As `run`, from the packet on that was claimed and whose operands were read, but for those that the
+    /// packet's rules do not look at.
     #[cold]
     #[inline(never)]
     fn take_odd<C: Consumer>(
@@ -192,11 +192,18 @@ impl Take<'_> {
         claimed: Claimed,
         operands: [u64; 7],
     ) -> Result<usize, TryRecvError> {
-        let first = self.is_first();
-        let begun = Some((
-            claimed.position,
-            open(side, claimed, &operands, self.at_hand),
-        ));
+        let (first, position) = (self.is_first(), claimed.position);
+        self.at_hand.operands = operands;
+        // The others, as the packet may be handed out as a whole.
+        let [zero, one, ..] = &mut self.at_hand.operands;
+        let is_copy = claimed.header == Opcode::StandardCopy.as_word();
+        if is_copy || claimed.header == Opcode::StandardInline.as_word() {
+            *zero = side.operand(position, 0);
+        }
+        if is_copy {
+            *one = side.operand(position, 1);
+        }
+        let begun = Some((position, open(side, &claimed, self.at_hand)));
         claim_from(side, begun, first, |side, claimed| {
             open_next(side, claimed, self.at_hand)
         })?;

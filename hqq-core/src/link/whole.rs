@@ -214,7 +214,7 @@ impl<C: Consumer> Receiver<C> {
         &mut self,
         take: impl FnOnce(&Whole, WholeBody<'_>) -> Option<T>,
     ) -> Result<T, Missed> {
-        if self.current.is_some() {
+        if self.at_hand.message.is_some() {
             return Err(Missed::Something);
         }
         match self.side.with(TakeWhole(take)) {
@@ -242,7 +242,7 @@ impl<C: Consumer> Receiver<C> {
     /// [`Missed`].
     #[inline(always)]
     pub fn next_whole(&mut self) -> Result<WholeGrant<'_, C>, Missed> {
-        if self.current.is_some() {
+        if self.at_hand.message.is_some() {
             return Err(Missed::Something);
         }
         let Some((position, operands)) = self.side.claim_quickly(OPCODE) else {
@@ -287,7 +287,7 @@ impl<C: Consumer> Receiver<C> {
     pub fn open(&mut self, unwanted: Unwanted) -> Result<PacketGrant<'_, C>, TryRecvError> {
         let Unwanted { position, operands } = unwanted;
         let is_this = self.unopened.take() == Some(position);
-        if !is_this || self.current.is_some() || !self.side.is_claimed(position) {
+        if !is_this || self.at_hand.message.is_some() || !self.side.is_claimed(position) {
             return self.try_next_packet();
         }
         let mut packet = Decoded::Nothing;
@@ -295,7 +295,7 @@ impl<C: Consumer> Receiver<C> {
             Ok(Some(claim)) => Ok(self.lend(&packet, claim)),
             Ok(None) => self.try_next_packet(),
             Err(error) => {
-                receive_path::discard(&mut self.side, position, true);
+                receive_path::discard(&mut self.side, true, position);
                 Err(error)
             }
         }

@@ -1,6 +1,6 @@
 //! A ring of format 1 with accessors that cannot leave the region.
 
-use super::memory::{Buffer, Buffers, Slot};
+use super::memory::{Buffers, Slot};
 use super::{Part, Region};
 use crate::layout::format1::{SEQUENCE, SLOT_LEN, ring};
 use crate::layout::{Direction, Format, Geometry, Layout};
@@ -147,15 +147,10 @@ impl<'a> Format1Slot<'a> {
         u64::from_le(word.load())
     }
 
-    /// As [`Slot::load_first_operand`].
+    /// As [`Slot::load_operand`].
     #[inline]
-    pub(crate) fn bytes<const FROM: usize>(self) -> Buffer<'a> {
-        self.0.bytes::<FROM>()
-    }
-
-    #[inline]
-    pub(crate) fn load_first_operand(self) -> u64 {
-        self.0.load_first_operand()
+    pub(crate) fn load_operand(self, index: usize) -> u64 {
+        self.0.load_operand(index)
     }
 
     /// As [`Slot::load_operands`].

@@ -388,17 +388,6 @@ pub(crate) struct Slot<'a> {
 }
 
 impl<'a> Slot<'a> {
-    /// Its operands from number `FROM` on, as bytes like those of a buffer.
-    #[inline]
-    pub(crate) fn bytes<const FROM: usize>(self) -> Buffer<'a> {
-        const { assert!(FROM <= 7, "a slot has seven operands") };
-        Buffer {
-            part: self.part,
-            offset: self.offset + 8 + FROM * 8,
-            len: (7 - FROM) * 8,
-        }
-    }
-
     /// Word 0.
     #[inline]
     pub(crate) fn stamp(self) -> &'a Stamp {
@@ -459,11 +448,11 @@ impl<'a> Slot<'a> {
         word.store(operand.to_le());
     }
 
-    /// Reads word 1.
+    /// Reads one operand; the last one for an index past it.
     #[inline]
-    pub(crate) fn load_first_operand(self) -> u64 {
-        // SAFETY: word 1 of a slot inside the region.
-        let word = unsafe { self.part.data(self.offset + 8) };
+    pub(crate) fn load_operand(self, index: usize) -> u64 {
+        // SAFETY: one of the words 1 to 7 of a slot inside the region.
+        let word = unsafe { self.part.data(self.offset + 8 + index.min(6) * 8) };
         u64::from_le(word.load())
     }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::counters::{Counters, Event};
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::{Buffer, Buffers};
+use crate::region::Buffers;
 use crate::side::End;
 
 /// One of two sides of the same geometry.
@@ -181,13 +181,8 @@ where
     }
 
     #[inline]
-    fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_> {
-        either!(self, side => side.bytes::<FROM>(position))
-    }
-
-    #[inline]
-    fn first_operand(&self, position: Position) -> u64 {
-        either!(self, side => side.first_operand(position))
+    fn operand(&self, position: Position, index: usize) -> u64 {
+        either!(self, side => side.operand(position, index))
     }
 
     #[inline]

@@ -18,7 +18,7 @@ use crate::counters::SharedCounters;
 use crate::layout::{Geometry, MAX_COUNT};
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::{Buffer, Buffers, Format1Memory};
+use crate::region::{Buffers, Format1Memory};
 use crate::side::End;
 use crate::sync::{Counter, ordering};
 
@@ -321,13 +321,8 @@ impl<G: Geometry> ConcurrentConsumer for Format1Consumer<G> {
     }
 
     #[inline]
-    fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_> {
-        self.memory.slot(position).bytes::<FROM>()
-    }
-
-    #[inline]
-    fn first_operand(&self, position: Position) -> u64 {
-        self.memory.slot(position).load_first_operand()
+    fn operand(&self, position: Position, index: usize) -> u64 {
+        self.memory.slot(position).load_operand(index)
     }
 
     #[inline]

@@ -87,8 +87,7 @@ pub trait ConcurrentConsumer: Counted {
     fn buffers(&self) -> &Buffers<Self::Geometry>;
     fn try_claim(&self) -> Result<Claimed, Refused>;
     fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7];
-    fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_>;
-    fn first_operand(&self, position: Position) -> u64;
+    fn operand(&self, position: Position, index: usize) -> u64;
     fn release(&self, position: Position);
     /// As [`Consumer::take_quickly`]; at which position.
     #[inline]
@@ -453,13 +452,8 @@ where
     }
 
     #[inline]
-    fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_> {
-        self.target().bytes::<FROM>(position)
-    }
-
-    #[inline]
-    fn first_operand(&self, position: Position) -> u64 {
-        self.target().first_operand(position)
+    fn operand(&self, position: Position, index: usize) -> u64 {
+        self.target().operand(position, index)
     }
 
     #[inline]

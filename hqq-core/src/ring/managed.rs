@@ -8,7 +8,7 @@ use crate::layout::Geometry;
 use crate::member::Member;
 use crate::platform::Platform;
 use crate::position::Position;
-use crate::region::{Buffer, Buffers, SuperblockMemory};
+use crate::region::{Buffers, SuperblockMemory};
 
 /// Cleans the superblock when the side before it was dropped, which has recorded that it left.
 struct Leaving<X: Platform> {
@@ -235,12 +235,8 @@ impl<G: Geometry, X: Platform> Consumer for ManagedConsumer<G, X> {
         self.side.operands::<FROM>(position)
     }
 
-    fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_> {
-        self.side.bytes::<FROM>(position)
-    }
-
-    fn first_operand(&self, position: Position) -> u64 {
-        self.side.first_operand(position)
+    fn operand(&self, position: Position, index: usize) -> u64 {
+        self.side.operand(position, index)
     }
 
     fn release(&mut self, position: Position) {

@@ -322,17 +322,8 @@ pub trait Consumer: Sealed {
     /// The operands of a claimed packet from number `FROM` on, each read once; zeros before it.
     fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7];
 
-    /// Operands of a claimed packet from number `FROM` on, as the bytes of a message.
-    #[doc(hidden)]
-    #[allow(
-        private_interfaces,
-        private_bounds,
-        reason = "sealed, for this crate only"
-    )]
-    fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_>;
-
-    /// The first operand of a claimed packet, read once.
-    fn first_operand(&self, position: Position) -> u64;
+    /// One operand of a claimed packet, read once; the last one for an index past it.
+    fn operand(&self, position: Position, index: usize) -> u64;
 
     /// Gives slot and buffer back to the producers.
     fn release(&mut self, position: Position);

@@ -98,7 +98,7 @@ impl Operands for u64 {
 
     #[inline]
     fn load(slot: Slot<'_>) -> Self {
-        slot.load_first_operand()
+        slot.load_operand(0)
     }
 }
 
@@ -159,7 +159,7 @@ impl Operands for InBuffer {
 
     #[inline]
     fn load(slot: Slot<'_>) -> Self {
-        Self(slot.load_first_operand())
+        Self(slot.load_operand(0))
     }
 }
 

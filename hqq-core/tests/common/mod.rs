@@ -246,6 +246,10 @@ pub(crate) const fn heir(role: Role) -> AttachOptions {
 pub(crate) type Halves = (ExclusiveSender<Dynamic>, ExclusiveReceiver<Dynamic>);
 
 /// An endpoint of either mode.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a test has few of them, and moves none in a loop"
+)]
 pub(crate) enum Endpoint {
     Exclusive(DynamicLink),
     #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]

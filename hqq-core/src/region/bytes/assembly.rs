@@ -8,9 +8,8 @@
 //! drops. Each block below does what relaxed atomic accesses of single bytes would: it loads bytes
 //! of the source, in any order and some of them twice, and stores bytes it has loaded. What a peer
 //! writes meanwhile decides which value is copied and nothing else, as no byte is looked at.
-//! No wider atomic access of this program meets these: buffers are reached through this module only (or
-//! through slices, where the user vouches that nobody else writes), and whatever else of a region is
-//! copied here is claimed by who copies it, so that nobody who keeps the rules writes it meanwhile. The orders
+//! Buffers are reached through this module only (or through slices, where the user vouches that
+//! nobody else writes), so that no wider atomic access of this program meets these. The orders
 //! before and after come from the stamps: no block may be moved across an Acquire or Release, since
 //! each counts as reading and writing all memory.
 

@@ -438,13 +438,8 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     }
 
     #[inline]
-    fn bytes<const FROM: usize>(&self, position: Position) -> Buffer<'_> {
-        self.memory.slot(position).bytes::<FROM>()
-    }
-
-    #[inline]
-    fn first_operand(&self, position: Position) -> u64 {
-        self.memory.slot(position).load_first_operand()
+    fn operand(&self, position: Position, index: usize) -> u64 {
+        self.memory.slot(position).load_operand(index)
     }
 
     #[inline]
