@@ -66,7 +66,7 @@ pub(crate) fn suite() -> Suite {
             futex("futex-one-core", "bare futex, one core", one),
             link(
                 "std-one-core",
-                "hqq-std, adaptive",
+                "hqq-std, adaptive, one core",
                 Policy::Adaptive,
                 one,
                 "futex-one-core",
