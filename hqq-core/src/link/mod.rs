@@ -211,18 +211,24 @@ impl<G: Geometry> Link<G> {
         region.invalidate(&platform);
         // A cache that gave `released` back first would write a slot over what a producer had put there by then.
         let mended = |incoming: &RingMemory<G>| incoming.clean_slots(&platform);
-        let (producer, consumer) = Self::attach_sides_with(region.clone(), options, mended)?;
-        // What attaching has recorded and mended.
+        let attach = || -> Result<_, AttachError> {
+            let (producer, consumer) = Self::attach_sides_with(region.clone(), options, mended)?;
+            let identity = options
+                .identity
+                .map_or_else(|| Identity::read(&region), Ok)?;
+            let memory = SuperblockMemory::with_layout(&region, &identity.layout).ok_or(
+                FormatError::Truncated {
+                    needed: identity.layout.len() as u64,
+                    found: region.len() as u64,
+                },
+            )?;
+            Ok((producer, consumer, memory))
+        };
+        let attached = attach();
+        // What attaching has recorded and mended, also where it failed: its sides are left again by now, and the cache
+        // would write over what others do later.
         region.clean(&platform);
-        let identity = options
-            .identity
-            .map_or_else(|| Identity::read(&region), Ok)?;
-        let memory = SuperblockMemory::with_layout(&region, &identity.layout).ok_or(
-            FormatError::Truncated {
-                needed: identity.layout.len() as u64,
-                found: region.len() as u64,
-            },
-        )?;
+        let (producer, consumer, memory) = attached?;
         let producer = ManagedProducer::new(producer, memory.clone(), platform.clone());
         let consumer = ManagedConsumer::new(consumer, memory, platform);
         Ok((Sender::new(producer), Receiver::new(consumer)))

@@ -53,6 +53,15 @@ pub(super) fn bury<G: Geometry>(memory: &RingMemory<G>, word: u64, position: Pos
     replace(slot, word, stamp::published(position, opcode));
 }
 
+/// Makes the word `taken` say nothing where it is of `position`, whose reader died before it did so: 2^16 positions
+/// later it would be taken to be of the packet there.
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+pub(super) fn forget_taken<G: Geometry>(memory: &RingMemory<G>, position: Position) {
+    if taken_of(memory, position) != 0 {
+        clear_taken(memory);
+    }
+}
+
 /// The stamp in a slot, by its index.
 fn stamp_at<G: Geometry>(memory: &RingMemory<G>, index: usize) -> u64 {
     // Pairs with the Release of T3 and T5.
@@ -306,6 +315,7 @@ pub(crate) fn further_consumer<G: Geometry>(
         if position.index(count) != index {
             continue;
         }
+        forget_taken(memory, position);
         if delivery == Delivery::AtMostOnce {
             super::step_released(memory, position);
             replace(slot, word, stamp::released(position, count));

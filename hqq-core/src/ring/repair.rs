@@ -4,7 +4,7 @@
 //! At most N steps each, whatever the ring holds.
 
 use super::Claimed;
-use super::join::{bury, replace};
+use super::join::{bury, forget_taken, replace};
 use super::stamp::{self, State};
 use crate::layout::Geometry;
 use crate::member::{Member, MemberSet};
@@ -79,6 +79,7 @@ pub(crate) fn mend<G: Geometry>(
                 mended.tombstones += 1;
             }
             State::Reading(_, owner, _) if consumers.contains(owner) => {
+                forget_taken(memory, claim.position);
                 if delivery == Delivery::AtLeastOnce {
                     mended.in_doubt += 1;
                     mended.readers_in_doubt.insert(owner);

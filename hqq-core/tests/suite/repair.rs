@@ -299,6 +299,35 @@ fn half_a_stamp_is_mended_before_the_death_is_recorded() {
     assert_eq!(end, Err(TryRecvError::PeerDead));
 }
 
+/// A reader that died as soon as it had claimed the rest of a run left the word that says so. No other run is ever
+/// taken for that one.
+#[test]
+fn nothing_is_said_of_a_run_any_more_that_a_dead_reader_had() {
+    use hqq_core::ring::stamp::reading;
+    use hqq_core::{Direction, Position};
+    for delivery in [Delivery::AtMostOnce, Delivery::AtLeastOnce] {
+        for is_relieved in [false, true] {
+            let layout = Layout::new(8, SIZE, 64, 8).unwrap();
+            let options = InitOptions::new().delivery(delivery);
+            let memory = common::Memory::with(layout, &options);
+            let region = memory.region();
+            let _living = member(&region, Role::Secondary, 1);
+            let _dying = ManuallyDrop::new(member(&region, Role::Secondary, 2));
+            let dead = Member::new(2).unwrap();
+            let taken = memory.layout.ring(Direction::ToSecondary) + super::runs::TAKEN;
+            memory.set32(taken, 1);
+            memory.set_stamp(0, reading(Position::new(0), dead, 0xfc));
+            memory.set64(memory.layout.consumer_counter(Direction::ToSecondary), 1);
+            if is_relieved {
+                drop(member(&region, Role::Secondary, 2));
+            } else {
+                repairer(&region).repair(&mut Dead(vec![(Role::Secondary, 2)], vec![]));
+            }
+            assert_eq!(memory.get32(taken), 0, "{delivery:?} {is_relieved}");
+        }
+    }
+}
+
 /// A position at which `released` has to move on, or it would come round one day to a position that it
 /// was not meant for: whoever frees such a slot in place of a dead reader moves it on, too.
 mod released {

@@ -12,7 +12,7 @@ const FIT: usize = SIZE / 8;
 
 /// The opcode of a run, and where `taken` lies in a ring (PROTOCOL.md).
 const RUN: u64 = 0xfc;
-const TAKEN: usize = 136;
+pub(super) const TAKEN: usize = 136;
 
 pub(super) fn numbered(count: usize, len: usize) -> Vec<Vec<u8>> {
     (0..count)

@@ -57,6 +57,12 @@ impl Core {
         unsafe { std::slice::from_raw_parts(self.view.as_ptr(), LEN) }.to_vec()
     }
 
+    /// Whether all that was written is in memory.
+    #[cfg(not(hqq_narrow))]
+    pub(crate) fn is_clean(&self) -> bool {
+        *self.clean.borrow() == self.view()
+    }
+
     fn set_line(&self, at: usize, line: &[u8]) {
         assert_eq!((at % LINE, line.len()), (0, LINE));
         // SAFETY: as in `new`; a line of the view.

@@ -65,6 +65,33 @@ fn messages_of_every_length_cross_both_ways() {
     }
 }
 
+/// What was mended before attaching was refused is in memory; what stayed in the cache would be written over what others
+/// do later.
+#[cfg(not(hqq_narrow))]
+#[test]
+fn nothing_stays_in_the_cache_of_a_core_that_was_refused() {
+    use hqq_core::ring::stamp::writing;
+    use hqq_core::{AttachError, Direction, Member, Position};
+    let memory: Memory = Rc::new(RefCell::new(vec![0; LEN]));
+    let (core, region) = Core::new(&memory);
+    initialise(&region, &Geometry::LAYOUT, &InitOptions::new()).unwrap();
+    region.clean(&core);
+    let set = |direction, word: u64| {
+        let at = Geometry::LAYOUT.slots(direction);
+        memory.borrow_mut()[at..at + 8].copy_from_slice(&word.to_le_bytes());
+    };
+    // What a sender died at, and what no rule leads to.
+    set(
+        Direction::ToSecondary,
+        writing(Position::new(0), Member::FIRST),
+    );
+    set(Direction::ToPrimary, u64::MAX);
+    let options = AttachOptions::new(Role::Primary);
+    let refused = Link::<Geometry>::attach_managed(region.clone(), &options, core.clone());
+    assert!(matches!(refused.err(), Some(AttachError::Corrupt { .. })));
+    assert!(core.is_clean());
+}
+
 #[test]
 fn a_full_ring_drains_and_fills_again() {
     let ((_, (mut sender, _receiver)), (_, (_back, mut there))) = cores();
