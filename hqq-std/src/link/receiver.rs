@@ -170,7 +170,8 @@ impl<C: Consumer> Receiver<C> {
         }
     }
 
-    /// As [`hqq_core::Receiver::try_recv`].
+    /// As [`hqq_core::Receiver::try_recv`]. What receivers of this side that died, or have left, had in hand comes from calls
+    /// that wait, or with [`Half::readiness`]: who does nothing but ask is not given it.
     ///
     /// # Errors
     /// As there.
