@@ -9,7 +9,7 @@
 mod common;
 
 use common::{Memory, in_every_pairing};
-use hqq_core::link::Missed;
+use hqq_core::link::{Missed, PacketGrant};
 use hqq_core::packet::{INLINE_MAX, Packet, Whole};
 use hqq_core::ring::{Consumer, Producer};
 use hqq_core::sync::count::take_reads;
@@ -37,70 +37,98 @@ fn buffer_reads(memory: &Memory, position: u64) -> Vec<u32> {
         .collect()
 }
 
-/// One way to receive a message of `len` bytes.
-type Way<C> = (&'static str, fn(&mut Receiver<C>, usize));
+/// The message of a position: no two have bytes in common, so that none can stand in for another.
+fn message(position: u64, len: usize) -> Vec<u8> {
+    (0..len)
+        .map(|at| (3 + 97 * position as usize + at) as u8)
+        .collect()
+}
+
+/// What a packet that is handed out as a whole says, a message's bytes and the name of its packet.
+fn assert_packet<C: Consumer>(grant: &PacketGrant<'_, C>, expected: &[u8], position: u64) {
+    if let Packet::StandardInline(packet) = grant.packet() {
+        assert_eq!(packet.payload(), expected);
+        assert_eq!(packet.copy_id(), position + 1);
+    } else {
+        let mut copy = [0; SIZE];
+        assert_eq!(grant.copy_to(0, &mut copy), expected.len());
+        assert_eq!(copy[..expected.len()], *expected);
+    }
+}
+
+/// One way to receive the message of a position.
+type Way<C> = (&'static str, fn(&mut Receiver<C>, &[u8], u64));
 
 fn ways<C: Consumer>() -> [Way<C>; 10] {
     [
-        ("try_recv", |receiver, len| {
-            assert_eq!(receiver.try_recv(&mut [0; SIZE]), Ok(len));
+        ("try_recv", |receiver, expected, _| {
+            let mut message = [0; SIZE];
+            assert_eq!(receiver.try_recv(&mut message), Ok(expected.len()));
+            assert_eq!(message[..expected.len()], *expected);
         }),
-        ("try_next", |receiver, len| {
+        ("try_next", |receiver, expected, _| {
             let grant = receiver.try_next().unwrap();
-            assert_eq!((grant.len(), grant.copy_to(0, &mut [0; SIZE])), (len, len));
+            let mut message = [0; SIZE];
+            assert_eq!(grant.len(), expected.len());
+            assert_eq!(grant.copy_to(0, &mut message), expected.len());
+            assert_eq!(message[..expected.len()], *expected);
         }),
-        ("try_read", |receiver, len| {
-            assert_eq!(receiver.try_read(&mut [0; SIZE]), Ok(len));
+        ("try_read", |receiver, expected, _| {
+            let mut message = [0; SIZE];
+            assert_eq!(receiver.try_read(&mut message), Ok(expected.len()));
+            assert_eq!(message[..expected.len()], *expected);
         }),
-        ("try_recv_batch", |receiver, len| {
+        ("try_recv_batch", |receiver, expected, _| {
+            let mut message = [0; SIZE];
             let got = receiver.try_recv_batch(1, |grant| {
-                assert_eq!(grant.copy_to(0, &mut [0; SIZE]), len);
+                assert_eq!(grant.copy_to(0, &mut message), expected.len());
             });
             assert_eq!(got, Ok(1));
+            assert_eq!(message[..expected.len()], *expected);
         }),
-        ("dropped unread", |receiver, _| {
+        ("dropped unread", |receiver, _, _| {
             drop(receiver.try_next().unwrap())
         }),
-        ("trusted, in a closure", |receiver, len| {
+        ("trusted, in a closure", |receiver, expected, _| {
             // SAFETY: only this test has the region, through this crate.
             let mut receiver = unsafe { receiver.trusted() };
-            let seven = receiver.try_recv_with(|bytes| bytes == vec![7; len]);
-            assert_eq!(seven, Ok(true));
+            let is_it = receiver.try_recv_with(|bytes| bytes == expected);
+            assert_eq!(is_it, Ok(true));
         }),
-        ("try_next_packet", |receiver, len| {
-            let grant = receiver.try_next_packet().unwrap();
-            match grant.packet() {
-                Packet::StandardInline(packet) => assert_eq!(packet.payload(), vec![7; len]),
-                _ => assert_eq!(grant.copy_to(0, &mut [0; SIZE]), len),
-            }
+        ("try_next_packet", |receiver, expected, position| {
+            assert_packet(&receiver.try_next_packet().unwrap(), expected, position);
         }),
-        ("too long for the caller, then a packet", |receiver, len| {
-            if len > 0 {
-                assert!(receiver.try_recv(&mut []).is_err());
-            }
-            let grant = receiver.try_next_packet().unwrap();
-            match grant.packet() {
-                Packet::StandardInline(packet) => assert_eq!(packet.payload(), vec![7; len]),
-                _ => assert_eq!(grant.copy_to(0, &mut [0; SIZE]), len),
-            }
-        }),
-        ("a packet that was leaked", |receiver, len| {
+        (
+            "too long for the caller, then a packet",
+            |receiver, expected, position| {
+                if !expected.is_empty() {
+                    assert!(receiver.try_recv(&mut []).is_err());
+                }
+                assert_packet(&receiver.try_next_packet().unwrap(), expected, position);
+            },
+        ),
+        ("a packet that was leaked", |receiver, expected, _| {
             core::mem::forget(receiver.try_next_packet().unwrap());
             let mut message = [0; SIZE];
-            assert_eq!(receiver.try_recv(&mut message), Ok(len));
-            assert_eq!(message[..len], vec![7; len]);
+            assert_eq!(receiver.try_recv(&mut message), Ok(expected.len()));
+            assert_eq!(message[..expected.len()], *expected);
         }),
-        ("too long for the caller at first", |receiver, len| {
-            if len > 0 {
-                let needed = len;
-                let error = TryRecvError::BufferTooSmall {
-                    needed,
-                    capacity: 0,
-                };
-                assert_eq!(receiver.try_recv(&mut []), Err(error));
-            }
-            assert_eq!(receiver.try_recv(&mut [0; SIZE]), Ok(len));
-        }),
+        (
+            "too long for the caller at first",
+            |receiver, expected, _| {
+                let needed = expected.len();
+                if needed > 0 {
+                    let error = TryRecvError::BufferTooSmall {
+                        needed,
+                        capacity: 0,
+                    };
+                    assert_eq!(receiver.try_recv(&mut []), Err(error));
+                }
+                let mut message = [0; SIZE];
+                assert_eq!(receiver.try_recv(&mut message), Ok(needed));
+                assert_eq!(message[..needed], *expected);
+            },
+        ),
     ]
 }
 
@@ -120,11 +148,12 @@ fn check<P: Producer, C: Consumer>(
                 // A stream passes over messages without bytes.
                 continue;
             }
-            sender.try_send(&vec![7; len]).unwrap();
+            let expected = message(position, len);
+            sender.try_send(&expected).unwrap();
             let before = slot_reads(memory, position);
             assert!(before[1..8].iter().all(|reads| *reads == 0), "{before:?}");
             let _ = buffer_reads(memory, position);
-            way(receiver, len);
+            way(receiver, &expected, position);
             let reads = slot_reads(memory, position);
             let payload = buffer_reads(memory, position);
             println!("{name}, {len} bytes: packet and stamp {reads:?}, buffer {payload:?}");
@@ -238,6 +267,26 @@ fn and_in_format_1() {
         &memory,
         &[1, 8, 9, 40, 41, 63, 64],
     );
+}
+
+#[test]
+fn and_of_packets_that_are_refused() {
+    let memory = Memory::format_1(COUNT, SIZE);
+    let near = memory.format_1_link(Role::Primary);
+    let far = memory.format_1_link(Role::Secondary);
+    // What format 1 does not have, what nothing has, an error, a stream that never began.
+    for (position, opcode) in (0..).zip([0xFD, 0x77, 0xFF, 0x05]) {
+        near.sender().try_send(&[9; SIZE]).unwrap();
+        memory.set64(memory.slot_word(position, 0), opcode);
+        let _ = slot_reads(&memory, position);
+        let _ = far.receiver().try_recv(&mut [0; SIZE]);
+        let reads = slot_reads(&memory, position);
+        assert_eq!(reads[0], 1, "{opcode:#x}: {reads:?}");
+        assert!(
+            reads[1..8].iter().all(|reads| *reads <= 1),
+            "{opcode:#x}: {reads:?}"
+        );
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::ring::{Claimed, Consumer};
 ///
 /// # Invariants
 /// Where the message is in its packet, `operands` are the packet's, those of the payload as they lie in memory;
-/// where it is in a buffer and not of a run, `operands` are the packet's, too.
+/// where it is in a buffer, not lent and not of a run, `operands` are the packet's, too.
 pub(super) struct AtHand {
     pub(super) message: Option<Current>,
     /// Read once, when the packet was opened: what is handed out later is what was checked.

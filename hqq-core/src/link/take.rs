@@ -197,7 +197,8 @@ impl Take<'_> {
         // The others, as the packet may be handed out as a whole.
         let [zero, one, ..] = &mut self.at_hand.operands;
         let is_copy = claimed.header == Opcode::StandardCopy.as_word();
-        if is_copy || claimed.header == Opcode::StandardInline.as_word() {
+        let is_inline = claimed.header == Opcode::StandardInline.as_word();
+        if is_copy || is_inline && side.carries_inline() {
             *zero = side.operand(position, 0);
         }
         if is_copy {
