@@ -435,3 +435,6 @@ impl Wait for Waiter {
         self.pause(waiting.round)
     }
 }
+
+#[cfg(test)]
+mod tests;
