@@ -132,7 +132,8 @@ impl<T> Half<T> {
 
     /// How long a call that sleeps does so before it looks for the first time whether its peer lives: 10
     /// ms, unless set here. Then it looks less and less often, at least four times a second, or as
-    /// rarely as the first time.
+    /// rarely as the first time. At least once, these looks are also what finds messages in doubt that another receiver of
+    /// a shared side has left to this one: nobody wakes it for them.
     pub const fn set_first_look(&mut self, after: Duration) {
         self.waiter.set_first(after);
     }
