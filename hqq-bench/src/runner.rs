@@ -163,11 +163,12 @@ impl Run<'_> {
             };
             let id = turn.row.measure.id();
             let rounds = std::mem::take(&mut self.samples.of(id).rounds);
-            let median = Quartiles::of(rounds).map_or(f64::INFINITY, |of| of.median);
-            self.samples.heat(id, median);
+            // Not the median: what else the machine does only ever makes a round worse.
+            let figure = Quartiles::of(rounds).map_or(f64::INFINITY, |of| of.lower);
+            self.samples.heat(id, figure);
             match best.iter_mut().find(|(name, ..)| *name == group) {
-                None => best.push((group, id, median)),
-                Some(entry) if median < entry.2 => *entry = (group, id, median),
+                None => best.push((group, id, figure)),
+                Some(entry) if figure < entry.2 => *entry = (group, id, figure),
                 Some(_) => {}
             }
         }

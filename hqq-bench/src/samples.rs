@@ -48,7 +48,7 @@ impl Sample {
 pub(crate) struct Samples {
     rows: BTreeMap<&'static str, Sample>,
     winners: BTreeMap<&'static str, &'static str>,
-    /// What the rows of a group came to in its heats, best rounds.
+    /// What the rows of a group came to in its heats: the better quartile.
     heats: BTreeMap<&'static str, f64>,
 }
 

@@ -273,7 +273,7 @@ impl Plan {
         warm_up: 200,
         turn: 3e6,
         latency: 2e9,
-        heats: 9,
+        heats: 21,
         step: 1,
     };
     /// For a look.
@@ -281,7 +281,7 @@ impl Plan {
         rounds: 31,
         turn: 2e6,
         latency: 2e8,
-        heats: 5,
+        heats: 9,
         step: 3,
         ..Self::FULL
     };

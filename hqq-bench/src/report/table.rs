@@ -55,7 +55,7 @@ impl Report {
         let mut last = "";
         for heat in &self.heats {
             if last.is_empty() {
-                text.push_str("heats, medians of a few rounds\n");
+                text.push_str("heats, better quartiles of a few rounds\n");
             }
             if heat.group != last {
                 let _ = writeln!(text, "{}:", heat.group);
