@@ -4,6 +4,12 @@ use crate::error::BenchError;
 use crate::memory::Lines;
 use crate::patience::Patience;
 
+/// Places of a ring or a queue, where a row does not say otherwise.
+pub(crate) const DEPTH: usize = 256;
+/// What competes with that where messages go one way: whoever sends them is seldom stopped, and seldom on the lines
+/// that the other one reads.
+pub(crate) const DEEP: usize = 2048;
+
 /// What one process does of a measure.
 pub(crate) trait Part {
     /// Gets ready to do this many operations, where that needs more than the other process.

@@ -44,23 +44,21 @@ pub(crate) trait Crowd: 'static {
     fn get(&self) -> Self::Get;
 }
 
+/// Makes something that threads share.
+pub(crate) type Make<C> = fn() -> Result<C, BenchError>;
+
 /// As many threads that send as threads that receive, half of each on either core, in the first process.
 pub(crate) struct Threads<C> {
     id: &'static str,
     name: &'static str,
     /// On either side.
     threads: usize,
-    make: fn() -> Result<C, BenchError>,
+    make: Make<C>,
 }
 
 impl<C: Crowd> Threads<C> {
     /// `id` and `name` are completed with the number of threads.
-    pub(crate) fn new(
-        id: &str,
-        name: &str,
-        threads: usize,
-        make: fn() -> Result<C, BenchError>,
-    ) -> Self {
+    pub(crate) fn new(id: &str, name: &str, threads: usize, make: Make<C>) -> Self {
         Self {
             id: named(format!("{id}-{threads}x{threads}-threads")),
             name: named(format!("{name}, {threads}+{threads} threads, 64 bytes")),

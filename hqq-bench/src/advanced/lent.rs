@@ -14,17 +14,16 @@ use crate::memory::{CacheLine, Lines};
 /// Lines in which the descriptor is told.
 pub(crate) const LINES: usize = 1;
 
-/// The geometry of regions for short messages.
-fn small() -> LinkOptions {
-    LinkOptions::new().count(COUNT).size(BUFFER)
-}
+/// Buffers for short messages, and bytes in each.
+pub(crate) const SMALL: (usize, usize) = (COUNT, BUFFER);
 
 /// A link in a region without a name, and the descriptor that the second process finds it by.
 ///
 /// # Errors
 /// [`BenchError`].
 pub(crate) fn create(lines: Lines) -> Result<(StandardLink, OwnedFd), BenchError> {
-    create_with(lines, small())
+    let (count, size) = SMALL;
+    create_with(lines, LinkOptions::new().count(count).size(size))
 }
 
 /// The same with a geometry of its own.

@@ -1,8 +1,9 @@
 //! The area `threads`: many threads that send to many others.
 
 use crate::hqq::shared::SharedCrowd;
+use crate::measure::{DEEP, DEPTH, named};
 use crate::suite::{Goal, Plan, Plot, Row, Suite};
-use crate::threads::Threads;
+use crate::threads::{Make, Threads};
 
 /// Threads on either side.
 pub(crate) fn counts(plan: &Plan) -> &'static [usize] {
@@ -17,13 +18,24 @@ pub(crate) fn counts(plan: &Plan) -> &'static [usize] {
 /// messages, and as long for everybody only where all send as many.
 const MESSAGES: u32 = 1 << 16;
 
-/// Shared links, then what there is besides.
+/// Shared links of either depth, then what there is besides.
 pub(crate) fn suite(plan: &Plan) -> Suite {
     let mut rows = Vec::new();
     for threads in counts(plan) {
-        let crowd = Threads::new("shared", "shared link", *threads, SharedCrowd::new);
-        let row = Row::reference(Box::new(crowd));
-        rows.push(row.point(Plot::Threads, "HQQ shared", *threads as u64));
+        let group = named(format!("shared-{threads}x{threads}-threads"));
+        let depths: [(_, Make<_>); 2] = [
+            (DEPTH, SharedCrowd::new::<DEPTH>),
+            (DEEP, SharedCrowd::new::<DEEP>),
+        ];
+        for (depth, make) in depths {
+            let (id, name) = (
+                format!("shared-{depth}"),
+                format!("shared link, {depth} buffers"),
+            );
+            let crowd = Threads::new(&id, &name, *threads, make);
+            let row = Row::reference(Box::new(crowd)).group(group);
+            rows.push(row.point(Plot::Threads, "HQQ shared", *threads as u64));
+        }
     }
     let mut goals: Vec<Goal> = Vec::new();
     super::peers::crowds(plan, &mut rows, &mut goals);

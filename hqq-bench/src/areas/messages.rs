@@ -5,66 +5,72 @@ use hqq_std::wait::Policy;
 use crate::hqq::bare::Bare;
 use crate::hqq::link::{CoreLink, Lending, Sides};
 use crate::hqq::parked::SystemLink;
-use crate::measure::Place;
+use crate::measure::{DEEP, DEPTH, Place, named};
 use crate::suite::{Against, Goal, Plot, Row, Suite};
 use crate::work::Way;
 
-/// The exclusive link, to which the others are compared.
+/// Exclusive links, to which the others are compared.
 pub(crate) const EXCLUSIVE: &str = "one-way-64";
 
+/// An exclusive link of as many buffers as batches have.
+const ALONE: &str = "one-way-64-alone";
 /// Rings by hand.
 const BY_HAND: &str = "one-way-64-by-hand";
 const BY_HAND_8: &str = "one-way-8-by-hand";
 const BY_HAND_SHARED: &str = "one-way-64-shared-by-hand";
 
+/// Links of either depth, of which the faster one stands for them by the id of `link`.
+fn deep(link: CoreLink) -> impl Iterator<Item = Row> {
+    [DEPTH, DEEP].into_iter().map(move |depth| {
+        let (id, name) = told(link.id, link.name, depth);
+        let group = link.id;
+        let link = CoreLink { id, name, ..link }.count(depth);
+        Row::against(Box::new(link), EXCLUSIVE, None).group(group)
+    })
+}
+
+/// What a row of this depth is called.
+fn told(id: &str, name: &str, depth: usize) -> (&'static str, &'static str) {
+    (
+        named(format!("{id}-{depth}")),
+        named(format!("{name}, {depth} buffers")),
+    )
+}
+
 /// Rings by hand, of as many slots as the links have here.
-fn by_hand() -> [Row; 5] {
-    const fn bare<const W: usize>(
-        id: &'static str,
-        name: &'static str,
+fn by_hand<const N: usize>() -> [Row; 5] {
+    fn row<const W: usize, const N: usize>(
+        group: &'static str,
+        name: &str,
         shared: bool,
         pace: u32,
-    ) -> Bare<W, 1, 256> {
-        Bare {
+    ) -> Row {
+        let (id, name) = told(group, name, N);
+        let ring = Bare::<W, 1, N> {
             id,
             name,
             way: Way::OneWay,
             shared,
             pace,
-        }
+        };
+        Row::against(Box::new(ring), EXCLUSIVE, None).group(group)
     }
-    let row = |measure| Row::against(measure, EXCLUSIVE, None);
     [
-        row(Box::new(bare::<8>(
-            BY_HAND,
-            "ring by hand, 64 bytes",
-            false,
-            1,
-        ))),
-        row(Box::new(bare::<1>(
-            BY_HAND_8,
-            "ring by hand, 8 bytes",
-            false,
-            1,
-        ))),
-        row(Box::new(bare::<8>(
+        row::<8, N>(BY_HAND, "ring by hand, 64 bytes", false, 1),
+        row::<1, N>(BY_HAND_8, "ring by hand, 8 bytes", false, 1),
+        row::<8, N>(
             "one-way-64-by-hand-paced",
             "ring by hand, 64 hints between looks, 64 bytes",
             false,
             64,
-        ))),
-        row(Box::new(bare::<1>(
+        ),
+        row::<1, N>(
             "one-way-8-by-hand-paced",
             "ring by hand, 64 hints between looks, 8 bytes",
             false,
             64,
-        ))),
-        row(Box::new(bare::<8>(
-            BY_HAND_SHARED,
-            "ring by hand, shared, 64 bytes",
-            true,
-            1,
-        ))),
+        ),
+        row::<8, N>(BY_HAND_SHARED, "ring by hand, shared, 64 bytes", true, 1),
     ]
 }
 
@@ -92,68 +98,116 @@ fn system() -> impl Iterator<Item = Row> {
         ),
     ]
     .into_iter()
-    .map(|(id, name, policy, size)| {
-        let link = SystemLink {
-            id,
-            name,
-            way: Way::OneWay,
-            policy,
-            place: Place::TwoCores,
-            size,
-        };
-        Row::against(Box::new(link), EXCLUSIVE, None)
+    .flat_map(|(group, name, policy, size)| {
+        [DEPTH, DEEP].map(|depth| {
+            let (id, name) = told(group, name, depth);
+            let link = SystemLink {
+                id,
+                name,
+                way: Way::OneWay,
+                policy,
+                place: Place::TwoCores,
+                size,
+                geometry: (depth, size),
+            };
+            Row::against(Box::new(link), EXCLUSIVE, None).group(group)
+        })
     })
 }
 
 /// Links in their modes, then what there is besides.
 pub(crate) fn suite() -> Suite {
     let link = |id, name, size| CoreLink::one_way(id, name, size);
-    let against = |link: CoreLink| Row::against(Box::new(link), EXCLUSIVE, None);
-    let cost = |row: Row, series| row.point(Plot::Cost, series, 64);
-    let mut rows = vec![
-        cost(
-            Row::reference(Box::new(link(EXCLUSIVE, "exclusive link, 64 bytes", 64))),
-            "HQQ exclusive",
+    let lends = |id, name, lending| link(id, name, 64).lending(lending);
+    let links = [
+        (
+            link(EXCLUSIVE, "exclusive link, 64 bytes", 64),
+            Some("HQQ exclusive"),
         ),
-        against(link("one-way-8", "exclusive link, 8 bytes", 8)),
-        cost(
-            against(link("one-way-64-shared", "shared link, 64 bytes", 64).sides(Sides::Shared)),
-            "HQQ shared",
+        (link("one-way-8", "exclusive link, 8 bytes", 8), None),
+        (
+            link("one-way-64-shared", "shared link, 64 bytes", 64).sides(Sides::Shared),
+            Some("HQQ shared"),
         ),
-        against(link("one-way-8-shared", "shared link, 8 bytes", 8).sides(Sides::Shared)),
-        cost(
-            against(
-                link("one-way-64-batch", "batches of 16, 64 bytes", 64).lending(Lending::Batch),
+        (
+            link("one-way-8-shared", "shared link, 8 bytes", 8).sides(Sides::Shared),
+            None,
+        ),
+        (
+            lends("one-way-64-grant", "in grants, 64 bytes", Lending::Grant),
+            None,
+        ),
+        (
+            lends(
+                "one-way-64-closure",
+                "trusted, in closures, 64 bytes",
+                Lending::Closure,
             ),
-            "HQQ, batches of 16",
+            None,
         ),
-        against(link("one-way-8-batch", "batches of 16, 8 bytes", 8).lending(Lending::Batch)),
-        against(link("one-way-64-grant", "in grants, 64 bytes", 64).lending(Lending::Grant)),
-        against(
-            link("one-way-64-closure", "trusted, in closures, 64 bytes", 64)
-                .lending(Lending::Closure),
-        ),
-        cost(
-            against(
-                link("one-way-64-trusted", "trusted, in place, 64 bytes", 64)
-                    .lending(Lending::TrustedGrant),
+        (
+            lends(
+                "one-way-64-trusted",
+                "trusted, in place, 64 bytes",
+                Lending::TrustedGrant,
             ),
-            "HQQ trusted, in place",
+            Some("HQQ trusted, in place"),
         ),
-        cost(
-            against(link("one-way-64-format1", "format 1, 64 bytes", 64).sides(Sides::Format1)),
-            "HQQ, format 1",
+        (
+            link("one-way-64-format1", "format 1, 64 bytes", 64).sides(Sides::Format1),
+            Some("HQQ, format 1"),
         ),
     ];
-    rows.extend(by_hand());
+    // A buffer holds 16 messages: 256 of them are deep enough, and more do not fit into a core's own cache.
+    let batches = [
+        (
+            lends(
+                "one-way-64-batch",
+                "batches of 16, 64 bytes",
+                Lending::Batch,
+            ),
+            Some("HQQ, batches of 16"),
+        ),
+        (
+            link("one-way-8-batch", "batches of 16, 8 bytes", 8).lending(Lending::Batch),
+            None,
+        ),
+        (
+            link(ALONE, "one at a time, 64 bytes, 256 buffers", 64),
+            None,
+        ),
+    ];
+    let cost = |row: Row, series: Option<&'static str>| match series {
+        Some(series) => row.point(Plot::Cost, series, 64),
+        None => row,
+    };
+    let mut rows = Vec::new();
+    for (link, series) in links {
+        rows.extend(deep(link).map(|row| cost(row, series)));
+    }
+    for (link, series) in batches {
+        let row = Row::against(Box::new(link), EXCLUSIVE, None);
+        rows.push(cost(row, series));
+    }
+    let by_hand = by_hand::<DEPTH>().into_iter().zip(by_hand::<DEEP>());
+    rows.extend(by_hand.flat_map(|(short, deep)| [short, deep]));
     rows.extend(system());
-    let mut goals = vec![Goal::at_most(
-        "batch-64",
-        "one way, against one at a time",
-        "one-way-64-batch",
-        Against::Row(EXCLUSIVE),
-        0.6,
-    )];
+    let batch = "one-way-64-batch";
+    let mut goals = vec![
+        Goal::at_most(
+            "batch-64",
+            "one way, against one at a time in as many buffers",
+            batch,
+            Against::Row(ALONE),
+            0.6,
+        ),
+        Goal::told(
+            "batch-64-deep",
+            "one way, against one at a time in the faster ring",
+            batch,
+            Against::Row(EXCLUSIVE),
+        ),
+    ];
     let to_hand = |id, row, by_hand| {
         Goal::told(
             id,

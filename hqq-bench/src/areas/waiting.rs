@@ -3,6 +3,7 @@
 
 use hqq_std::wait::Policy;
 
+use crate::advanced::lent;
 use crate::floors::futex::FutexRoundTrip;
 use crate::hqq::attach::Attach;
 use crate::hqq::idle::Idle;
@@ -24,6 +25,7 @@ pub(crate) fn suite() -> Suite {
             policy,
             place,
             size: 8,
+            geometry: lent::SMALL,
         };
         Row::against(Box::new(link), against, None).latency()
     };
@@ -35,6 +37,7 @@ pub(crate) fn suite() -> Suite {
             policy,
             place,
             size: 64,
+            geometry: lent::SMALL,
         };
         Row::reference(Box::new(link))
     };

@@ -12,6 +12,7 @@ use hqq_core::{
 };
 
 use crate::error::BenchError;
+use crate::measure::DEPTH;
 use crate::memory::{LINE, Lines, region};
 use crate::patience::{Hint, Patience};
 use crate::runner::{Measure, Part};
@@ -95,7 +96,6 @@ impl CoreLink {
     /// The buffers that a link for messages of `size` bytes gets here, as many as queues that are
     /// compared with it; fewer where they are long.
     pub(crate) fn depth(size: usize) -> usize {
-        const DEPTH: usize = 256;
         (MOST / size).clamp(4, DEPTH)
     }
 

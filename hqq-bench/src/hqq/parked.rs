@@ -2,8 +2,8 @@
 
 use std::os::fd::OwnedFd;
 
-use hqq_std::StandardLink;
 use hqq_std::wait::Policy;
+use hqq_std::{LinkOptions, StandardLink};
 
 use crate::advanced::lent;
 use crate::error::BenchError;
@@ -20,6 +20,8 @@ pub(crate) struct SystemLink {
     pub(crate) policy: Policy,
     pub(crate) place: Place,
     pub(crate) size: usize,
+    /// Buffers each way, and bytes in each.
+    pub(crate) geometry: (usize, usize),
 }
 
 impl SystemLink {
@@ -44,7 +46,8 @@ impl Measure for SystemLink {
     }
 
     fn first(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
-        let (link, lent) = lent::create(lines)?;
+        let (count, size) = self.geometry;
+        let (link, lent) = lent::create_with(lines, LinkOptions::new().count(count).size(size))?;
         Ok(self.way.first(self.end(link, Some(lent))))
     }
 

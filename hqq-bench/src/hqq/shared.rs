@@ -5,15 +5,13 @@ use hqq_std::{LinkOptions, SharedLink, SharedReceiver, SharedSender};
 use crate::error::BenchError;
 use crate::threads::{Crowd, Get, Item, Put, WORDS};
 
-/// Buffers, as many as the queues have that this is compared with.
-const COUNT: usize = 256;
-
 /// Both ends of an anonymous region.
 pub(crate) struct SharedCrowd(SharedLink, SharedLink);
 
 impl SharedCrowd {
-    pub(crate) fn new() -> Result<Self, BenchError> {
-        let options = LinkOptions::new().count(COUNT).size(size_of::<Item>());
+    /// With `N` buffers each way.
+    pub(crate) fn new<const N: usize>() -> Result<Self, BenchError> {
+        let options = LinkOptions::new().count(N).size(size_of::<Item>());
         let (near, far) = options.shared().pair()?;
         Ok(Self(near, far))
     }

@@ -1,7 +1,7 @@
 //! `crossbeam_queue::ArrayQueue`: bounded, many producers and consumers.
 //!
-//! There is nothing to set: "This queue allocates a fixed-capacity buffer on construction, which is used
-//! to store pushed elements." What to do with a full or empty queue is left to the user; two ways compete:
+//! "This queue allocates a fixed-capacity buffer on construction, which is used to store pushed elements":
+//! there is nothing to set but the capacity. What to do with a full or empty queue is left to the user; two ways compete:
 //! a spin hint, and crossbeam's `Backoff`, of which "Backing off in spin loops reduces contention and improves
 //! overall performance", as its example waits for another thread (`snooze`).
 
@@ -10,7 +10,6 @@ use std::sync::Arc;
 use crossbeam_queue::ArrayQueue;
 use crossbeam_utils::Backoff;
 
-use super::DEPTH;
 use super::in_process::{Item, check};
 use crate::error::BenchError;
 use crate::patience::{Hint, Patience};
@@ -26,18 +25,18 @@ pub(crate) struct End<T, const BACKS_OFF: bool> {
 type Ends<T, const BACKS_OFF: bool> = (End<T, BACKS_OFF>, End<T, BACKS_OFF>);
 
 /// Both ends.
-fn make<T, const BACKS_OFF: bool>(measure: &'static str) -> Ends<T, BACKS_OFF> {
-    let queue = Arc::new(ArrayQueue::new(DEPTH));
+fn make<T, const N: usize, const BACKS_OFF: bool>(measure: &'static str) -> Ends<T, BACKS_OFF> {
+    let queue = Arc::new(ArrayQueue::new(N));
     let end = |queue| End { measure, queue };
     (end(Arc::clone(&queue)), end(queue))
 }
 
-pub(crate) fn spinning<T>(measure: &'static str) -> Ends<T, false> {
-    make(measure)
+pub(crate) fn spinning<T, const N: usize>(measure: &'static str) -> Ends<T, false> {
+    make::<T, N, false>(measure)
 }
 
-pub(crate) fn backing_off<T>(measure: &'static str) -> Ends<T, true> {
-    make(measure)
+pub(crate) fn backing_off<T, const N: usize>(measure: &'static str) -> Ends<T, true> {
+    make::<T, N, true>(measure)
 }
 
 impl<T, const BACKS_OFF: bool> End<T, BACKS_OFF> {
@@ -87,8 +86,8 @@ impl<T> Many<T> {
         clippy::unnecessary_wraps,
         reason = "as others are made, which may fail"
     )]
-    pub(crate) fn new() -> Result<Self, BenchError> {
-        Ok(Self(Arc::new(ArrayQueue::new(DEPTH))))
+    pub(crate) fn new<const N: usize>() -> Result<Self, BenchError> {
+        Ok(Self(Arc::new(ArrayQueue::new(N))))
     }
 }
 

@@ -1,13 +1,13 @@
 //! `crossbeam_channel::bounded`: many producers and consumers that may block.
 //!
 //! "Channels can be created using two functions: `bounded` creates a channel of bounded capacity …". There
-//! is nothing to set. Two ways to use it compete: the blocking calls, and the calls that do not block,
+//! is nothing else to set. Two ways to use it compete: the blocking calls, and the calls that do not block,
 //! repeated after a spin hint.
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::failed;
 use super::in_process::{Item, check};
-use super::{DEPTH, failed};
 use crate::error::BenchError;
 use crate::patience::{Hint, Patience};
 use crate::threads::{self, Crowd, Get, Put};
@@ -25,8 +25,8 @@ pub(crate) struct Half<T> {
 type Halves<T> = (Half<Sender<T>>, Half<Receiver<T>>);
 
 /// Both halves.
-fn make<T>(measure: &'static str, blocks: bool) -> Halves<T> {
-    let (sender, receiver) = bounded(DEPTH);
+fn make<T, const N: usize>(measure: &'static str, blocks: bool) -> Halves<T> {
+    let (sender, receiver) = bounded(N);
     let near = Half {
         measure,
         half: sender,
@@ -40,12 +40,12 @@ fn make<T>(measure: &'static str, blocks: bool) -> Halves<T> {
     (near, far)
 }
 
-pub(crate) fn blocking<T>(measure: &'static str) -> Halves<T> {
-    make(measure, true)
+pub(crate) fn blocking<T, const N: usize>(measure: &'static str) -> Halves<T> {
+    make::<T, N>(measure, true)
 }
 
-pub(crate) fn spinning<T>(measure: &'static str) -> Halves<T> {
-    make(measure, false)
+pub(crate) fn spinning<T, const N: usize>(measure: &'static str) -> Halves<T> {
+    make::<T, N>(measure, false)
 }
 
 impl<T: Item> Source for Half<Sender<T>> {
@@ -80,8 +80,8 @@ impl<T> Many<T> {
         clippy::unnecessary_wraps,
         reason = "as others are made, which may fail"
     )]
-    pub(crate) fn new() -> Result<Self, BenchError> {
-        let (sender, receiver) = bounded(DEPTH);
+    pub(crate) fn new<const N: usize>() -> Result<Self, BenchError> {
+        let (sender, receiver) = bounded(N);
         Ok(Self(sender, receiver))
     }
 }

@@ -5,7 +5,6 @@
 
 use heapless::spsc::{Consumer, Producer, Queue};
 
-use super::DEPTH;
 use super::in_process::{Item, check};
 use crate::error::BenchError;
 use crate::patience::{Hint, Patience};
@@ -20,8 +19,8 @@ pub(crate) struct Half<T> {
 type Halves<T> = (Half<Producer<'static, T>>, Half<Consumer<'static, T>>);
 
 /// Both halves, of a queue that stays for as long as the program runs.
-pub(crate) fn make<T: Item>(measure: &'static str) -> Halves<T> {
-    let queue: &'static mut Queue<T, DEPTH> = Box::leak(Box::new(Queue::new()));
+pub(crate) fn make<T: Item, const N: usize>(measure: &'static str) -> Halves<T> {
+    let queue: &'static mut Queue<T, N> = Box::leak(Box::new(Queue::new()));
     let (producer, consumer) = queue.split();
     let near = Half {
         measure,

@@ -32,8 +32,8 @@ use iceoryx2::request_mut_uninit::RequestMutUninit;
 use iceoryx2::sample::Sample;
 use iceoryx2::sample_mut_uninit::SampleMutUninit;
 
+use super::failed;
 use super::in_process::{Item, Words, check};
-use super::{DEPTH, failed};
 use crate::error::BenchError;
 use crate::measure::{Measure, Part};
 use crate::memory::{LINE, Lines};
@@ -107,6 +107,8 @@ pub(crate) struct PublishSubscribe<const W: usize> {
     pub(crate) id: &'static str,
     pub(crate) name: &'static str,
     pub(crate) way: Way,
+    /// Samples that a queue holds, where it does not hold one.
+    pub(crate) depth: usize,
     pub(crate) setting: Setting,
 }
 
@@ -135,7 +137,7 @@ impl<const W: usize> PublishSubscribe<W> {
                 .max_publishers(1)
                 .max_subscribers(1)
                 .history_size(0)
-                .subscriber_max_buffer_size(if one { 1 } else { DEPTH })
+                .subscriber_max_buffer_size(if one { 1 } else { self.depth })
                 .enable_safe_overflow(one)
                 .open_or_create()
                 .map_err(failed(NAME))

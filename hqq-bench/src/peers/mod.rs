@@ -26,9 +26,6 @@ use between::{LARGE, Room};
 
 use crate::error::BenchError;
 
-/// Items that a queue holds, as many as the links have buffers that it is compared with.
-pub(crate) const DEPTH: usize = 256;
-
 /// Removes what peers leave in the system when they end; only the first process has left something.
 pub(crate) fn clean_up() {
     iceoryx::clean_up(std::process::id());

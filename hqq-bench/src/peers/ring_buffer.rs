@@ -7,8 +7,8 @@
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use super::failed;
 use super::in_process::{Item, check};
-use super::{DEPTH, failed};
 use crate::error::BenchError;
 use crate::hqq::link::BATCH;
 use crate::patience::{Hint, Patience};
@@ -24,8 +24,8 @@ pub(crate) struct Half<T> {
 
 type Halves<T> = (Half<Producer<T>>, Half<Consumer<T>>);
 
-pub(crate) fn make<T>(measure: &'static str) -> Halves<T> {
-    let (producer, consumer) = RingBuffer::new(DEPTH);
+pub(crate) fn make<T, const N: usize>(measure: &'static str) -> Halves<T> {
+    let (producer, consumer) = RingBuffer::new(N);
     let near = Half {
         measure,
         half: producer,
@@ -58,8 +58,8 @@ pub(crate) struct Chunks<T>(Half<T>);
 
 type ChunkHalves<T> = (Chunks<Producer<T>>, Chunks<Consumer<T>>);
 
-pub(crate) fn chunks<T>(measure: &'static str) -> ChunkHalves<T> {
-    let (near, far) = make(measure);
+pub(crate) fn chunks<T, const N: usize>(measure: &'static str) -> ChunkHalves<T> {
+    let (near, far) = make::<T, N>(measure);
     (Chunks(near), Chunks(far))
 }
 

@@ -1,13 +1,13 @@
 //! `std::sync::mpsc::sync_channel`: bounded, many producers, one consumer.
 //!
 //! "This channel has an internal buffer on which messages will be queued. … it is possible for this
-//! channel to block." There is nothing to set. Two ways to use it compete: the blocking calls, and the
+//! channel to block." There is nothing else to set. Two ways to use it compete: the blocking calls, and the
 //! calls that do not block, repeated after a spin hint.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use super::failed;
 use super::in_process::{Item, check};
-use super::{DEPTH, failed};
 use crate::error::BenchError;
 use crate::patience::{Hint, Patience};
 use crate::work::{Sink, Source};
@@ -24,8 +24,8 @@ pub(crate) struct Half<T> {
 type Halves<T> = (Half<SyncSender<T>>, Half<Receiver<T>>);
 
 /// Both halves.
-fn make<T>(measure: &'static str, blocks: bool) -> Halves<T> {
-    let (sender, receiver) = sync_channel(DEPTH);
+fn make<T, const N: usize>(measure: &'static str, blocks: bool) -> Halves<T> {
+    let (sender, receiver) = sync_channel(N);
     let near = Half {
         measure,
         half: sender,
@@ -39,12 +39,12 @@ fn make<T>(measure: &'static str, blocks: bool) -> Halves<T> {
     (near, far)
 }
 
-pub(crate) fn blocking<T>(measure: &'static str) -> Halves<T> {
-    make(measure, true)
+pub(crate) fn blocking<T, const N: usize>(measure: &'static str) -> Halves<T> {
+    make::<T, N>(measure, true)
 }
 
-pub(crate) fn spinning<T>(measure: &'static str) -> Halves<T> {
-    make(measure, false)
+pub(crate) fn spinning<T, const N: usize>(measure: &'static str) -> Halves<T> {
+    make::<T, N>(measure, false)
 }
 
 impl<T: Item> Source for Half<SyncSender<T>> {

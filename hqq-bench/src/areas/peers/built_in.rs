@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use crate::areas::messages::EXCLUSIVE;
 use crate::areas::sweep::sizes;
-use crate::measure::{Measure, named};
+use crate::measure::{DEEP, DEPTH, Measure, named};
 use crate::patience::Hint;
 use crate::peers::between::{Between, Carrier, Room};
 use crate::peers::datagram::Datagram;
@@ -80,6 +80,7 @@ pub(crate) fn round_trips(rows: &mut Vec<Row>, goals: &mut Vec<Goal>) {
             id,
             name,
             way,
+            depth: DEPTH,
             setting,
         });
         rows.push(row.latency().group("iceoryx2-rtt-64"));
@@ -137,31 +138,25 @@ fn roomy_batches<C: Carrier>(group: &'static str, name: &str) -> impl Iterator<I
 pub(crate) fn messages(rows: &mut Vec<Row>, goals: &mut Vec<Goal>) {
     let cost = |row: Row, series| row.point(Plot::Cost, series, 64);
     queues::one_way(rows);
-    for (id, name, setting) in [
-        (
-            "iceoryx2-64-packed",
-            "iceoryx2 publish-subscribe, 64 bytes",
-            AT_FIRST,
-        ),
-        (
-            "iceoryx2-64-lined",
-            "iceoryx2 publish-subscribe, a line each, 64 bytes",
-            LINED,
-        ),
-        (
-            "iceoryx2-64-ahead",
-            "iceoryx2 publish-subscribe, loaned ahead, 64 bytes",
-            AHEAD,
-        ),
-    ] {
-        let iceoryx = PublishSubscribe::<8> {
-            id,
-            name,
-            way: Way::OneWay,
-            setting,
-        };
-        let row = Row::against(Box::new(iceoryx), EXCLUSIVE, None);
-        rows.push(cost(row.group("iceoryx2-64"), "iceoryx2"));
+    let settings = [
+        ("packed", "", AT_FIRST),
+        ("lined", "a line each, ", LINED),
+        ("ahead", "loaned ahead, ", AHEAD),
+    ];
+    for (id, how, setting) in settings {
+        for depth in [DEPTH, DEEP] {
+            let iceoryx = PublishSubscribe::<8> {
+                id: named(format!("iceoryx2-64-{id}-{depth}")),
+                name: named(format!(
+                    "iceoryx2 publish-subscribe, {depth} samples, {how}64 bytes"
+                )),
+                way: Way::OneWay,
+                depth,
+                setting,
+            };
+            let row = Row::against(Box::new(iceoryx), EXCLUSIVE, None);
+            rows.push(cost(row.group("iceoryx2-64"), "iceoryx2"));
+        }
     }
     rows.extend([
         cost(

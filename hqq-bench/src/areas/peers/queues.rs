@@ -2,65 +2,103 @@
 
 use crate::areas::crowds::counts;
 use crate::areas::messages::EXCLUSIVE;
-use crate::error::BenchError;
-use crate::measure::named;
+use crate::measure::{DEEP, DEPTH, named};
 use crate::peers::in_process::{InProcess, Lined, Words};
 use crate::peers::{array_queue, channel, heapless_queue, ring_buffer, std_channel};
 use crate::suite::{Against, Goal, Plan, Plot, Row};
-use crate::threads::{Crowd, Threads};
+use crate::threads::{Crowd, Make, Threads};
 use crate::work::{Sink, Source};
 
+/// A queue of `depth` items that competes in a group.
 fn queue<S: Source + 'static, K: Sink + Send + 'static>(
-    id: &'static str,
-    name: &'static str,
+    group: &'static str,
+    id: &str,
+    (name, items): (&str, &str),
+    depth: usize,
     make: fn(&'static str) -> (S, K),
 ) -> Row {
-    Row::against(Box::new(InProcess { id, name, make }), EXCLUSIVE, None)
+    let id = named(format!("{id}-{depth}"));
+    let name = named(format!("{name}, {depth} items, {items}"));
+    Row::against(Box::new(InProcess { id, name, make }), EXCLUSIVE, None).group(group)
 }
 
-/// A queue of words side by side and one whose items begin lines of their own, of which the faster one stands
-/// for the group.
+/// Queues of either depth, with words side by side and with items that begin lines of their own, of which the
+/// fastest one stands for the group.
 macro_rules! queues {
-    ($group:literal, $id:literal, $name:literal, $module:ident::$make:ident) => {
+    ($group:literal, $id:literal, $name:literal, $module:ident::$make:ident) => {{
+        let (packed, lined) = (concat!($id, "-packed"), concat!($id, "-lined"));
+        let (side_by_side, apart) = (
+            ($name, "64 bytes, packed"),
+            ($name, "64 bytes, a line each"),
+        );
         [
             queue(
-                concat!($id, "-packed"),
-                concat!($name, ", 64 bytes, packed"),
-                $module::$make::<Words<8>>,
+                $group,
+                packed,
+                side_by_side,
+                DEPTH,
+                $module::$make::<Words<8>, DEPTH>,
             ),
             queue(
-                concat!($id, "-lined"),
-                concat!($name, ", 64 bytes, a line each"),
-                $module::$make::<Lined<8>>,
+                $group,
+                packed,
+                side_by_side,
+                DEEP,
+                $module::$make::<Words<8>, DEEP>,
+            ),
+            queue(
+                $group,
+                lined,
+                apart,
+                DEPTH,
+                $module::$make::<Lined<8>, DEPTH>,
+            ),
+            queue($group, lined, apart, DEEP, $module::$make::<Lined<8>, DEEP>),
+        ]
+    }};
+}
+
+/// The same for items of a word.
+macro_rules! words {
+    ($group:literal, $name:literal, $module:ident::$make:ident) => {
+        [
+            queue(
+                $group,
+                $group,
+                ($name, "8 bytes"),
+                DEPTH,
+                $module::$make::<Words<1>, DEPTH>,
+            ),
+            queue(
+                $group,
+                $group,
+                ($name, "8 bytes"),
+                DEEP,
+                $module::$make::<Words<1>, DEEP>,
             ),
         ]
-        .map(|row: Row| row.group($group))
     };
 }
 
 /// Of the area `messages`.
 pub(super) fn one_way(rows: &mut Vec<Row>) {
     let cost = |row: Row, series| row.point(Plot::Cost, series, 64);
-    let costs = |rows: [Row; 2], series| rows.map(|row| cost(row, series));
+    let costs = |rows: [Row; 4], series| rows.map(|row| cost(row, series));
     rows.extend(costs(
         queues!("rtrb-64", "rtrb-64", "rtrb", ring_buffer::make),
         "rtrb",
     ));
-    rows.push(queue(
-        "rtrb-8",
-        "rtrb, 8 bytes",
-        ring_buffer::make::<Words<1>>,
-    ));
+    rows.extend(words!("rtrb-8", "rtrb", ring_buffer::make));
     rows.extend(queues!(
         "rtrb-64-chunks",
         "rtrb-64-chunks",
         "rtrb, chunks of 16",
         ring_buffer::chunks
     ));
-    rows.push(queue(
+    rows.extend(words!(
         "rtrb-8-chunks",
-        "rtrb, chunks of 16, 8 bytes",
-        ring_buffer::chunks::<Words<1>>,
+        "rtrb, chunks of 16",
+        ring_buffer::chunks
     ));
     for row in [
         queues!(
@@ -121,48 +159,69 @@ pub(super) fn one_way(rows: &mut Vec<Row>) {
     }
 }
 
-type Make<C> = fn() -> Result<C, BenchError>;
+/// Threads that share a queue, of either depth, with items packed and with a line for each, as above.
+macro_rules! crowd {
+    ($rows:ident, $threads:expr, $id:literal, $series:literal, $module:ident) => {
+        let group = named(format!("{}-{}x{1}-threads", $id, $threads));
+        for row in [
+            in_crowd(
+                $threads,
+                ($id, "packed"),
+                ($series, "packed"),
+                DEPTH,
+                $module::Many::<Words<8>>::new::<DEPTH>,
+            ),
+            in_crowd(
+                $threads,
+                ($id, "packed"),
+                ($series, "packed"),
+                DEEP,
+                $module::Many::<Words<8>>::new::<DEEP>,
+            ),
+            in_crowd(
+                $threads,
+                ($id, "lined"),
+                ($series, "a line each"),
+                DEPTH,
+                $module::Many::<Lined<8>>::new::<DEPTH>,
+            ),
+            in_crowd(
+                $threads,
+                ($id, "lined"),
+                ($series, "a line each"),
+                DEEP,
+                $module::Many::<Lined<8>>::new::<DEEP>,
+            ),
+        ] {
+            let row = row.group(group);
+            $rows.push(row.point(Plot::Threads, $series, $threads as u64));
+        }
+    };
+}
 
-/// Threads that share a queue, with items packed and with a line for each, as above.
-fn crowd<P: Crowd, L: Crowd>(
-    rows: &mut Vec<Row>,
+/// One of them.
+fn in_crowd<C: Crowd>(
     threads: usize,
-    id: &str,
-    series: &'static str,
-    (packed, lined): (Make<P>, Make<L>),
-) {
-    let group = named(format!("{id}-{threads}x{threads}-threads"));
-    let name = |how| format!("{series}, {how}");
-    let of = |how| format!("{id}-{how}");
-    let packed = Threads::new(&of("packed"), &name("packed"), threads, packed);
-    let lined = Threads::new(&of("lined"), &name("a line each"), threads, lined);
-    for row in [
-        Row::reference(Box::new(packed)),
-        Row::reference(Box::new(lined)),
-    ] {
-        rows.push(
-            row.group(group)
-                .point(Plot::Threads, series, threads as u64),
-        );
-    }
+    (id, how): (&str, &str),
+    (name, items): (&str, &str),
+    depth: usize,
+    make: Make<C>,
+) -> Row {
+    let id = format!("{id}-{how}-{depth}");
+    let name = format!("{name}, {depth} items, {items}");
+    Row::reference(Box::new(Threads::new(&id, &name, threads, make)))
 }
 
 /// Of the area `threads`.
 pub(crate) fn crowds(plan: &Plan, rows: &mut Vec<Row>, goals: &mut Vec<Goal>) {
     for threads in counts(plan) {
-        crowd::<channel::Many<Words<8>>, channel::Many<Lined<8>>>(
-            rows,
-            *threads,
-            "channel",
-            "crossbeam channel",
-            (channel::Many::new, channel::Many::new),
-        );
-        crowd::<array_queue::Many<Words<8>>, array_queue::Many<Lined<8>>>(
+        crowd!(rows, *threads, "channel", "crossbeam channel", channel);
+        crowd!(
             rows,
             *threads,
             "arrayqueue",
             "crossbeam ArrayQueue",
-            (array_queue::Many::new, array_queue::Many::new),
+            array_queue
         );
     }
     goals.push(Goal::at_least(
@@ -187,16 +246,16 @@ pub(super) fn sized(size: usize) -> Option<Row> {
         }))
     }
     Some(match size {
-        8 => row(size, ring_buffer::make::<Words<1>>),
-        16 => row(size, ring_buffer::make::<Words<2>>),
-        32 => row(size, ring_buffer::make::<Words<4>>),
-        64 => row(size, ring_buffer::make::<Lined<8>>),
-        128 => row(size, ring_buffer::make::<Lined<16>>),
-        256 => row(size, ring_buffer::make::<Lined<32>>),
-        512 => row(size, ring_buffer::make::<Lined<64>>),
-        1024 => row(size, ring_buffer::make::<Lined<128>>),
-        2048 => row(size, ring_buffer::make::<Lined<256>>),
-        4096 => row(size, ring_buffer::make::<Lined<512>>),
+        8 => row(size, ring_buffer::make::<Words<1>, DEPTH>),
+        16 => row(size, ring_buffer::make::<Words<2>, DEPTH>),
+        32 => row(size, ring_buffer::make::<Words<4>, DEPTH>),
+        64 => row(size, ring_buffer::make::<Lined<8>, DEPTH>),
+        128 => row(size, ring_buffer::make::<Lined<16>, DEPTH>),
+        256 => row(size, ring_buffer::make::<Lined<32>, DEPTH>),
+        512 => row(size, ring_buffer::make::<Lined<64>, DEPTH>),
+        1024 => row(size, ring_buffer::make::<Lined<128>, DEPTH>),
+        2048 => row(size, ring_buffer::make::<Lined<256>, DEPTH>),
+        4096 => row(size, ring_buffer::make::<Lined<512>, DEPTH>),
         _ => return None,
     })
 }
