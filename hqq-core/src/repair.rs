@@ -268,13 +268,13 @@ impl Repairer {
             let producer = producer_of(direction);
             let consumer = producer.peer();
             let ring = self.ring(direction);
-            let mut readers = of(consumer);
+            let mut left = MemberSet::new();
             if self.delivery == Delivery::AtLeastOnce {
                 for member in self.ids().filter(|id| self.has_left(consumer, *id)) {
-                    readers.insert(member);
+                    left.insert(member);
                 }
             }
-            let mended = mend(ring, &of(producer), &readers, self.delivery);
+            let mended = mend(ring, &of(producer), &of(consumer), &left, self.delivery);
             repaired.tombstones += mended.tombstones;
             repaired.released += mended.released;
             repaired.in_doubt += mended.in_doubt;

@@ -58,17 +58,26 @@ pub(crate) struct Mended {
     pub(crate) readers_in_doubt: MemberSet,
 }
 
+impl Mended {
+    fn count(&mut self, reader: Member) {
+        self.in_doubt += 1;
+        self.readers_in_doubt.insert(reader);
+    }
+}
+
 /// T6, for all claims of these members, who are dead: each slot that a producer was filling becomes
 /// a tombstone; each that a consumer was reading is released where messages are delivered at most
 /// once.
 ///
-/// `consumers` who have left the side count as dead where delivery is at least once.
+/// What `left` were reading, who have left the side, is only counted: nothing but a record that anybody may have
+/// written says so of them.
 ///
 /// Does the same again, and no more, where an earlier one was interrupted anywhere.
 pub(crate) fn mend<G: Geometry>(
     memory: &RingMemory<G>,
     producers: &MemberSet,
     consumers: &MemberSet,
+    left: &MemberSet,
     delivery: Delivery,
 ) -> Mended {
     let mut mended = Mended::default();
@@ -81,8 +90,7 @@ pub(crate) fn mend<G: Geometry>(
             State::Reading(_, owner, _) if consumers.contains(owner) => {
                 forget_taken(memory, claim.position);
                 if delivery == Delivery::AtLeastOnce {
-                    mended.in_doubt += 1;
-                    mended.readers_in_doubt.insert(owner);
+                    mended.count(owner);
                 } else {
                     super::step_released(memory, claim.position);
                     let free = stamp::released(claim.position, memory.count());
@@ -90,6 +98,7 @@ pub(crate) fn mend<G: Geometry>(
                     mended.released += 1;
                 }
             }
+            State::Reading(_, owner, _) if left.contains(owner) => mended.count(owner),
             _ => {}
         }
     }
@@ -110,6 +119,7 @@ pub(crate) fn take_over<G: Geometry>(
         if owner == me || !is_dead(owner) {
             continue;
         }
+        forget_taken(memory, position);
         // T7. Pairs with the Release of T3.
         let taken = memory.slot(position).stamp().compare_exchange(
             claim.word,

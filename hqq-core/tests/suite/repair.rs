@@ -328,6 +328,32 @@ fn nothing_is_said_of_a_run_any_more_that_a_dead_reader_had() {
     }
 }
 
+/// That a member has left is a word that anybody may have written, and no repair changes anything on it: who takes over
+/// what that one left does.
+#[test]
+fn what_is_said_of_a_run_stays_until_somebody_takes_over_from_who_has_left() {
+    use hqq_core::ring::stamp::reading;
+    use hqq_core::{Direction, Position};
+    let layout = Layout::new(8, SIZE, 64, 8).unwrap();
+    let options = InitOptions::new().delivery(Delivery::AtLeastOnce);
+    let memory = common::Memory::with(layout, &options);
+    let region = memory.region();
+    let living = member(&region, Role::Secondary, 1);
+    let (_sending, receiving) = member(&region, Role::Secondary, 2).split();
+    drop(receiving);
+    let left = Member::new(2).unwrap();
+    let taken = memory.layout.ring(Direction::ToSecondary) + super::runs::TAKEN;
+    memory.set32(taken, 1);
+    memory.set_stamp(0, reading(Position::new(0), left, 0xfc));
+    memory.set64(memory.layout.consumer_counter(Direction::ToSecondary), 1);
+    let repaired = repairer(&region).repair(&mut Dead(vec![], vec![]));
+    assert_eq!((repaired.in_doubt, repaired.has_changed()), (1, false));
+    assert_eq!(memory.get32(taken), 1);
+    // SAFETY: member 2 receives no more.
+    let _ = unsafe { living.receiver().take_over(&mut |id| id == left) };
+    assert_eq!(memory.get32(taken), 0);
+}
+
 /// A position at which `released` has to move on, or it would come round one day to a position that it
 /// was not meant for: whoever frees such a slot in place of a dead reader moves it on, too.
 mod released {
