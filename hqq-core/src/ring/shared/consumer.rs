@@ -77,12 +77,13 @@ impl<G: Geometry> SharedConsumer<G> {
                 .slot(position)
                 .stamp()
                 .load(ordering::see_published());
-            // Hands each position to one thread. Release: pairs with the Acquire above.
+            // Hands each position to one thread. Release: pairs with the Acquire above, and with the one here: an
+            // exchange in vain may be what tells that all were handed out.
             let moved = self.in_doubt.compare_exchange(
                 next,
                 position.plus(1).get(),
                 Ordering::Release,
-                Ordering::Relaxed,
+                Ordering::Acquire,
             );
             if moved.is_err() {
                 continue;
