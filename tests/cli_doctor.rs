@@ -175,6 +175,29 @@ fn claims_of_the_dead() {
     }
 }
 
+/// The process that sends on need not end: what it left where it received is for others.
+#[test]
+fn a_claim_of_a_member_that_has_left_and_sends_on() {
+    let name = Name::new();
+    let options = small().delivery(Delivery::AtLeastOnce);
+    options.create_region(&name).unwrap();
+    let mut near = small().role(Role::Primary).open(&name).unwrap();
+    near.send(b"one").unwrap();
+    let shared = small().role(Role::Secondary).shared();
+    let stays = shared.open(&name).unwrap();
+    let mut killed = Process::start_with(&mut rogue!["take", &*name, "1"], Stdio::piped());
+    killed.wait_for_output("holds");
+    killed.kill();
+    // It has the killed one's id, and so what that one had.
+    let (_sender, receiver) = shared.open(&name).unwrap().split();
+    assert_eq!(findings(&name), ["stuck-claim"]);
+    drop(receiver);
+    assert_eq!(findings(&name), ["dead-claim"]);
+    let mut receiver = stays.receiver();
+    assert!(receiver.next().unwrap().is_in_doubt());
+    assert!(findings(&name).is_empty());
+}
+
 /// Since when something is wrong, it tells from what it saw first; and it says of a process that it is
 /// stopped.
 #[test]

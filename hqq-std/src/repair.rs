@@ -288,7 +288,12 @@ impl Caretaker {
         let mut claims = Vec::new();
         for direction in Direction::BOTH {
             for claim in self.repairer.claims(direction) {
-                let remedy = if self.is_held(member_byte(claim.role, claim.member)) {
+                let is_left = !claim.writing
+                    && self.delivery() == Delivery::AtLeastOnce
+                    && self.repairer.has_left(claim.role, claim.member);
+                let remedy = if is_left {
+                    Remedy::TakeOver
+                } else if self.is_held(member_byte(claim.role, claim.member)) {
                     Remedy::Owner
                 } else if claim.writing {
                     Remedy::Tombstone
