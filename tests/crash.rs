@@ -9,10 +9,12 @@ use std::os::unix::fs::FileExt as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use hqq_core::{AttachError, FormatError, Layout, superblock};
+use hqq_core::{AttachError, Delivery, FormatError, Layout, superblock};
 use hqq_std::inspect::Snapshot;
 use hqq_std::wait::Policy;
-use hqq_std::{DrainError, Format, LinkOptions, Mode, OpenError, RecvError, Role, StandardLink};
+use hqq_std::{
+    DrainError, Format, LinkOptions, Mode, OpenError, RecvError, Role, SendError, StandardLink,
+};
 use hqq_tests::{LIMIT, Name, Process, Traffic, eventually, peer, rogue};
 
 const SIZE: usize = 128;
@@ -215,6 +217,50 @@ fn what_somebody_forgot_who_has_left_is_in_nobodys_way_for_long() {
     assert_eq!(first, Err(RecvError::TimedOut));
     assert_eq!(far.recv_timeout(&mut message, LIMIT), Ok(9));
     assert_eq!(&message[..9], b"behind it");
+}
+
+/// A member that has left where it received, and sends on, stalls nobody: others take over what it left there, once
+/// they can have ATTACH.
+#[test]
+fn what_a_member_left_that_sends_on_is_no_stall() {
+    let name = Name::new();
+    let options = small().delivery(Delivery::AtLeastOnce);
+    options.create_region(&name).unwrap();
+    let near = small().role(Role::Primary).open(&name).unwrap();
+    let (mut sender, _receiver) = near.split();
+    let shared = small().shared().role(Role::Secondary);
+    let stays = shared.open(&name).unwrap();
+    sender.send(b"left").unwrap();
+    let mut killed = Process::start_with(&mut rogue!["take", &*name, "1"], Stdio::piped());
+    killed.wait_for_output("holds");
+    killed.kill();
+    // It has the killed one's id, and so what that one had.
+    let (_sending, leaving) = shared.open(&name).unwrap().split();
+    let mut receiver = stays.receiver();
+    while sender.try_send(b"read").is_ok() {}
+    while receiver.try_recv(&mut [0; SIZE]).is_ok() {}
+    let moment = Duration::from_millis(30);
+    let mut ends = || {
+        let sent = sender.send_timeout(b"behind it", moment);
+        (sent, receiver.recv_timeout(&mut [0; SIZE], moment))
+    };
+    let stalled = ends();
+    assert!(
+        matches!(
+            stalled,
+            (
+                Err(SendError::PeerStalled(_)),
+                Err(RecvError::PeerStalled(_))
+            )
+        ),
+        "{stalled:?}"
+    );
+    drop(leaving);
+    let holder = staying(peer!["lock", name.path().display().to_string()]);
+    assert_eq!(ends(), (Err(SendError::TimedOut), Err(RecvError::TimedOut)));
+    holder.kill();
+    assert_eq!(receiver.recv_timeout(&mut [0; SIZE], LIMIT), Ok(4));
+    assert_eq!(sender.send_timeout(b"behind it", LIMIT), Ok(()));
 }
 
 #[test]

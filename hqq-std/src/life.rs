@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hqq_core::packet::Packet;
 use hqq_core::repair::{Liveness, Repaired, Repairer};
-use hqq_core::ring::{Consumer, Producer};
+use hqq_core::ring::{Consumer, Obstacle, Producer};
 use hqq_core::side::SideState;
 use hqq_core::{Delivery, Member, Receiver, Role, Sender};
 
@@ -126,8 +126,18 @@ impl Life {
         }
     }
 
+    /// Whether whoever has claimed what is in the way may go on: it holds its lock, and has not left what it was to hand
+    /// out to others.
+    pub(crate) fn is_kept(&self, locks: &ByteLocks, role: Role, obstacle: &Obstacle) -> bool {
+        let member = obstacle.member;
+        let is_left = !obstacle.writing
+            && self.repairer.delivery() == Delivery::AtLeastOnce
+            && self.repairer.has_left(role, member);
+        !is_left && self.lives(locks, role, member)
+    }
+
     /// Whether a member holds its lock.
-    pub(crate) fn lives(&self, locks: &ByteLocks, role: Role, member: Member) -> bool {
+    fn lives(&self, locks: &ByteLocks, role: Role, member: Member) -> bool {
         self.me == (role, member)
             || !ByteLocks::TELL_LIFE
             || !matches!(locks.holder(member_byte(role, member)), Ok(None))

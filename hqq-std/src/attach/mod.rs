@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hqq_core::packet::Packet;
 use hqq_core::repair::Repaired;
-use hqq_core::ring::{Consumer, Producer};
+use hqq_core::ring::{Consumer, Obstacle, Producer};
 use hqq_core::{AttachError, Format, Member, Receiver, Role, Sender};
 
 use crate::error::OpenError;
@@ -222,10 +222,10 @@ impl Attachment {
         life.processes().all(|named| named != process)
     }
 
-    /// Whether a member of either role lives, or that cannot be told.
-    pub(crate) fn lives(&self, role: Role, member: Member) -> bool {
+    /// Whether what is in the way is of a member, of this role, that lives and goes on with it, or that cannot be told.
+    pub(crate) fn is_kept(&self, role: Role, obstacle: &Obstacle) -> bool {
         self.life()
-            .is_none_or(|life| life.lives(&self.locks, role, member))
+            .is_none_or(|life| life.is_kept(&self.locks, role, obstacle))
     }
 
     /// Takes back what nobody has received, of that what `choose` says, where the receivers have died;

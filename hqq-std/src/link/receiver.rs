@@ -323,7 +323,7 @@ fn explained(attachment: &Attachment, error: hqq_core::RecvError) -> RecvError {
             } else {
                 attachment.role()
             };
-            if attachment.lives(role, obstacle.member) {
+            if attachment.is_kept(role, &obstacle) {
                 RecvError::PeerStalled(obstacle)
             } else {
                 // So that the next call goes on.

@@ -288,7 +288,7 @@ fn explained(attachment: &Attachment, error: hqq_core::SendError) -> SendError {
             } else {
                 attachment.role().peer()
             };
-            if attachment.lives(role, obstacle.member) {
+            if attachment.is_kept(role, &obstacle) {
                 SendError::PeerStalled(obstacle)
             } else {
                 // So that the next call goes on.
