@@ -12,7 +12,7 @@ use crate::attach::{SideByte, member_byte};
 use crate::sys::{ByteLocks, LockKind};
 
 /// Proves deaths: under ATTACH, by taking the locks of those who would hold them. It asks the kernel once for
-/// each member, however often a damaged ring names it.
+/// each member, however often a damaged ring names it. Where locks do not tell who lives, nobody is dead.
 ///
 /// # Invariants
 /// ATTACH is held for as long as this exists, so that nobody takes a side or an id. The bytes of `dead`
@@ -57,17 +57,20 @@ unsafe impl Liveness for Coroner<'_> {
         if living.contains(member) || self.me == Some((role, member)) {
             return false;
         }
-        let taken = self
-            .locks
-            .try_lock(member_byte(role, member), LockKind::Write);
-        let is_dead = matches!(taken, Ok(true));
+        let is_dead = ByteLocks::TELL_LIFE
+            && matches!(
+                self.locks
+                    .try_lock(member_byte(role, member), LockKind::Write),
+                Ok(true)
+            );
         if is_dead { dead } else { living }.insert(member);
         is_dead
     }
 
     fn is_side_dead(&mut self, role: Role, consumer: bool) -> bool {
         // This description may hold its own role's bytes, which it would not be told.
-        self.me.is_none_or(|(own, _)| own != role)
+        ByteLocks::TELL_LIFE
+            && self.me.is_none_or(|(own, _)| own != role)
             && matches!(
                 self.locks.holder(SideByte::new(role, consumer).offset()),
                 Ok(None)

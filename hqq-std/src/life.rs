@@ -24,13 +24,13 @@ use crate::wait::{Backoff, poll};
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Repairs a region, with ATTACH held; `me` holds locks through the same description. [`wake`] comes after
-/// this.
+/// this. Where locks do not tell who lives, it finds what members have left that others take over, and no more.
 pub(crate) fn repair(
     locks: &ByteLocks,
     repairer: &Repairer,
     me: Option<(Role, Member)>,
 ) -> Repaired {
-    if !ByteLocks::TELL_LIFE || is_switched_off() {
+    if is_switched_off() {
         return Repaired::default();
     }
     let mut coroner = Coroner::new(locks, me);
@@ -77,8 +77,10 @@ impl Life {
     /// delivered at least once, also a look at each slot and one for each id that readers have there, which are 254 at
     /// most where somebody lies.
     pub(crate) fn is_suspicious(&self, locks: &ByteLocks) -> bool {
+        let is_left =
+            || self.repairer.delivery() == Delivery::AtLeastOnce && self.has_heritage(locks);
         if !ByteLocks::TELL_LIFE {
-            return false;
+            return is_left();
         }
         let (own, me) = self.me;
         let is_free = |byte| matches!(locks.holder(byte), Ok(None));
@@ -94,8 +96,7 @@ impl Life {
                 .filter(|id| self.repairer.is_recorded_open(role, *id))
                 .any(|id| is_free(member_byte(role, id)))
         };
-        side || Role::BOTH.into_iter().any(has_member_died)
-            || (self.repairer.delivery() == Delivery::AtLeastOnce && self.has_heritage(locks))
+        side || Role::BOTH.into_iter().any(has_member_died) || is_left()
     }
 
     /// The processes that records of open members name, the peer's first, some of them more than once.
@@ -182,7 +183,7 @@ impl Life {
         let Some(_held) = Serial::take(serial, locks) else {
             return false;
         };
-        if !ByteLocks::TELL_LIFE || is_switched_off() {
+        if is_switched_off() {
             return false;
         }
         let (role, _) = self.me;
