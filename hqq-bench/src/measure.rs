@@ -6,9 +6,11 @@ use crate::patience::Patience;
 
 /// Places of a ring or a queue, where a row does not say otherwise.
 pub(crate) const DEPTH: usize = 256;
-/// What competes with that where messages go one way: whoever sends them is seldom stopped, and seldom on the lines
-/// that the other one reads.
+/// What competes with that where messages go one way. Here a message becomes much cheaper once more than 128 KiB
+/// are in use from end to end of a ring.
 pub(crate) const DEEP: usize = 2048;
+/// The same for what takes half as much room: messages of a word, and items without a slot of their own.
+pub(crate) const DEEPER: usize = 4096;
 
 /// What one process does of a measure.
 pub(crate) trait Part {

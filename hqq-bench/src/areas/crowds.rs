@@ -1,7 +1,7 @@
 //! The area `threads`: many threads that send to many others.
 
 use crate::hqq::shared::SharedCrowd;
-use crate::measure::{DEEP, DEPTH, named};
+use crate::measure::{DEEP, DEEPER, DEPTH, named};
 use crate::suite::{Goal, Plan, Plot, Row, Suite};
 use crate::threads::{Make, Threads};
 
@@ -18,14 +18,15 @@ pub(crate) fn counts(plan: &Plan) -> &'static [usize] {
 /// messages, and as long for everybody only where all send as many.
 const MESSAGES: u32 = 1 << 16;
 
-/// Shared links of either depth, then what there is besides.
+/// Shared links of each depth, then what there is besides.
 pub(crate) fn suite(plan: &Plan) -> Suite {
     let mut rows = Vec::new();
     for threads in counts(plan) {
         let group = named(format!("shared-{threads}x{threads}-threads"));
-        let depths: [(_, Make<_>); 2] = [
+        let depths: [(_, Make<_>); 3] = [
             (DEPTH, SharedCrowd::new::<DEPTH>),
             (DEEP, SharedCrowd::new::<DEEP>),
+            (DEEPER, SharedCrowd::new::<DEEPER>),
         ];
         for (depth, make) in depths {
             let (id, name) = (

@@ -5,7 +5,7 @@ use hqq_std::wait::Policy;
 use crate::hqq::bare::Bare;
 use crate::hqq::link::{CoreLink, Lending, Sides};
 use crate::hqq::parked::SystemLink;
-use crate::measure::{DEEP, DEPTH, Place, named};
+use crate::measure::{DEEP, DEEPER, DEPTH, Place, named};
 use crate::suite::{Against, Goal, Plot, Row, Suite};
 use crate::work::Way;
 
@@ -19,9 +19,9 @@ const BY_HAND: &str = "one-way-64-by-hand";
 const BY_HAND_8: &str = "one-way-8-by-hand";
 const BY_HAND_SHARED: &str = "one-way-64-shared-by-hand";
 
-/// Links of either depth, of which the faster one stands for them by the id of `link`.
+/// Links of each depth, of which the fastest one stands for them by the id of `link`.
 fn deep(link: CoreLink) -> impl Iterator<Item = Row> {
-    [DEPTH, DEEP].into_iter().map(move |depth| {
+    [DEPTH, DEEP, DEEPER].into_iter().map(move |depth| {
         let (id, name) = told(link.id, link.name, depth);
         let group = link.id;
         let link = CoreLink { id, name, ..link }.count(depth);
@@ -99,7 +99,7 @@ fn system() -> impl Iterator<Item = Row> {
     ]
     .into_iter()
     .flat_map(|(group, name, policy, size)| {
-        [DEPTH, DEEP].map(|depth| {
+        [DEPTH, DEEP, DEEPER].map(|depth| {
             let (id, name) = told(group, name, depth);
             let link = SystemLink {
                 id,
@@ -189,8 +189,11 @@ pub(crate) fn suite() -> Suite {
         let row = Row::against(Box::new(link), EXCLUSIVE, None);
         rows.push(cost(row, series));
     }
-    let by_hand = by_hand::<DEPTH>().into_iter().zip(by_hand::<DEEP>());
-    rows.extend(by_hand.flat_map(|(short, deep)| [short, deep]));
+    let by_hand = by_hand::<DEPTH>()
+        .into_iter()
+        .zip(by_hand::<DEEP>())
+        .zip(by_hand::<DEEPER>());
+    rows.extend(by_hand.flat_map(|((short, deep), deeper)| [short, deep, deeper]));
     rows.extend(system());
     let batch = "one-way-64-batch";
     let mut goals = vec![

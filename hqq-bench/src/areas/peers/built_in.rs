@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use crate::areas::messages::EXCLUSIVE;
 use crate::areas::sweep::sizes;
-use crate::measure::{DEEP, DEPTH, Measure, named};
+use crate::measure::{DEEP, DEEPER, DEPTH, Measure, named};
 use crate::patience::Hint;
 use crate::peers::between::{Between, Carrier, Room};
 use crate::peers::datagram::Datagram;
@@ -144,7 +144,7 @@ pub(crate) fn messages(rows: &mut Vec<Row>, goals: &mut Vec<Goal>) {
         ("ahead", "loaned ahead, ", AHEAD),
     ];
     for (id, how, setting) in settings {
-        for depth in [DEPTH, DEEP] {
+        for depth in [DEPTH, DEEP, DEEPER] {
             let iceoryx = PublishSubscribe::<8> {
                 id: named(format!("iceoryx2-64-{id}-{depth}")),
                 name: named(format!(

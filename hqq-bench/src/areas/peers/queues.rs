@@ -2,7 +2,7 @@
 
 use crate::areas::crowds::counts;
 use crate::areas::messages::EXCLUSIVE;
-use crate::measure::{DEEP, DEPTH, named};
+use crate::measure::{DEEP, DEEPER, DEPTH, named};
 use crate::peers::in_process::{InProcess, Lined, Words};
 use crate::peers::{array_queue, channel, heapless_queue, ring_buffer, std_channel};
 use crate::suite::{Against, Goal, Plan, Plot, Row};
@@ -22,7 +22,7 @@ fn queue<S: Source + 'static, K: Sink + Send + 'static>(
     Row::against(Box::new(InProcess { id, name, make }), EXCLUSIVE, None).group(group)
 }
 
-/// Queues of either depth, with words side by side and with items that begin lines of their own, of which the
+/// Queues of each depth, with words side by side and with items that begin lines of their own, of which the
 /// fastest one stands for the group.
 macro_rules! queues {
     ($group:literal, $id:literal, $name:literal, $module:ident::$make:ident) => {{
@@ -48,12 +48,26 @@ macro_rules! queues {
             ),
             queue(
                 $group,
+                packed,
+                side_by_side,
+                DEEPER,
+                $module::$make::<Words<8>, DEEPER>,
+            ),
+            queue(
+                $group,
                 lined,
                 apart,
                 DEPTH,
                 $module::$make::<Lined<8>, DEPTH>,
             ),
             queue($group, lined, apart, DEEP, $module::$make::<Lined<8>, DEEP>),
+            queue(
+                $group,
+                lined,
+                apart,
+                DEEPER,
+                $module::$make::<Lined<8>, DEEPER>,
+            ),
         ]
     }};
 }
@@ -76,6 +90,13 @@ macro_rules! words {
                 DEEP,
                 $module::$make::<Words<1>, DEEP>,
             ),
+            queue(
+                $group,
+                $group,
+                ($name, "8 bytes"),
+                DEEPER,
+                $module::$make::<Words<1>, DEEPER>,
+            ),
         ]
     };
 }
@@ -83,7 +104,7 @@ macro_rules! words {
 /// Of the area `messages`.
 pub(super) fn one_way(rows: &mut Vec<Row>) {
     let cost = |row: Row, series| row.point(Plot::Cost, series, 64);
-    let costs = |rows: [Row; 4], series| rows.map(|row| cost(row, series));
+    let costs = |rows: [Row; 6], series| rows.map(|row| cost(row, series));
     rows.extend(costs(
         queues!("rtrb-64", "rtrb-64", "rtrb", ring_buffer::make),
         "rtrb",
@@ -159,7 +180,7 @@ pub(super) fn one_way(rows: &mut Vec<Row>) {
     }
 }
 
-/// Threads that share a queue, of either depth, with items packed and with a line for each, as above.
+/// Threads that share a queue, of each depth, with items packed and with a line for each, as above.
 macro_rules! crowd {
     ($rows:ident, $threads:expr, $id:literal, $series:literal, $module:ident) => {
         let group = named(format!("{}-{}x{1}-threads", $id, $threads));
@@ -180,6 +201,13 @@ macro_rules! crowd {
             ),
             in_crowd(
                 $threads,
+                ($id, "packed"),
+                ($series, "packed"),
+                DEEPER,
+                $module::Many::<Words<8>>::new::<DEEPER>,
+            ),
+            in_crowd(
+                $threads,
                 ($id, "lined"),
                 ($series, "a line each"),
                 DEPTH,
@@ -191,6 +219,13 @@ macro_rules! crowd {
                 ($series, "a line each"),
                 DEEP,
                 $module::Many::<Lined<8>>::new::<DEEP>,
+            ),
+            in_crowd(
+                $threads,
+                ($id, "lined"),
+                ($series, "a line each"),
+                DEEPER,
+                $module::Many::<Lined<8>>::new::<DEEPER>,
             ),
         ] {
             let row = row.group(group);
