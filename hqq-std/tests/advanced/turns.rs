@@ -98,8 +98,9 @@ fn tasks_behind_one_without_credit_sleep_until_it_has_sent() {
     bounded(|| {
         let (near, far) = ends();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| near.send_large(&[0; 8 * SIZE]));
+            // Before: behind the long one it would have to wait for its turn.
             near.send_large(b"x").unwrap();
+            let waiting = scope.spawn(|| near.send_large(&[0; 8 * SIZE]));
             eventually("the end of the credit", || {
                 look(&far);
                 (near.stats().bytes_sent == 1 + 7 * SIZE as u64).then_some(())
