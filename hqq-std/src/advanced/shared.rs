@@ -6,7 +6,7 @@
 //! to drive. A background thread in its place would wake a thread for each answer, and take a core of its
 //! own to look at the ring: with one of those who wait at the ring, its answer needs no waking at all, and
 //! handing on is one waking for each answer of the driver's, which may wait for many others' meanwhile. Measured
-//! (`examples/calling_threads.rs`, two cores; docs/performance.md, "Calls"): threads that drive themselves make 1.3
+//! (`examples/calling_threads.rs`, two cores; docs/performance-notes.md, "Calls"): threads that drive themselves make 1.3
 //! times as many calls or more with 8 of them, 0.5 to 3.6 times with 2, about 2 times with 1 or 4.
 //!
 //! Tasks (futures) cannot drive, and a thread that has gone on does not: while a task waits, or something
