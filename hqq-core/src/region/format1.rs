@@ -1,7 +1,6 @@
 //! A ring of format 1 with accessors that cannot leave the region.
 
-use super::memory::{Buffers, Slot};
-use super::{Part, Region};
+use super::{Buffers, Part, Region, Slot};
 use crate::layout::format1::{SEQUENCE, SLOT_LEN, ring};
 use crate::layout::{Direction, Format, Geometry, Layout};
 use crate::position::Position;

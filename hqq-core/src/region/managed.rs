@@ -1,7 +1,6 @@
 //! The parts of a region as a [`Platform`] cleans and invalidates them: whole cache lines.
 
-use super::memory::{Buffer, RingMemory, Slot, SuperblockMemory};
-use super::{Part, Region};
+use super::{Buffer, Part, Region, RingMemory, Slot, SuperblockMemory};
 use crate::layout::{Geometry, LINE, MEMBER_LEN, MEMBERS, SIDES, ring};
 use crate::platform::Platform;
 

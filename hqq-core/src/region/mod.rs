@@ -8,26 +8,28 @@
     reason = "turns checked offsets into references to shared words"
 )]
 
+mod buffers;
 mod bytes;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 mod format1;
 #[cfg(not(loom))]
 mod managed;
-mod memory;
 #[cfg(loom)]
 mod model;
 #[cfg(not(loom))]
 mod raw;
+mod ring;
+mod slot;
 mod storage;
+mod superblock;
+mod wait;
 mod walk;
 
 use core::fmt;
 
+pub(crate) use buffers::{Buffer, Buffers};
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub(crate) use format1::{Format1Memory, RingHeader};
-pub(crate) use memory::{
-    Buffer, Buffers, RingMemory, Slot, StatusWord, SuperblockMemory, WaitMemory,
-};
 #[cfg(loom)]
 pub use model::Region;
 #[cfg(loom)]
@@ -38,7 +40,11 @@ pub use raw::Region;
 use raw::Rover;
 #[cfg(not(loom))]
 use raw::{Part, View};
+pub(crate) use ring::RingMemory;
+pub(crate) use slot::Slot;
 pub use storage::StaticRegion;
+pub(crate) use superblock::{StatusWord, SuperblockMemory};
+pub(crate) use wait::WaitMemory;
 pub(crate) use walk::{WALKS, Walk};
 
 /// As `raw::Part`.
