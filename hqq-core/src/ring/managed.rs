@@ -2,13 +2,14 @@
 //! [`Platform`]'s calls that it needs.
 
 use super::exclusive::{ExclusiveConsumer, ExclusiveProducer};
-use super::{Claimed, Consumer, Corruption, End, Obstacle, Producer, Refused, Sealed};
+use super::{Claimed, Consumer, Corruption, Obstacle, Producer, Refused, Sealed};
 use crate::counters::{Counters, Event};
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::platform::Platform;
 use crate::position::Position;
 use crate::region::{Buffers, SuperblockMemory};
+use crate::side::End;
 
 /// Cleans the superblock when the side before it was dropped, which has recorded that it left.
 struct Leaving<X: Platform> {

@@ -1,7 +1,7 @@
 //! What is put into a ring, or taken out of it, in very few steps.
 
-use super::Position;
 use crate::layout::Geometry;
+use crate::position::Position;
 use crate::region::{Buffer, RingMemory, Slot, Walk};
 
 /// What [`Producer::put_quickly`](super::Producer::put_quickly) did.

@@ -1,0 +1,112 @@
+//! What a side that many threads use at once does for the handles to it.
+
+use super::{Claimed, Corruption, Missed, Obstacle, Operands, Put, Refused, Sealed};
+use crate::counters::SharedCounters;
+use crate::layout::Geometry;
+use crate::member::Member;
+use crate::position::Position;
+use crate::region::{Buffer, Buffers};
+use crate::side::End;
+
+/// A side that many threads use at once, and what it counts. Sealed.
+#[doc(hidden)]
+#[allow(private_interfaces, reason = "sealed, for this crate only")]
+pub trait Counted: Sealed {
+    fn shared_counters(&self) -> &SharedCounters;
+    /// Whether messages stream through this side, as far as a handle does not notice by itself; a hint.
+    fn is_streaming(&self) -> bool {
+        false
+    }
+    /// Records the totals in the region, where there is room for them.
+    fn record(&self) {}
+}
+
+/// As [`Producer`](super::Producer), for a side that many threads use at once. Sealed.
+#[doc(hidden)]
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
+pub trait ConcurrentProducer: Counted {
+    type Geometry: Geometry;
+    fn buffers(&self) -> &Buffers<Self::Geometry>;
+    fn try_claim(&self) -> Result<Position, Refused>;
+    fn publish(&self, position: Position, opcode: u8, operands: &[u64; 7]);
+    fn publish_short(&self, position: Position, opcode: u8, operand: u64);
+    /// As [`Producer::put_quickly`](super::Producer::put_quickly); at which position.
+    #[inline]
+    fn put_quickly<O: Operands>(
+        &self,
+        opcode: u8,
+        len: usize,
+        fill: impl FnOnce(Buffer<'_>, Position) -> O,
+    ) -> (Put, Position)
+    where
+        Self: Sized,
+    {
+        let _ = (opcode, len, fill);
+        (Put::Not, Position::default())
+    }
+    /// As [`Producer::wake`](super::Producer::wake).
+    fn wake(&self) {}
+    /// Asks for the lines of a position that may be claimed soon.
+    fn prefetch(&self, position: Position) {
+        let _ = position;
+    }
+    /// `alone`: no other thread uses this side now.
+    fn copy_id(&self, position: Position, alone: bool) -> u64;
+    fn carries_inline(&self) -> bool;
+    fn may_send_runs(&self) -> bool;
+    fn unread(&self) -> usize;
+    fn is_peer_closed(&self) -> bool;
+    fn is_peer_dead(&self) -> bool;
+    fn is_peer_open(&self) -> bool;
+    fn obstacle(&self) -> Option<Obstacle>;
+    fn has_room(&self) -> bool;
+    fn corruption(&self) -> Option<Corruption>;
+    /// As [`Producer::record_latency`](super::Producer::record_latency).
+    fn record_latency(&self, latency: [u32; 2]) {
+        let _ = latency;
+    }
+}
+
+/// As [`Consumer`](super::Consumer), for a side that many threads use at once. Sealed.
+#[doc(hidden)]
+#[allow(
+    private_interfaces,
+    private_bounds,
+    reason = "sealed, for this crate only"
+)]
+pub trait ConcurrentConsumer: Counted {
+    type Geometry: Geometry;
+    fn buffers(&self) -> &Buffers<Self::Geometry>;
+    fn try_claim(&self) -> Result<Claimed, Refused>;
+    fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7];
+    fn operand(&self, position: Position, index: usize) -> u64;
+    fn release(&self, position: Position);
+    /// As [`Consumer::take_quickly`](super::Consumer::take_quickly); at which position.
+    #[inline]
+    fn take_quickly<O: Operands, T>(
+        &self,
+        opcode: u8,
+        take: impl FnOnce(Buffer<'_>, &O) -> Option<T>,
+    ) -> (Result<T, Missed<O>>, Position)
+    where
+        Self: Sized,
+    {
+        let _ = (opcode, take);
+        (Err(Missed::Unclaimed), Position::default())
+    }
+    /// Asks for the lines of a position that may be claimed soon.
+    fn prefetch(&self, position: Position) {
+        let _ = position;
+    }
+    fn carries_inline(&self) -> bool;
+    fn end(&self) -> Option<End>;
+    fn take_over(&self, is_dead: &mut dyn FnMut(Member) -> bool) -> Option<Claimed>;
+    fn obstacle(&self) -> Option<Obstacle>;
+    fn is_peer_open(&self) -> bool;
+    fn has_packet(&self) -> bool;
+    fn corruption(&self) -> Option<Corruption>;
+}
