@@ -31,6 +31,7 @@ mod rest_of_runs;
 mod runs;
 mod scribble;
 mod sides;
+mod taken_over;
 mod threads;
 mod trusted;
 mod types;
