@@ -98,7 +98,7 @@ fn tasks_behind_one_without_credit_sleep_until_it_has_sent() {
     bounded(|| {
         let (near, far) = ends();
         std::thread::scope(|scope| {
-            // Before: behind the long one it would have to wait for its turn.
+            // First: all of the long one would find credit and room without it, and nobody makes more of that.
             near.send_large(b"x").unwrap();
             let waiting = scope.spawn(|| near.send_large(&[0; 8 * SIZE]));
             eventually("the end of the credit", || {
