@@ -3,15 +3,16 @@
 
 use std::io::{self, Read, Write as _};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-use hqq_std::{AdvancedLink, Format, Incoming};
+use hqq_core::packet::Features;
+use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming};
 
 use super::common::{LIMIT, bounded, eventually};
-use super::support::{limit, pair};
+use super::support::{limit, look, pair, pair_with};
 
 const COUNT: usize = 4;
 const SIZE: usize = 64;
@@ -126,5 +127,69 @@ fn a_streamed_request_that_waits_for_room_ends_with_the_reader_of_its_answer() {
             assert_eq!(ended, Err(RecvTimeoutError::Disconnected));
         });
         drop(unanswered);
+    });
+}
+
+/// Keeps who calls it until that is allowed.
+struct Keeper {
+    called: Sender<()>,
+    allowed: Mutex<Receiver<()>>,
+}
+
+impl Wake for Keeper {
+    fn wake(self: Arc<Self>) {
+        let _ = self.called.send(());
+        // Also where the test has failed.
+        let _ = self.allowed.lock().unwrap().recv();
+    }
+}
+
+/// Somebody else makes use of the room for it before whoever drives looks.
+#[test]
+fn a_message_that_waits_for_the_acceptance_of_its_stream_learns_that_it_was_sent() {
+    bounded(|| {
+        let options = AdvancedOptions::new();
+        let few = options.features(Features::FORMAT_1).incoming_queue(COUNT);
+        let (near, far) = pair_with(Format::V2, COUNT, SIZE, few, options);
+        far.listen(true);
+        // As many as may wait, and as many in the ring.
+        for _ in 0..2 {
+            for _ in 0..COUNT {
+                far.send_large(b"unread").unwrap();
+            }
+            look(&near);
+        }
+        let (called, calls) = channel();
+        let (allow, allowed) = channel();
+        let allowed = Mutex::new(allowed);
+        let keeper = Waker::from(Arc::new(Keeper { called, allowed }));
+        let mut receiving = pin!(far.receive_async());
+        let polled = receiving.as_mut().poll(&mut Context::from_waker(&keeper));
+        assert!(polled.is_pending());
+        let count = Arc::new(Count::default());
+        let mut dialling = pin!(near.dial_async());
+        assert!(poll(dialling.as_mut(), &count).is_pending());
+        // The thread that drives for the task has taken the offer in.
+        calls.recv_timeout(LIMIT).unwrap();
+        let accepted = far.accept(limit()).unwrap();
+        let told = Arc::new(Count::default());
+        let mut sending = pin!(accepted.send_large_async(b"on it"));
+        assert!(poll(sending.as_mut(), &told).is_pending());
+        for _ in 0..2 {
+            assert_eq!(near.receive_until(limit()).unwrap().body(), b"unread");
+        }
+        eventually("room", || {
+            look(&near);
+            (far.unread() + 2 <= COUNT).then_some(())
+        });
+        assert_eq!(told.get(), 0);
+        far.send_large(b"beside").unwrap();
+        let woken = told.get();
+        drop(allow);
+        assert_eq!(woken, 1);
+        std::thread::scope(|scope| {
+            scope.spawn(|| pollster::block_on(sending).unwrap());
+            while near.receive_until(limit()).unwrap().body() != b"on it" {}
+        });
     });
 }

@@ -44,6 +44,10 @@ impl Engine {
                 Some(control) => self.session.control_sent(control),
                 None => drop(self.put_off.pop_front()),
             }
+            if let Packet::ConnectionAccept(_) | Packet::NegotiateAck(_) = packet {
+                // Chunks may follow it now, and whoever drives does not see that it was sent.
+                self.waiters.wake(Interest::Any);
+            }
             progress = true;
         }
         while let Some(mut transfer) = self.refusals.pop_front() {
