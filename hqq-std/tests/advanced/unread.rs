@@ -1,10 +1,10 @@
 //! Peers that have gone, beside messages that nobody has received.
 
 use std::io::{self, Read as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hqq_core::packet::Features;
-use hqq_std::advanced::error::{CallError, DialError, LinkFailure, TransferError};
+use hqq_std::advanced::error::{CallError, DialError, LinkFailure, ReceiveError, TransferError};
 use hqq_std::{AdvancedOptions, Format, Incoming};
 
 use super::common::bounded;
@@ -153,5 +153,31 @@ fn an_answer_that_is_read_ends_with_its_callee_beside_messages_that_nobody_recei
             let error = answer.read_to_end(&mut Vec::new()).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{error}");
         });
+    });
+}
+
+/// Each time something was taken out of the ring, what is behind it may be, too.
+#[test]
+fn requests_behind_messages_of_a_peer_that_left_are_waited_for_after_each_of_these() {
+    bounded(|| {
+        let options = AdvancedOptions::new();
+        let one = options.features(Features::FORMAT_1).incoming_queue(1);
+        let (near, far) = pair_with(Format::V2, 64, 64, one, options);
+        for _ in 0..2 {
+            far.send_large(b"before").unwrap();
+        }
+        let call = far.start_call(1, b"behind").unwrap();
+        drop((call, far));
+        let failed = near.receive_request(limit()).unwrap_err();
+        assert!(
+            matches!(failed, ReceiveError::Link(LinkFailure::Disconnected)),
+            "{failed:?}"
+        );
+        assert_eq!(near.receive_until(limit()).unwrap().body(), b"before");
+        // This takes the second one in, as one that is in its way.
+        let failed = near.receive_request(Some(Instant::now())).unwrap_err();
+        assert!(matches!(failed, ReceiveError::TimedOut), "{failed:?}");
+        assert_eq!(near.receive_until(limit()).unwrap().body(), b"before");
+        assert_eq!(near.receive_request(limit()).unwrap().body(), b"behind");
     });
 }

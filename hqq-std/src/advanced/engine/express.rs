@@ -292,21 +292,24 @@ impl Engine {
             Missed::Unwanted(packet) => Some(packet),
             _ => None,
         };
-        match self.take_packet(want, packet) {
-            Ok(Taken::Wanted(whole, body)) => {
-                if whole.is_response() {
-                    self.calls.remove(&whole.message_id());
-                }
-                self.heard();
-                self.flush();
-                Some((whole, body))
-            }
-            Ok(_) => None,
+        let taken = match self.take_packet(want, packet) {
+            Ok(Taken::Nothing) => return None,
+            Ok(taken) => taken,
             Err(failure) => {
                 self.fail(failure);
-                None
+                return None;
             }
+        };
+        self.goes_on();
+        let Taken::Wanted(whole, body) = taken else {
+            return None;
+        };
+        if whole.is_response() {
+            self.calls.remove(&whole.message_id());
         }
+        self.heard();
+        self.flush();
+        Some((whole, body))
     }
 
     /// Sends all of a response, as [`Engine::request_at_once`] a request; `false` where it has to go the

@@ -171,7 +171,8 @@ impl Engine {
         self.failure.or_else(over)
     }
 
-    /// Something was taken out of the ring, and what is behind it may be, too.
+    /// Something was taken out of the ring, and what is behind it may be, too. Where that was [taken at
+    /// once](Engine::take_whole) it need not be said: nothing waits then, and only beside what waits this counts.
     pub(super) const fn goes_on(&mut self) {
         (self.ended_since, self.calls_over) = (None, None);
     }
