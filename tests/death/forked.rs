@@ -70,7 +70,7 @@ fn a_child_has_nothing_of_its_parents_links() {
 fn a_child_ends_its_calls_whatever_threads_of_its_parent_did() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_victim"));
     let text = Process::start(command.arg("fork_advanced")).wait().text();
-    let forked = "Err(Link(Forked)) Err(Link(Forked)) Err(Link(Forked)) false";
+    let forked = "Err(Link(Forked)) Err(Link(Forked)) Err(Link(Forked)) false Secondary";
     let lines = text.lines().filter(|line| *line == forked);
     assert_eq!(lines.count(), 100, "{text}");
     assert!(

@@ -10,6 +10,7 @@ mod served;
 mod turns;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use super::options::AdvancedOptions;
 use super::spare::Spare;
 use super::stats::{Began, Recorder};
 use super::waiters::{Interest, Kicker, Waiters};
+use crate::attach::Attachment;
 use crate::fork::Generation;
 use crate::link::{Receiver, Sender};
 use crate::wait::{Berth, Waiter};
@@ -325,16 +327,20 @@ impl Engine {
         [self.receiver.berth(), self.sender.berth()]
     }
 
+    /// What both halves are attached to.
+    pub(super) fn attachment(&self) -> Arc<Attachment> {
+        Arc::clone(self.receiver.shared_attachment())
+    }
+
     /// A way to wait for either.
     pub(super) fn waiter(&self) -> Waiter {
-        let attachment = std::sync::Arc::clone(self.receiver.shared_attachment());
-        Waiter::new(self.berths(), attachment, self.receiver.wait_policy())
+        let policy = self.receiver.wait_policy();
+        Waiter::new(self.berths(), self.attachment(), policy)
     }
 
     /// What wakes whoever sleeps there.
     pub(super) fn kicker(&self) -> Kicker {
-        let attachment = std::sync::Arc::clone(self.receiver.shared_attachment());
-        Kicker::new(self.berths(), attachment)
+        Kicker::new(self.berths(), self.attachment())
     }
 
     /// How long whoever drives may sleep: until it is to be looked whether the peer lives, or time itself

@@ -26,8 +26,9 @@ use super::error::LinkFailure;
 use super::locked::{Locked, Quiet};
 use super::options::AdvancedOptions;
 use super::waiters::{Interest, Parked};
+use crate::attach::Attachment;
 use crate::fork::Generation;
-use crate::options::LinkOptions;
+use crate::link::nowhere;
 use crate::wait::Waiter;
 
 /// What the handles of one link share.
@@ -44,6 +45,9 @@ pub(super) struct Shared {
     process: Generation,
     /// In place of the engine, in a forked child where a thread of the parent's had the lock.
     forked: OnceLock<Mutex<Engine>>,
+    /// For that.
+    attachment: Arc<Attachment>,
+    options: AdvancedOptions,
 }
 
 /// Looks for what comes soon, some microseconds, before waiting in the way of [`Shared::wait`].
@@ -54,6 +58,8 @@ impl Shared {
         Self {
             kicker: Waker::from(Arc::new(engine.kicker())),
             waiter: Mutex::new(engine.waiter()),
+            attachment: engine.attachment(),
+            options: engine.options,
             engine: Mutex::new(engine),
             background: Condvar::new(),
             wanting: AtomicU32::new(0),
@@ -89,7 +95,8 @@ impl Shared {
     fn lock_taken(&self) -> MutexGuard<'_, Engine> {
         if self.is_in_child() {
             // Whoever has it may be a thread that this process has not.
-            return self.forked.get_or_init(|| Mutex::new(stand_in())).lock();
+            let stand_in = || Mutex::new(stand_in(&self.attachment, self.options));
+            return self.forked.get_or_init(stand_in).lock();
         }
         // Relaxed: a hint to who looks under the lock. The lock itself orders all else.
         self.wanting.fetch_add(1, Ordering::Relaxed);
@@ -334,13 +341,11 @@ fn needs_driver(engine: &Engine) -> bool {
 /// An engine that has failed, as a child of whose link it was finds it.
 #[allow(
     clippy::expect_used,
-    reason = "without memory or descriptors, where no error says so"
+    reason = "a link of a known size in memory of this process's own"
 )]
-fn stand_in() -> Engine {
-    let pair = LinkOptions::new().count(2).size(8).pair();
-    let (near, _) = pair.expect("memory for a link that a fork has ended");
-    let (sender, receiver) = near.split();
-    let mut engine = Engine::new(sender, receiver, AdvancedOptions::new());
+fn stand_in(attachment: &Arc<Attachment>, options: AdvancedOptions) -> Engine {
+    let (sender, receiver) = nowhere(attachment).expect("what is whole as it was made here");
+    let mut engine = Engine::new(sender, receiver, options);
     engine.leave_parent();
     engine
 }

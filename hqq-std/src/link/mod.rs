@@ -1,6 +1,7 @@
 //! Links over a region's file: an exclusive one and one that threads share.
 
 mod half;
+mod nowhere;
 mod receiver;
 mod sender;
 mod stdio;
@@ -25,6 +26,7 @@ use crate::wait::{Berth, Policy};
 
 pub use half::Half;
 pub(crate) use half::MISSING;
+pub(crate) use nowhere::nowhere;
 pub use receiver::{Incoming, Received, Receiver};
 pub use sender::Sender;
 

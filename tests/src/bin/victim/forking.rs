@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions, Message, Role, SendError, StandardLink};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitOptions, kill_process, setrlimit, waitpid,
+};
 
 use crate::{CALL, LIFE, Result};
 
@@ -87,7 +89,7 @@ pub(crate) fn fork(name: &str) -> Result {
 /// says what its calls do, which have no deadline; whoever does not come to an end is killed.
 #[allow(unsafe_code, reason = "fork is an unsafe call")]
 pub(crate) fn fork_advanced() -> Result {
-    let (near, far) = LinkOptions::new().pair()?;
+    let (far, near) = LinkOptions::new().pair()?;
     let [near, far] = [near, far].map(|link| AdvancedLink::new(link, AdvancedOptions::new()));
     let server = far.clone();
     std::thread::spawn(move || {
@@ -103,15 +105,24 @@ pub(crate) fn fork_advanced() -> Result {
     std::thread::spawn(move || waiting.receive().map(|_| ()));
     let calling = near.clone();
     std::thread::spawn(move || while calling.call(1, b"again").is_ok() {});
-    for _ in 0..100 {
+    for number in 0..100 {
         // SAFETY: the child takes no lock that a thread of this process may hold, but the link's.
         let child = unsafe { nix::libc::fork() };
         if child == 0 {
+            if number % 2 == 0 {
+                // Whatever stands in for the link does without descriptors.
+                let none = Rlimit {
+                    current: Some(0),
+                    maximum: Some(0),
+                };
+                setrlimit(Resource::Nofile, none)?;
+            }
             let call = near.call(1, b"child");
             let sent = near.send_large(b"child");
             let received = near.receive().map(|_| ());
             let is_there = near.wait_for_peer(None);
-            println!("{call:?} {sent:?} {received:?} {is_there}");
+            let role = near.role();
+            println!("{call:?} {sent:?} {received:?} {is_there} {role:?}");
             drop((near, far));
             std::process::exit(0);
         }
