@@ -340,7 +340,7 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     fn post_failure(&mut self, key: &MessageKey, reason: DiscardReason) {
         let code = match reason {
             // Nor may responses be sent: who did not agree on calls takes no answer.
-            DiscardReason::NotAgreed => return,
+            DiscardReason::NotAgreed if !self.has(Features::REQUEST_RESPONSE) => return,
             DiscardReason::TooLong { .. } | DiscardReason::NoRoom => ErrorCode::BufferOverflow,
             DiscardReason::UnknownConnection => ErrorCode::ConnectionNotFound,
             _ => ErrorCode::InvalidOperation,

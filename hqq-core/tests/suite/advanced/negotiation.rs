@@ -4,7 +4,7 @@ use hqq_core::advanced::{
     BeginError, DiscardReason, NegotiateError, NegotiationState, Notice, Progress, SessionOptions,
 };
 use hqq_core::packet::{
-    Capabilities, ErrorCode, ErrorPacket, Features, Negotiate, Packet, ProtocolVersion,
+    Capabilities, CopyFlags, ErrorCode, ErrorPacket, Features, Negotiate, Packet, ProtocolVersion,
 };
 use hqq_core::{Format, TrySendError};
 
@@ -333,5 +333,33 @@ fn a_message_that_needs_what_was_not_agreed_on_is_dropped() {
     }
     // Not even with an error response, which would need that feature, too.
     assert_eq!(wild.answers(), []);
+    wild.near.assert_empty();
+}
+
+/// Its caller waits for an answer, and may be sent one.
+#[test]
+fn a_request_of_unknown_length_that_was_not_agreed_on_is_answered() {
+    let options = SessionOptions::new().features(Features::REQUEST_RESPONSE);
+    let mut wild = Wild::<Format2>::with(4, 16, options);
+    let seen = wild.seen(chunk(key(0, 1, MessageKind::Request), [u64::MAX, 0, 8]));
+    assert!(
+        matches!(
+            seen[..],
+            [Seen::Notice(Notice::Discarded(_, DiscardReason::NotAgreed))]
+        ),
+        "{seen:?}"
+    );
+    let answers = wild.answers();
+    let [Packet::ConnectionCopy(answer)] = answers[..] else {
+        panic!("{answers:?}")
+    };
+    let answer = answer.chunk();
+    assert!(
+        answer
+            .flags
+            .contains(CopyFlags::RESPONSE | CopyFlags::ERROR)
+    );
+    assert_eq!((answer.message_id, answer.chunk_size), (1, 0));
+    assert_eq!(answer.aux, ErrorCode::InvalidOperation.as_code());
     wild.near.assert_empty();
 }
