@@ -1,4 +1,4 @@
-//! Proves deaths of members, as the kernel's locks tell (PROTOCOL.md, "Liveness").
+//! Proves deaths of members, as the kernel's locks tell (PROTOCOL.md, "Repair").
 
 #![allow(
     unsafe_code,
