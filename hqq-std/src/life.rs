@@ -12,7 +12,7 @@ use std::time::Duration;
 use hqq_core::packet::Packet;
 use hqq_core::repair::{Liveness, Repaired, Repairer};
 use hqq_core::ring::{Consumer, Obstacle, Producer};
-use hqq_core::side::SideState;
+use hqq_core::side::{SideState, SideStatus};
 use hqq_core::{Delivery, Member, Receiver, Role, Sender};
 
 use crate::attach::{ATTACH, SideByte, member_byte};
@@ -61,11 +61,16 @@ fn is_switched_off() -> bool {
 pub(crate) struct Life {
     repairer: Repairer,
     me: (Role, Member),
+    /// The peer's producing side, as it was when this endpoint was made: where it was dead then, that is no death of
+    /// this endpoint's peer.
+    earlier: SideStatus,
 }
 
 impl Life {
-    pub(crate) const fn new(repairer: Repairer, role: Role, member: Member) -> Self {
+    /// With ATTACH held, so that nobody comes meanwhile.
+    pub(crate) fn new(repairer: Repairer, role: Role, member: Member) -> Self {
         Self {
+            earlier: repairer.side(role.peer(), false),
             repairer,
             me: (role, member),
         }
@@ -226,6 +231,13 @@ impl Life {
             unsafe { sender.retract(choose, taken) };
         }
         drop(coroner);
+    }
+
+    /// Whether the peer's producing side is as a death has left it that came before this endpoint: a new member may still
+    /// come.
+    pub(crate) fn died_earlier(&self) -> bool {
+        let now = self.repairer.side(self.me.0.peer(), false);
+        now.state() == SideState::Dead && now == self.earlier
     }
 
     /// Whether a side's last member has died: that is recorded, or its record is open and nobody

@@ -160,6 +160,13 @@ impl Attachment {
             .is_some_and(|life| life.is_side_dead(&self.leaving, &self.locks, role, consumer))
     }
 
+    /// Whether the senders have died since this endpoint was made, as [`Attachment::is_peer_dead`] tells.
+    pub(crate) fn has_peer_died(&self) -> bool {
+        // Asked first: once somebody has come since, it is never so again.
+        let died_earlier = self.life().is_some_and(Life::died_earlier);
+        !died_earlier && self.is_peer_dead(false)
+    }
+
     /// Looks whether somebody has died, and repairs what is left of that one; says what was done, if
     /// anything was tried. Takes a few system calls and waits for nobody.
     pub(crate) fn attend(&self) -> Option<Repaired> {

@@ -8,6 +8,7 @@
 )]
 
 mod behind;
+mod beside_the_dead;
 mod by_id;
 mod calls;
 #[path = "../common/mod.rs"]

@@ -115,7 +115,7 @@ impl Other {
         }
     }
 
-    fn kill(mut self) {
+    pub(super) fn kill(mut self) {
         self.child.kill().unwrap();
         let _ = self.child.wait().unwrap();
     }
@@ -134,7 +134,7 @@ impl Drop for Other {
     }
 }
 
-fn created(name: &Name) -> AdvancedLink {
+pub(super) fn created(name: &Name) -> AdvancedLink {
     let region = LinkOptions::new().count(8).size(64);
     AdvancedLink::create(name, &region, AdvancedOptions::new()).unwrap()
 }

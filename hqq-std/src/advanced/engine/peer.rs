@@ -209,7 +209,9 @@ impl Engine {
             }
             return;
         }
-        if self.receiver.is_peer_dead() {
+        // One that died before this link was there is none: the next may still come. What that one has left is
+        // received first, and its death behind it.
+        if self.receiver.attachment().has_peer_died() {
             self.fail(LinkFailure::PeerDead);
         } else if self.is_replaced() {
             self.fail(LinkFailure::Disconnected);

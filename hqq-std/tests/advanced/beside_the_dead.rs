@@ -1,0 +1,72 @@
+//! A link that is opened beside a peer that has died before: it waits for the next one.
+
+use std::time::Duration;
+
+use hqq_std::advanced::error::{LinkFailure, ReceiveError};
+use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions};
+
+use super::common::{Name, bounded};
+use super::processes::{Other, created};
+use super::support::{body, limit};
+
+/// Longer than it takes to look for deaths for the first time.
+const SOON: Duration = Duration::from_millis(300);
+
+/// A region in which a peer was killed, and a link that is opened since. `seen`: this process was attached meanwhile,
+/// and learned of it.
+fn beside_a_dead_peer(seen: bool) -> (Name, AdvancedLink) {
+    let name = Name::new();
+    let link = created(&name);
+    let mut peer = Other::start(&format!("deaf {}", &*name));
+    let _ = link.negotiate(limit()).unwrap();
+    assert_eq!(peer.says(), "deaf");
+    if seen {
+        peer.kill();
+        let failed = link.receive_until(limit()).unwrap_err();
+        assert_eq!(failed, ReceiveError::Link(LinkFailure::PeerDead));
+        drop(link);
+    } else {
+        drop(link);
+        peer.kill();
+    }
+    let link = AdvancedLink::open(&name, &LinkOptions::new(), AdvancedOptions::new()).unwrap();
+    (name, link)
+}
+
+#[test]
+fn a_new_link_waits_beside_a_dead_peer_and_talks_to_the_next() {
+    for seen in [true, false] {
+        bounded(move || {
+            let (name, link) = beside_a_dead_peer(seen);
+            let nothing = link.receive_timeout(SOON).unwrap_err();
+            assert_eq!(nothing, ReceiveError::TimedOut);
+            let peer = Other::start(&format!("serve {}", &*name));
+            let _ = link.negotiate(limit()).unwrap();
+            let request = body(1, 1000);
+            assert_eq!(link.call_on(0, 1, &request, limit()).unwrap(), request);
+            drop(link);
+            peer.ends_well();
+        });
+    }
+}
+
+/// And learns of the next one's death.
+#[test]
+fn who_waits_to_be_asked_beside_a_dead_peer_is_asked_by_the_next() {
+    bounded(|| {
+        let (name, link) = beside_a_dead_peer(true);
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| link.wait_for_negotiation(limit()));
+            let nothing = link.receive_timeout(SOON).unwrap_err();
+            assert_eq!(nothing, ReceiveError::TimedOut);
+            let mut peer = Other::start(&format!("ask {}", &*name));
+            let _ = asked.join().unwrap().unwrap();
+            let request = link.receive_request(limit()).unwrap();
+            link.respond(&request, b"").unwrap();
+            assert_eq!(peer.says(), "answered");
+            peer.kill();
+            let failed = link.receive_until(limit()).unwrap_err();
+            assert_eq!(failed, ReceiveError::Link(LinkFailure::PeerDead));
+        });
+    });
+}
