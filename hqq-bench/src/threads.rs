@@ -77,10 +77,6 @@ impl<C: Crowd> Measure for Threads<C> {
         self.name
     }
 
-    fn lines(&self) -> Result<usize, BenchError> {
-        Ok(0)
-    }
-
     fn first(&self, _: Lines) -> Result<Box<dyn Part>, BenchError> {
         let crowd = (self.make)()?;
         Ok(Box::new(Crowded::start(self.id, self.threads, crowd)?))

@@ -23,10 +23,6 @@ impl Measure for Memcpy {
         self.name
     }
 
-    fn lines(&self) -> Result<usize, BenchError> {
-        Ok(0)
-    }
-
     fn first(&self, _: Lines) -> Result<Box<dyn Part>, BenchError> {
         Ok(Box::new(Copying {
             from: vec![1; self.size],

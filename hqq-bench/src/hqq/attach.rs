@@ -25,10 +25,6 @@ impl Measure for Attach {
         "attaching to a region of 1024 x 4096"
     }
 
-    fn lines(&self) -> Result<usize, BenchError> {
-        Ok(0)
-    }
-
     fn first(&self, _: Lines) -> Result<Box<dyn Part>, BenchError> {
         let options = LinkOptions::new().count(COUNT).size(SIZE);
         let near = options.clone().role(Role::Primary).anonymous()?;

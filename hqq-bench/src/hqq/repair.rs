@@ -28,10 +28,6 @@ impl Measure for Repair {
         "repairing 4096 claims of a dead process"
     }
 
-    fn lines(&self) -> Result<usize, BenchError> {
-        Ok(0)
-    }
-
     fn first(&self, _: Lines) -> Result<Box<dyn Part>, BenchError> {
         Ok(Box::new(Repairing {
             name: format!("hqq-bench-repair-{}", process::id()),

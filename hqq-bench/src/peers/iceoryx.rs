@@ -169,10 +169,6 @@ impl<const W: usize> Measure for PublishSubscribe<W> {
         self.name
     }
 
-    fn lines(&self) -> Result<usize, BenchError> {
-        Ok(0)
-    }
-
     fn first(&self, _: Lines) -> Result<Box<dyn Part>, BenchError> {
         let end = self.end(process::id(), "there", "back")?;
         Ok(match self.way {
@@ -286,10 +282,6 @@ impl<const W: usize> Measure for RequestResponse<W> {
 
     fn name(&self) -> &'static str {
         self.name
-    }
-
-    fn lines(&self) -> Result<usize, BenchError> {
-        Ok(0)
     }
 
     fn first(&self, _: Lines) -> Result<Box<dyn Part>, BenchError> {

@@ -58,10 +58,6 @@ impl Measure for Slices {
         self.name
     }
 
-    fn lines(&self) -> Result<usize, BenchError> {
-        Ok(0)
-    }
-
     fn first(&self, _: Lines) -> Result<Box<dyn Part>, BenchError> {
         let node = node(process::id())?;
         let service = self.service(&node, process::id())?;

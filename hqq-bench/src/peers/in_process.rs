@@ -97,10 +97,6 @@ impl<S: Source + 'static, K: Sink + Send + 'static> Measure for InProcess<S, K> 
         self.name
     }
 
-    fn lines(&self) -> Result<usize, BenchError> {
-        Ok(0)
-    }
-
     fn first(&self, _: Lines) -> Result<Box<dyn Part>, BenchError> {
         let (source, sink) = (self.make)(self.id);
         Ok(Box::new(Near {

@@ -5,6 +5,7 @@ pub(crate) mod array_queue;
 pub(crate) mod between;
 pub(crate) mod channel;
 pub(crate) mod datagram;
+pub(crate) mod ends;
 pub(crate) mod heapless_queue;
 pub(crate) mod iceoryx;
 pub(crate) mod iceoryx_sizes;
