@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::thread::JoinHandle;
 
 use hqq_std::LinkOptions;
 use hqq_std::handoff::{Allow, HandoffError, Listener};
@@ -17,6 +18,15 @@ fn refused(path: impl AsRef<Path>) -> HandoffError {
         .connect(path, &LinkOptions::new(), SHORT)
         .err()
         .unwrap()
+}
+
+/// Asks for a region, and says why it got none.
+fn ask(place: &Place) -> JoinHandle<Option<HandoffError>> {
+    let path = place.path();
+    std::thread::spawn(move || {
+        let connector = connector();
+        connector.connect(path, &LinkOptions::new(), PATIENCE).err()
+    })
 }
 
 #[test]
@@ -102,14 +112,7 @@ fn nobody_accepts() {
 fn a_region_with_a_name_is_not_handed_over() {
     let place = Place::new();
     let listener = Listener::bind(place.path(), Allow::same_user()).unwrap();
-    let asking = std::thread::spawn({
-        let path = place.path();
-        move || {
-            connector()
-                .connect(path, &LinkOptions::new(), PATIENCE)
-                .err()
-        }
-    });
+    let asking = ask(&place);
     let name = Name::new();
     let named = small().create(&name).unwrap();
     let guest = listener.accept(Some(PATIENCE)).unwrap();
@@ -123,14 +126,7 @@ fn a_region_with_a_name_is_not_handed_over() {
 fn a_region_that_cannot_be_made() {
     let place = Place::new();
     let listener = Listener::bind(place.path(), Allow::same_user()).unwrap();
-    let asking = std::thread::spawn({
-        let path = place.path();
-        move || {
-            connector()
-                .connect(path, &LinkOptions::new(), PATIENCE)
-                .err()
-        }
-    });
+    let asking = ask(&place);
     let guest = listener.accept(Some(PATIENCE)).unwrap();
     let error = guest
         .make_region(&small().count(3), PATIENCE)

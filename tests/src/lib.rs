@@ -5,6 +5,7 @@ pub mod foreign;
 pub mod hosting;
 mod messages;
 mod numbered;
+mod obey;
 mod process;
 mod raw_peer;
 pub mod scribble;
@@ -15,6 +16,7 @@ mod traffic;
 
 pub use messages::{attached, fill_message, is_message};
 pub use numbered::{Numbered, STOP, Sums, Tally, parse_sums, receive_numbered, send_numbered};
+pub use obey::obey;
 pub use process::{Outcome, Process};
 pub use raw_peer::RawPeer;
 pub use sheet::{LOG, Note, Phase, Sheet, THREADS};

@@ -3,11 +3,12 @@
 use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Waker};
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use hqq_core::packet::Features;
 use hqq_std::advanced::error::{CallError, LinkFailure, ReceiveError, TransferError};
-use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming};
+use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, Request};
 
 use super::common::{bounded, eventually};
 use super::support::{limit, look, pair_with};
@@ -21,6 +22,22 @@ fn few() -> AdvancedOptions {
         .incoming_queue(QUEUE)
 }
 
+/// Answers with an error of which parts are taken, then stops the ring before the rest of it with messages.
+fn fail_in_part<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    far: &AdvancedLink,
+    request: Request,
+) -> ScopedJoinHandle<'scope, Result<(), TransferError>> {
+    let callee = far.clone();
+    let answering = scope.spawn(move || callee.respond_error(&request, 9, &vec![0; 4 << 20]));
+    eventually("a part that was taken", || {
+        (far.stats().bytes_sent > QUEUE as u64 * 64).then_some(())
+    });
+    let soon = Duration::from_millis(200);
+    while far.send_large_timeout(b"unread", soon).is_ok() {}
+    answering
+}
+
 /// The callee has sent some parts of it.
 #[test]
 fn an_error_of_which_not_all_can_be_taken_ends_with_its_callee() {
@@ -29,14 +46,7 @@ fn an_error_of_which_not_all_can_be_taken_ends_with_its_callee() {
         std::thread::scope(|scope| {
             let calling = scope.spawn(|| near.call_stream(1, io::empty(), Some(0), limit()));
             let request = far.receive_request(limit()).unwrap();
-            let callee = far.clone();
-            let answering =
-                scope.spawn(move || callee.respond_error(&request, 9, &vec![0; 4 << 20]));
-            eventually("a part that was taken", || {
-                (far.stats().bytes_sent > QUEUE as u64 * 64).then_some(())
-            });
-            let soon = Duration::from_millis(200);
-            while far.send_large_timeout(b"unread", soon).is_ok() {}
+            let answering = fail_in_part(scope, &far, request);
             far.close();
             assert!(answering.join().unwrap().is_err());
             drop(far);
@@ -61,15 +71,7 @@ fn a_call_whose_reader_ends_early_ends_beside_a_part_of_an_error() {
             let Incoming::Request { request, body } = far.receive_stream(limit()).unwrap() else {
                 panic!("no request");
             };
-            let callee = far.clone();
-            let answering =
-                scope.spawn(move || callee.respond_error(&request, 9, &vec![0; 4 << 20]));
-            eventually("a part that was taken", || {
-                (far.stats().bytes_sent > QUEUE as u64 * 64).then_some(())
-            });
-            // These stop the ring before the rest of the error.
-            let soon = Duration::from_millis(200);
-            while far.send_large_timeout(b"unread", soon).is_ok() {}
+            let answering = fail_in_part(scope, &far, request);
             drop(writer);
             answering.join().unwrap().unwrap();
             let failed = calling.join().unwrap().err();

@@ -1,23 +1,35 @@
 //! Peers that have gone, beside messages that nobody has received.
 
-use std::io::{self, Read as _};
+use std::io::{self, PipeReader, PipeWriter, Read as _};
 use std::time::{Duration, Instant};
 
 use hqq_core::packet::Features;
 use hqq_std::advanced::error::{CallError, DialError, LinkFailure, ReceiveError, TransferError};
-use hqq_std::{AdvancedOptions, Format, Incoming};
+use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming};
 
 use super::common::bounded;
 use super::support::{limit, look, pair_with};
+
+/// Two ends, of which the near one takes few messages, and cannot tell its peer to stop a single stream.
+fn pair(queue: usize) -> (AdvancedLink, AdvancedLink) {
+    let options = AdvancedOptions::new();
+    let few = options.features(Features::FORMAT_1).incoming_queue(queue);
+    pair_with(Format::V2, 64, 64, few, options)
+}
+
+/// What begins with four bytes, and goes on for as long as there is a writer.
+fn part() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = io::pipe().unwrap();
+    io::Write::write_all(&mut writer, b"part").unwrap();
+    (reader, writer)
+}
 
 /// Somebody receives what stands before the answer, with pauses in which it is looked whether the callee is there.
 #[test]
 fn an_answer_behind_messages_of_a_callee_that_left_is_not_lost() {
     const MESSAGES: usize = 20;
     bounded(|| {
-        let options = AdvancedOptions::new();
-        let few = options.features(Features::FORMAT_1).incoming_queue(4);
-        let (near, far) = pair_with(Format::V2, 64, 64, few, options);
+        let (near, far) = pair(4);
         let call = near.start_call(1, b"?").unwrap();
         let request = far.receive_request(limit()).unwrap();
         for _ in 0..MESSAGES {
@@ -41,9 +53,7 @@ fn an_answer_behind_messages_of_a_callee_that_left_is_not_lost() {
 fn an_answer_that_can_be_taken_again_is_not_lost_with_those_that_could_not() {
     const QUEUE: usize = 4;
     bounded(|| {
-        let options = AdvancedOptions::new();
-        let few = options.features(Features::FORMAT_1).incoming_queue(QUEUE);
-        let (near, far) = pair_with(Format::V2, 64, 64, few, options);
+        let (near, far) = pair(QUEUE);
         let calls = [(); 2].map(|()| near.start_call(1, b"?").unwrap());
         let requests = [(); 2].map(|()| far.receive_request(limit()).unwrap());
         for _ in 0..QUEUE {
@@ -69,10 +79,8 @@ fn an_answer_that_can_be_taken_again_is_not_lost_with_those_that_could_not() {
 fn dialling_and_draining_end_with_the_peer_beside_messages_that_nobody_receives() {
     const QUEUE: usize = 4;
     bounded(|| {
-        let options = AdvancedOptions::new();
-        let few = options.features(Features::FORMAT_1).incoming_queue(QUEUE);
         for drains in [false, true] {
-            let (near, far) = pair_with(Format::V2, 64, 64, few, options);
+            let (near, far) = pair(QUEUE);
             for _ in 0..QUEUE + 2 {
                 far.send_large(b"unread").unwrap();
             }
@@ -98,11 +106,8 @@ fn dialling_and_draining_end_with_the_peer_beside_messages_that_nobody_receives(
 #[test]
 fn a_reader_that_fails_ends_its_message_beside_messages_of_a_peer_that_left() {
     bounded(|| {
-        let options = AdvancedOptions::new();
-        let few = options.features(Features::FORMAT_1).incoming_queue(4);
-        let (near, far) = pair_with(Format::V2, 64, 64, few, options);
-        let (reader, mut writer) = io::pipe().unwrap();
-        io::Write::write_all(&mut writer, b"part").unwrap();
+        let (near, far) = pair(4);
+        let (reader, writer) = part();
         std::thread::scope(|scope| {
             let sending = scope.spawn(|| near.send_stream(reader, Some(100)));
             let Incoming::Plain { mut body, .. } = far.receive_stream(limit()).unwrap() else {
@@ -129,11 +134,8 @@ fn a_reader_that_fails_ends_its_message_beside_messages_of_a_peer_that_left() {
 #[test]
 fn an_answer_that_is_read_ends_with_its_callee_beside_messages_that_nobody_receives() {
     bounded(|| {
-        let options = AdvancedOptions::new();
-        let few = options.features(Features::FORMAT_1).incoming_queue(4);
-        let (near, far) = pair_with(Format::V2, 64, 64, few, options);
-        let (reader, mut writer) = io::pipe().unwrap();
-        io::Write::write_all(&mut writer, b"part").unwrap();
+        let (near, far) = pair(4);
+        let (reader, writer) = part();
         std::thread::scope(|scope| {
             let callee = far.clone();
             let answering = scope.spawn(move || {

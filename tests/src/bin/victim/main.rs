@@ -24,15 +24,7 @@ const LONG: Duration = Duration::from_micros(120);
 const LIFE: Duration = Duration::from_secs(600);
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}\n{error:?}");
-            ExitCode::FAILURE
-        }
-    }
+    hqq_tests::obey(run)
 }
 
 fn run(arguments: &[&str]) -> Result {

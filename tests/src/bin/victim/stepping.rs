@@ -1,6 +1,7 @@
 //! One call, under a tracer that may kill this process at any instruction of it.
 
 use std::io::Read as _;
+use std::ops::Range;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -79,7 +80,7 @@ pub(crate) fn step(arguments: &[&str]) -> Result {
             if mode == "shared" {
                 let link = options.shared().open(name)?;
                 if sends {
-                    send_some(&mut link.sender(), messages)?;
+                    send_some(&mut link.sender(), 0..messages)?;
                 } else {
                     receive_some(&mut link.receiver(), messages)?;
                 }
@@ -87,7 +88,7 @@ pub(crate) fn step(arguments: &[&str]) -> Result {
             } else {
                 let mut link = options.open(name)?;
                 if sends {
-                    send_some(link.sender(), messages)?;
+                    send_some(link.sender(), 0..messages)?;
                 } else {
                     receive_some(link.receiver(), messages)?;
                 }
@@ -100,7 +101,7 @@ pub(crate) fn step(arguments: &[&str]) -> Result {
             let mut near = options_of("primary")?.open(name)?;
             let link = options_of("secondary")?.shared().open(name)?;
             let mut receiver = link.receiver();
-            send_some(near.sender(), 1)?;
+            send_some(near.sender(), 0..1)?;
             let mut buffer = vec![0; receiver.max_message_size()];
             let dead = std::process::Command::new(std::env::current_exe()?)
                 .args(["step", "hold", name])
@@ -167,9 +168,9 @@ fn options_of(role: &str) -> Result<LinkOptions> {
     Ok(options.attach_timeout(Duration::from_secs(600)))
 }
 
-fn send_some<P: Producer>(sender: &mut Sender<P>, messages: u64) -> Result {
+fn send_some<P: Producer>(sender: &mut Sender<P>, numbers: Range<u64>) -> Result {
     let max = sender.max_message_size();
-    for number in 0..messages {
+    for number in numbers {
         sender.try_send(&fill_message(1, number, max))?;
     }
     Ok(())
@@ -196,11 +197,8 @@ fn step_send<P: Producer>(
     earlier: u64,
     sheet: &Sheet,
 ) -> Result {
-    let max = sender.max_message_size();
-    for number in number - earlier..number {
-        sender.try_send(&fill_message(1, number, max))?;
-    }
-    let message = fill_message(1, number, max);
+    send_some(&mut sender, number - earlier..number)?;
+    let message = fill_message(1, number, sender.max_message_size());
     be_stepped(|| {
         if sender.try_send(&message).is_ok() {
             sheet.commit(0, 1);
