@@ -73,6 +73,21 @@ pub(crate) enum BenchError {
     Example(ExitStatus),
     #[error("callgrind counted no {function}")]
     NotCounted { function: &'static str },
+    #[error("no row has the id {0}: the tables have all, such as that of `hqq-bench rtt --quick`")]
+    NoSuchRow(String),
+    #[error(
+        "cannot run {tool}, which this needs (Debian: linux-perf and binutils, or any kernel's perf): {source}"
+    )]
+    Tool {
+        tool: &'static str,
+        source: io::Error,
+    },
+    #[error("{tool} failed ({status}): {said}")]
+    ToolFailed {
+        tool: &'static str,
+        status: ExitStatus,
+        said: String,
+    },
     #[error(transparent)]
     OutOfBudget(#[from] OutOfBudget),
     #[error("cannot draw a plot: {0}")]

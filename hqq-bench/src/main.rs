@@ -16,6 +16,7 @@ mod patience;
 #[cfg(feature = "peers")]
 mod peers;
 mod process;
+mod profile;
 mod report;
 mod runner;
 mod samples;
@@ -73,6 +74,17 @@ enum Command {
         #[arg(long)]
         update: bool,
     },
+    /// Where the processes of one row spend their time, by function, file and line; needs perf and binutils.
+    Profile {
+        /// The row's id, as tables have it.
+        row: String,
+        /// Runs the row, for perf to look at.
+        #[arg(long, hide = true)]
+        sampled: bool,
+        /// As for areas.
+        #[arg(long, hide = true, value_name = "PID")]
+        second_process_of: Option<u32>,
+    },
     /// Round trips of the exclusive link against those of a bare cache line.
     Floor(Options),
     /// Links on a region of format 1 against a ring of that format written by hand.
@@ -127,7 +139,9 @@ impl Command {
     /// What to measure, and how to go about it.
     fn parts(&self) -> (&'static [Area], &Options) {
         match self {
-            Self::Instructions { .. } | Self::Claim { .. } => (&[], &Options::NONE),
+            Self::Instructions { .. } | Self::Profile { .. } | Self::Claim { .. } => {
+                (&[], &Options::NONE)
+            }
             Self::All(options) => (Area::ALL, options),
             Self::Rtt(options) => (&[Area::RoundTrips], options),
             Self::Messages(options) => (&[Area::Messages], options),
@@ -162,6 +176,18 @@ fn run(cli: &Cli) -> Result<(), BenchError> {
     }
     if let Command::Claim { path } = &cli.command {
         return hqq::repair::claim(path);
+    }
+    if let Command::Profile {
+        row,
+        sampled,
+        second_process_of,
+    } = &cli.command
+    {
+        return if *sampled || second_process_of.is_some() {
+            profile::run(row, *second_process_of)
+        } else {
+            print(&profile::profile(row)?)
+        };
     }
     let (areas, options) = cli.command.parts();
     let cores = Cores::find()?;
