@@ -180,6 +180,11 @@ fn broken() -> Vec<(Broken, Sign, Setup)> {
             setup(&dead_receiver).deaths(1).delivery(AtLeastOnce),
         ),
         (B::KeepsReading, Sign::Stuck, setup(&dead_reader).deaths(1)),
+        (
+            B::StoresNextLast,
+            invariant(3),
+            setup(&dead_reader).and(c(Exclusive, 1).late()).deaths(2),
+        ),
         (B::KeepsFinished, Sign::Stuck, setup(&stepping).base(STEPS)),
         (B::JoinsOthers, invariant(4), setup(&joins_others)),
         (B::JoinsOthers, invariant(1), setup(&joins_others)),

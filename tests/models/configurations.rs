@@ -356,7 +356,6 @@ fn ring_holds_with_halves() {
     ];
     for (base, tears) in [(STAMP_TEARS, "stamps"), (R_TEARS, "r and stamps")] {
         let setup = Setup::new(&in_turn).base(base).deaths(2);
-        // Halves of a release in doubt need a shared reader that died before: docs/testing.md.
         hold(
             &format!("halves, then whole words, {tears} tear, 2 deaths"),
             &setup,

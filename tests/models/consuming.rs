@@ -165,7 +165,7 @@ impl Turn<'_> {
             State::Published(found, opcode) if exclusive && found == at => {
                 self.doubt(position, opcode);
             }
-            State::Reading(found, owner, opcode) if found == at && (exclusive || owner == own) => {
+            State::Reading(found, owner, opcode) if found == at && !exclusive && owner == own => {
                 self.doubt(position, opcode);
             }
             _ => {}
@@ -306,7 +306,7 @@ impl Turn<'_> {
         self.me().taken = 0;
         if spec.is_exclusive() && self.breaks(Broken::ReceivesFirst) && !behind {
             self.go(Step::StoreR { position, opcode });
-        } else if spec.is_exclusive() && !behind {
+        } else if spec.is_exclusive() {
             self.released(position);
         } else if !spec.is_exclusive()
             && self.position(position).get().is_multiple_of(RELEASED_STEP)

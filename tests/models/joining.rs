@@ -37,11 +37,11 @@ impl Turn<'_> {
             | Step::Nearby { .. }
             | Step::Advance { .. }
             | Step::Explained { .. }
+            | Step::StoreNext { .. }
             | Step::LoadReleased { .. }
             | Step::Walk { .. }
             | Step::Settle { .. }
             | Step::OutdateReleased { .. }
-            | Step::StoreNext { .. }
             | Step::StoreStart { .. }
             | Step::Reclaim { .. }
             | Step::ReclaimMove { .. }

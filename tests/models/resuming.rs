@@ -41,7 +41,28 @@ impl Turn<'_> {
                 if !stamp::is_expected(word, position, count) && !passed {
                     return Err("A3 refuses a ring that nobody damaged");
                 }
-                self.go(Step::LoadReleased { next });
+                self.go(if self.breaks(Broken::StoresNextLast) {
+                    Step::LoadReleased { next }
+                } else {
+                    Step::StoreNext { next, start: None }
+                });
+            }
+            Step::StoreNext { next, start } => {
+                self.world.r = self.position(next).get();
+                // Nobody else uses `taken` now. Left by one that died it says nothing.
+                let taken = self.taken_of(next);
+                if taken == 0 {
+                    self.world.taken = 0;
+                }
+                self.me().taken = if self.breaks(Broken::ForgetsTaken) {
+                    0
+                } else {
+                    taken
+                };
+                match start {
+                    None => self.go(Step::LoadReleased { next }),
+                    Some(start) => self.walked(next, start),
+                }
             }
             Step::LoadReleased { next } => self.go(Step::Walk {
                 next,
@@ -54,11 +75,14 @@ impl Turn<'_> {
                 back: 0,
                 start,
                 ..
-            } => self.go(if self.spec().is_exclusive() {
-                Step::StoreNext { next, start }
-            } else {
-                Step::OutdateReleased { next, start }
-            }),
+            } => {
+                if self.breaks(Broken::StoresNextLast) {
+                    let start = Some(start);
+                    self.go(Step::StoreNext { next, start });
+                } else {
+                    self.walked(next, start);
+                }
+            }
             Step::Walk {
                 next,
                 back,
@@ -85,25 +109,7 @@ impl Turn<'_> {
                 for back in 1..=count {
                     self.step_released(self.position(next).minus(back));
                 }
-                self.go(Step::StoreNext { next, start });
-            }
-            Step::StoreNext { next, start } => {
-                self.world.r = self.position(next).get();
-                // Nobody else uses `taken` now. Left by one that died it says nothing.
-                let taken = self.taken_of(next);
-                if taken == 0 {
-                    self.world.taken = 0;
-                }
-                self.me().taken = if self.breaks(Broken::ForgetsTaken) {
-                    0
-                } else {
-                    taken
-                };
-                if self.spec().is_exclusive() {
-                    self.go(Step::StoreStart { next, start });
-                } else {
-                    self.resume(next, start);
-                }
+                self.resume(next, start);
             }
             Step::StoreStart { next, start } => {
                 let start = if self.breaks(Broken::ReleasesAll) {
@@ -184,7 +190,16 @@ impl Turn<'_> {
         Step::Explained { next: waiting }
     }
 
-    /// A3, step 4, for one position.
+    /// After the last position of A3, step 5.
+    fn walked(&mut self, next: u8, start: u8) {
+        self.go(if self.spec().is_exclusive() {
+            Step::StoreStart { next, start }
+        } else {
+            Step::OutdateReleased { next, start }
+        });
+    }
+
+    /// A3, step 5, for one position.
     fn walk(&mut self, next: u8, back: u8, start: u8, released: u32) {
         let further = |start| Step::Walk {
             next,
@@ -215,9 +230,9 @@ impl Turn<'_> {
         let new = match (exclusive, doubted) {
             (false, true) => Some(stamp::reading(position, member(self.spec().member), opcode)),
             (false, false) if finished && self.breaks(Broken::KeepsFinished) => None,
-            (true, false) if was_reading && self.breaks(Broken::KeepsReading) => None,
+            (true, _) if was_reading && self.breaks(Broken::KeepsReading) => None,
             (false, false) => Some(stamp::released(position, count)),
-            (true, false) if was_reading => Some(stamp::released(position, count)),
+            (true, _) if was_reading => Some(stamp::published(position, opcode)),
             (true, _) => None,
         };
         self.go(match new {
@@ -233,7 +248,7 @@ impl Turn<'_> {
         });
     }
 
-    /// A3, step 7: first what is in doubt.
+    /// A3, step 8: first what is in doubt.
     fn resume(&mut self, next: u8, start: u8) {
         let exclusive = self.spec().is_exclusive();
         let waits = self

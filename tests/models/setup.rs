@@ -51,6 +51,8 @@ rules! {
     ReleasesAll,
     /// A3 leaves READING to nobody.
     KeepsReading,
+    /// A3 stores `r` after the slots, where it may have lagged.
+    StoresNextLast,
     /// A3 leaves what only `released` frees to shared consumers.
     KeepsFinished,
     /// An exclusive member joins though others live.

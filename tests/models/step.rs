@@ -80,10 +80,15 @@ pub(crate) enum Step {
     Explained {
         next: u8,
     },
+    /// A3, step 3. Of a broken rule: after the slots, whose first in doubt is known by then.
+    StoreNext {
+        next: u8,
+        start: Option<u8>,
+    },
     LoadReleased {
         next: u8,
     },
-    /// A3, step 4.
+    /// A3, step 5.
     Walk {
         next: u8,
         back: u8,
@@ -98,15 +103,11 @@ pub(crate) enum Step {
         word: u64,
         new: u64,
     },
-    /// A3, steps 5 and 6.
     OutdateReleased {
         next: u8,
         start: u8,
     },
-    StoreNext {
-        next: u8,
-        start: u8,
-    },
+    /// A3, step 7.
     StoreStart {
         next: u8,
         start: u8,

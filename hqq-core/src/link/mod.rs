@@ -170,11 +170,11 @@ impl<G: Geometry> Link<G> {
         Self::attach_sides_with(region, options, |_| {})
     }
 
-    /// As [`Link::attach_sides`]; `mended` is called before `released` says that slots are free, once they say so.
+    /// As [`Link::attach_sides`]; `written` is called as A3 has written what is to be seen before what comes next.
     fn attach_sides_with(
         region: Region,
         options: &AttachOptions,
-        mended: impl FnOnce(&RingMemory<G>),
+        written: impl Fn(&RingMemory<G>),
     ) -> Result<(ExclusiveProducer<G>, ExclusiveConsumer<G>), AttachError> {
         let taken = Taken::<G>::new(&region, options, Mode::Exclusive)?;
         let corrupt = |direction| {
@@ -187,7 +187,7 @@ impl<G: Geometry> Link<G> {
         let next = join::first_producer(&taken.outgoing).map_err(corrupt(role.sends()))?;
         let delivery = taken.identity.delivery;
         let (incoming, mode) = (&taken.incoming, Mode::Exclusive);
-        let resume = join::first_consumer(incoming, mode, options.member, delivery, mended)
+        let resume = join::first_consumer(incoming, mode, options.member, delivery, written)
             .map_err(corrupt(role.receives()))?;
         let [sending_alarm, receiving_alarm] = taken.alarms(&region, options);
         let (sending, receiving) = (taken.sending.0.kept(), taken.receiving.0.kept());
@@ -209,10 +209,15 @@ impl<G: Geometry> Link<G> {
         platform: X,
     ) -> Result<Managed<G, X>, AttachError> {
         region.invalidate(&platform);
-        // A cache that gave `released` back first would write a slot over what a producer had put there by then.
-        let mended = |incoming: &RingMemory<G>| incoming.clean_slots(&platform);
+        // A cache gives lines back when it likes: `released` before a slot, which it would then write over what a producer
+        // had put there; or a slot before `r`, and fail.
+        let written = |incoming: &RingMemory<G>| {
+            incoming.clean_slots(&platform);
+            incoming.clean_consumers(&platform);
+            platform.barrier();
+        };
         let attach = || -> Result<_, AttachError> {
-            let (producer, consumer) = Self::attach_sides_with(region.clone(), options, mended)?;
+            let (producer, consumer) = Self::attach_sides_with(region.clone(), options, written)?;
             let identity = options
                 .identity
                 .map_or_else(|| Identity::read(&region), Ok)?;

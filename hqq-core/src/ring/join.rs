@@ -72,7 +72,7 @@ fn stamp_at<G: Geometry>(memory: &RingMemory<G>, index: usize) -> u64 {
 }
 
 /// A2, steps 1 and 2: mends the stamp that a 32-bit producer left half-written when it died. Nobody
-/// lives on the producing side.
+/// lives on the producing side, and on the other one nobody writes stamps in halves.
 pub(crate) fn mend_halves<G: Geometry>(memory: &RingMemory<G>) {
     let count = memory.count();
     // Sequences are compared as distances from slot 0's, which the wrap does not disturb.
@@ -163,8 +163,8 @@ pub(crate) struct Resume {
 }
 
 /// A3: where the first consumer of a side goes on; what a dead consumer had claimed is released
-/// (at most once) or handed out in doubt (at least once). `mended` is called once what slots say is written, before
-/// `released` is.
+/// (at most once) or handed out in doubt (at least once). `written` is called before what comes next may be seen: once
+/// `r` is, and once slots are.
 ///
 /// # Errors
 /// [`Corruption`] where the ring is in no state that the rules lead to.
@@ -173,7 +173,7 @@ pub(crate) fn first_consumer<G: Geometry>(
     mode: Mode,
     member: Member,
     delivery: Delivery,
-    mended: impl FnOnce(&RingMemory<G>),
+    written: impl Fn(&RingMemory<G>),
 ) -> Result<Resume, Corruption> {
     let count = memory.count();
     let next = received(memory);
@@ -184,6 +184,14 @@ pub(crate) fn first_consumer<G: Geometry>(
             return Err(corruption);
         }
     }
+    // Before any slot: `r` may have lagged, and where READING goes nothing else says that a position was claimed.
+    // Pairs with the Acquire of a producer that waits for the ring to drain.
+    memory.r().store(next.get(), ordering::store_received());
+    if taken_of(memory, next) == 0 {
+        // What a consumer left that died before it cleared it.
+        clear_taken(memory);
+    }
+    written(memory);
     // Pairs with T5x.
     let released = memory.released().load(ordering::see_released());
     let mut start = next;
@@ -208,14 +216,13 @@ pub(crate) fn first_consumer<G: Geometry>(
         match (mode, doubted) {
             // Handed out through T7, then released by T5.
             (Mode::Shared, true) => replace(slot, word, stamp::reading(position, member, opcode)),
-            (Mode::Exclusive, true) => {}
             // From here on the stamps alone say what is free.
             (Mode::Shared, false) => replace(slot, word, stamp::released(position, count)),
-            // Only a stamp frees what was READING; the counter below frees the rest.
-            (Mode::Exclusive, false) if was_reading => {
-                replace(slot, word, stamp::released(position, count));
+            // The counter frees it, as all else. Not this stamp: of 32 bits, half of it might be taken for a producer's.
+            (Mode::Exclusive, _) if was_reading => {
+                replace(slot, word, stamp::published(position, opcode));
             }
-            (Mode::Exclusive, false) => {}
+            (Mode::Exclusive, _) => {}
         }
     }
     #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
@@ -226,13 +233,7 @@ pub(crate) fn first_consumer<G: Geometry>(
             super::step_released(memory, next.minus(back));
         }
     }
-    // Pairs with the Acquire of a producer that waits for the ring to drain.
-    memory.r().store(next.get(), ordering::store_received());
-    if taken_of(memory, next) == 0 {
-        // What a consumer left that died before it cleared it.
-        clear_taken(memory);
-    }
-    mended(memory);
+    written(memory);
     if mode == Mode::Exclusive {
         // T5x. Pairs with the Acquire of T1 and T3x.
         memory

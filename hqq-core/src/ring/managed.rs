@@ -241,15 +241,7 @@ impl<G: Geometry, X: Platform> Consumer for ManagedConsumer<G, X> {
     }
 
     fn release(&mut self, position: Position) {
-        if self.side.release_slot(position) {
-            let platform = &self.leaving.platform;
-            let (memory, _) = self.side.place();
-            // Before the counter says so: caches give lines back when they like, and from then on a producer may
-            // write the slot.
-            memory.slot(position).clean(platform);
-            platform.barrier();
-        }
-        self.side.release_by_counter();
+        self.side.release(position);
         self.tell();
     }
 

@@ -24,13 +24,19 @@ struct Claim {
 /// The slots that a member has claimed.
 fn claims<G: Geometry>(memory: &RingMemory<G>) -> impl Iterator<Item = Claim> + '_ {
     let count = memory.count();
+    // Pairs with the Release of T3 and T5.
+    let load = |index| {
+        let slot = memory.slot(Position::default().plus(index));
+        slot.stamp().load(ordering::see_published())
+    };
+    let mut before = load(count - 1);
     (0..count).filter_map(move |index| {
-        // Pairs with the Release of T3 and T5.
-        let word = memory
-            .slot(Position::default().plus(index))
-            .stamp()
-            .load(ordering::see_published());
-        let state = State::of(word);
+        let word = load(index);
+        // Half a tombstone, of a producer that died doing T6, is the claim that it was. As long as that stands, the slot
+        // before is near.
+        let near = Position::new(before >> 16);
+        let state = State::of(stamp::mended(word, near, count).unwrap_or(word));
+        before = word;
         let (State::Writing(position, _) | State::Reading(position, ..)) = state else {
             return None;
         };

@@ -265,14 +265,22 @@ pub const fn is_released(position: Position, released: u32, count: usize) -> boo
     position.low().wrapping_sub(released) < count as u32
 }
 
-/// A2: the stamp as it was before the first half of a 32-bit store tore it, given that no stamp of
-/// the ring can be more than 2N above `smallest`; `None` where it is not torn.
+/// A2: what a stamp says again that the first half of a 32-bit store tore, given that no whole one of the ring can be
+/// more than 2N above another, and `near` is one of them; `None` where it is not torn.
+///
+/// Only free slots are published, of which `released` may not say so any more; and WRITING becomes a tombstone.
 #[must_use]
 #[allow(clippy::cast_possible_wrap, reason = "a ring has at most 2^14 slots")]
-pub fn mended(word: u64, smallest: Position, count: usize) -> Option<u64> {
+pub fn mended(word: u64, near: Position, count: usize) -> Option<u64> {
     let sequence = Position::new(word >> 16);
-    (sequence.since(smallest) > 2 * count as i64)
-        .then(|| stamp(sequence.minus(1 << 16), 0, 0) | (word & 0xffff))
+    if sequence.since(near) <= 2 * count as i64 {
+        return None;
+    }
+    let before = stamp(sequence.minus(1 << 16), 0, 0) | (word & 0xffff);
+    Some(match State::of(before) {
+        State::Published(position, _) | State::Reading(position, ..) => released(position, count),
+        State::Free(_) | State::Writing(..) | State::Unknown(_) => before,
+    })
 }
 
 /// Whether the slot of `position` may hold this stamp while a side waits for `position` there:

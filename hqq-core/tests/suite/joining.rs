@@ -198,7 +198,7 @@ fn a_torn_stamp_is_mended_by_the_next_producer() {
             assert_eq!(far.try_recv(&mut [0; SIZE]), Err(TryRecvError::Empty));
 
             let mut near = memory.exclusive_as(&heir(Role::Primary));
-            assert_eq!(memory.stamp(wrap - 1), old, "mended at {wrap}");
+            assert_eq!(memory.stamp(wrap - 1), first, "mended at {wrap}");
             for number in 0..COUNT as u64 {
                 near.try_send(&message(number)).unwrap();
             }

@@ -20,6 +20,7 @@ mod format1_states;
 mod format1_threads;
 mod golden;
 mod grants;
+mod halves;
 mod hostile_packets;
 mod joining;
 mod joining_shared;

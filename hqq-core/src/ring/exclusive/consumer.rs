@@ -201,30 +201,6 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             .store(turn.next_position().get(), ordering::store_received());
     }
 
-    /// T5, of a packet that was in doubt: frees its slot, which is to be seen before the counter says so.
-    /// `false` where no packet is or was.
-    #[inline]
-    pub(in crate::ring) fn release_slot(&mut self, position: Position) -> bool {
-        let is_special = self.special.is_some();
-        if is_special {
-            self.release_specially(position);
-        }
-        is_special
-    }
-
-    /// Whatever was claimed is released, after `release_slot`.
-    #[inline]
-    pub(in crate::ring) fn release_by_counter(&mut self) {
-        self.reading = None;
-        self.memory.resume();
-        // Each position is released after the one before, so that none is passed over; those in
-        // doubt may be, and are flushed at once.
-        if self.turn == self.flush_at || self.special.is_some() {
-            self.flush();
-            self.record();
-        }
-    }
-
     // Functions of their own, so that what is not special saves no registers for them.
 
     #[cold]
@@ -237,14 +213,6 @@ impl<G: Geometry> ExclusiveConsumer<G> {
     #[inline(never)]
     fn go_on_specially(&mut self) -> u16 {
         self.special.map_or(0, |special| (special.go_on)(self))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn release_specially(&mut self, position: Position) {
-        if let Some(special) = self.special {
-            (special.release)(self, position);
-        }
     }
 
     /// The packet before, at whose release the producers would have been told, was left: they are told now.
@@ -406,9 +374,15 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     }
 
     #[inline]
-    fn release(&mut self, position: Position) {
-        self.release_slot(position);
-        self.release_by_counter();
+    fn release(&mut self, _: Position) {
+        self.reading = None;
+        self.memory.resume();
+        // Each position is released after the one before, so that none is passed over; those in
+        // doubt may be, and are flushed at once.
+        if self.turn == self.flush_at || self.special.is_some() {
+            self.flush();
+            self.record();
+        }
     }
 
     fn unclaim(&mut self, position: Position, taken: u16) {

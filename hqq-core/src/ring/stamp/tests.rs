@@ -267,23 +267,32 @@ fn free_by_counter_is_a_window_of_one_ring() {
     }
 }
 
-/// A 32-bit producer that publishes `position` writes the high half, then the low one.
+/// A 32-bit producer that publishes `position` writes the high half, then the low one: into a free slot, or one
+/// that a shared producer left which died.
 #[test]
 fn a_torn_stamp_is_mended_and_a_whole_one_left() {
     for wrap in [1_u64 << 16, 5 << 16, 1 << 32, 1 << 48] {
         for count in [2_usize, 4, 1 << 14] {
             for back in 1..=count.min(8) {
                 let position = Position::new(wrap).minus(back);
-                let olds = [free(position), published(position.minus(count), OPCODE)];
-                for old in olds {
+                let before = position.minus(count);
+                let writing = writing(position, Member::FIRST);
+                let olds = [
+                    (free(position), free(position)),
+                    (published(before, OPCODE), free(position)),
+                    (reading(before, Member::FIRST, OPCODE), free(position)),
+                    (writing, writing),
+                ];
+                for (old, whole) in olds {
                     let new = published(position, OPCODE);
                     let torn = (new & !0xffff_ffff) | (old & 0xffff_ffff);
-                    // The other slots: all published before, all released by counter.
-                    let smallest = position.minus(count).plus(1);
-                    let expected = (torn != old).then_some(old);
-                    assert_eq!(mended(torn, smallest, count), expected);
-                    assert_eq!(mended(old, smallest, count), None);
-                    assert_eq!(mended(new, smallest, count), None);
+                    // The other slots: published before, and released by counter or by stamp.
+                    for near in [before.plus(2), position.plus(count).minus(1)] {
+                        let expected = (torn != old).then_some(whole);
+                        assert_eq!(mended(torn, near, count), expected);
+                        assert_eq!(mended(old, near, count), None);
+                        assert_eq!(mended(new, near, count), None);
+                    }
                 }
             }
         }

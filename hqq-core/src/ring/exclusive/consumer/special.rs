@@ -3,7 +3,6 @@
 
 use super::ExclusiveConsumer;
 use crate::layout::Geometry;
-use crate::position::Position;
 use crate::ring::stamp;
 use crate::ring::{Claimed, clear_taken};
 use crate::sync::ordering;
@@ -13,14 +12,12 @@ use crate::sync::ordering;
 pub(super) struct Special<G: Geometry> {
     pub(super) claim: fn(&mut ExclusiveConsumer<G>) -> Option<Claimed>,
     pub(super) go_on: fn(&mut ExclusiveConsumer<G>) -> u16,
-    pub(super) release: fn(&mut ExclusiveConsumer<G>, Position),
 }
 
 impl<G: Geometry> ExclusiveConsumer<G> {
     pub(super) const SPECIAL: Special<G> = Special {
         claim: Self::try_claim_in_doubt,
         go_on: Self::go_on,
-        release: Self::release_in_doubt,
     };
 
     /// The packet was claimed of which a consumer that has left took some messages: how many.
@@ -28,18 +25,6 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         self.special = None;
         clear_taken(&self.memory);
         core::mem::take(&mut self.taken)
-    }
-
-    /// T5: a slot that a shared reader left behind is free by its stamp only.
-    fn release_in_doubt(&mut self, position: Position) {
-        if position.since(self.settled) < 0 {
-            // Pairs with the Acquire of T1 and T3x.
-            self.memory.slot(position).stamp().store(
-                stamp::released(position, self.memory.count()),
-                ordering::release_slot(),
-            );
-            self.alarm.check(&self.memory, false);
-        }
     }
 
     /// Whether a packet is left, of those that a reader which died had claimed or after them.
@@ -56,16 +41,13 @@ impl<G: Geometry> ExclusiveConsumer<G> {
                 .slot(position)
                 .stamp()
                 .load(ordering::see_published());
-            matches!(
-                stamp::State::of(word),
-                stamp::State::Published(at, _) | stamp::State::Reading(at, ..) if at == position
-            )
+            matches!(stamp::State::of(word), stamp::State::Published(at, _) if at == position)
         });
         in_doubt.any(|is_left| is_left)
             || (left > 0 && crate::ring::has_packet(&self.memory, self.settled))
     }
 
-    /// Packets that a reader which died had claimed, in at-least-once regions.
+    /// Packets that a reader which died had claimed, in at-least-once regions. Whoever it was, they are published (A3).
     fn try_claim_in_doubt(&mut self) -> Option<Claimed> {
         while self.turn.position().since(self.settled) < 0 {
             let position = self.turn.position();
@@ -76,9 +58,7 @@ impl<G: Geometry> ExclusiveConsumer<G> {
                 .stamp()
                 .load(ordering::see_published());
             match stamp::State::of(word) {
-                stamp::State::Published(at, opcode) | stamp::State::Reading(at, _, opcode)
-                    if at == position =>
-                {
+                stamp::State::Published(at, opcode) if at == position => {
                     self.reading = Some(self.turn);
                     self.turn_to(self.turn.next());
                     return Some(Claimed {
