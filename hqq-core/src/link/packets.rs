@@ -4,6 +4,7 @@ use super::at_hand::{Bytes, Current};
 use super::error::{GrantError, TryRecvError, TrySendError};
 use super::receive_path::{self, SHORT_WAYS};
 use super::receiver::Receiver;
+use super::send_path::filled;
 use super::sender::{Sender, WriteGrant};
 use crate::counters::Event;
 use crate::packet::standard::check_size;
@@ -39,7 +40,9 @@ impl<P: Producer> Sender<P> {
         fill: impl FnOnce(Buffer<'_>),
     ) -> Result<(), TrySendError> {
         let position = self.claim(true)?;
-        fill(self.side.buffers().at(position));
+        filled(&mut self.side, position, |side| {
+            fill(side.buffers().at(position))
+        });
         self.publish_packet(position, ConnectionCopy::OPCODE, &packet.operands());
         self.side.count(Event::Message(len));
         Ok(())

@@ -3,10 +3,52 @@
 use super::error::TrySendError;
 use crate::counters::Event;
 use crate::layout::LINE;
-use crate::packet::{INLINE_MAX, Opcode, StandardCopy, inline, run};
+use crate::packet::{INLINE_MAX, Opcode, Reason, StandardCopy, StandardTombstone, inline, run};
 use crate::position::Position;
 use crate::region::{Buffer, WALKS};
-use crate::ring::{InBuffer, InPacket, Producer, ProducerTask, Put, Refused, copy_id};
+use crate::ring::{DROPPED, InBuffer, InPacket, Producer, ProducerTask, Put, Refused, copy_id};
+
+/// Fills a position that was claimed. Where that panics, as it may run a caller's code, the position is given up.
+#[inline]
+pub(super) fn filled<P: Producer, T>(
+    side: &mut P,
+    position: Position,
+    fill: impl FnOnce(&mut P) -> T,
+) -> T {
+    let filling = Filling { side, position };
+    let filled = fill(filling.side);
+    core::mem::forget(filling);
+    filled
+}
+
+/// Gives the position up when dropped.
+struct Filling<'a, P: Producer> {
+    side: &'a mut P,
+    position: Position,
+}
+
+impl<P: Producer> Drop for Filling<'_, P> {
+    #[cold]
+    fn drop(&mut self) {
+        give_up(self.side, self.position);
+    }
+}
+
+/// Gives a position up that was claimed and is not filled.
+pub(super) fn give_up<P: Producer>(side: &mut P, position: Position) {
+    let operands = tombstone(side, position, DROPPED);
+    side.cancel(position, Opcode::StandardTombstone.as_byte(), &operands);
+}
+
+/// The operands of a tombstone.
+pub(super) fn tombstone<P: Producer>(side: &mut P, position: Position, reason: u64) -> [u64; 7] {
+    StandardTombstone {
+        copy_id: side.copy_id(position),
+        slot_index: position.index(side.buffers().count()) as u64,
+        reason: Reason::new(reason),
+    }
+    .operands()
+}
 
 /// The bytes of a message, in one piece or several.
 pub(super) trait Payload: Copy {
@@ -121,10 +163,14 @@ impl<T: Payload> ProducerTask for Send<T> {
         }
         let position = claim(side, first)?;
         if is_inline(side, len) {
-            let operands = payload.inline(side.copy_id(position));
+            let operands = filled(side, position, |side| {
+                payload.inline(side.copy_id(position))
+            });
             side.publish(position, Opcode::StandardInline.as_byte(), &operands);
         } else {
-            payload.copy_to(side.buffers().at(position));
+            filled(side, position, |side| {
+                payload.copy_to(side.buffers().at(position))
+            });
             publish_copy(side, position, len);
         }
         side.count(Event::Message(len));
@@ -197,18 +243,21 @@ fn send_run<P: Producer, M: AsRef<[u8]>>(
     first: bool,
 ) -> Result<usize, TrySendError> {
     let position = claim(side, first)?;
-    let buffer = side.buffers().at(position);
     let size = payload.len();
-    let mut end = buffer.copy_in(0, payload);
-    let mut count = 1;
-    for message in rest {
-        let message = message.as_ref();
-        if message.len() != size || buffer.len() - end < size || count == run::MAX_COUNT {
-            break;
+    let (count, end) = filled(side, position, |side| {
+        let buffer = side.buffers().at(position);
+        let mut end = buffer.copy_in(0, payload);
+        let mut count = 1;
+        for message in rest {
+            let message = message.as_ref();
+            if message.len() != size || buffer.len() - end < size || count == run::MAX_COUNT {
+                break;
+            }
+            end += buffer.copy_in(end, message);
+            count += 1;
         }
-        end += buffer.copy_in(end, message);
-        count += 1;
-    }
+        (count, end)
+    });
     let opcode = Opcode::StandardRun.as_byte();
     side.publish_short(position, opcode, run::operand(size, count));
     side.count(Event::Messages(count, end));

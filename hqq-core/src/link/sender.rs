@@ -8,16 +8,16 @@ use super::error::{GrantError, SendError, TrySendError};
 use super::send_path::{self, Payload, Pieces, Send, SendBatch, SendQuickly, publish_copy};
 use super::waiting::wait_until;
 use crate::counters::{Counters, Event};
-use crate::packet::{Opcode, Packet, Reason, StandardTombstone, inline};
+use crate::packet::{Opcode, Packet, inline};
 use crate::position::Position;
 use crate::region::Buffer;
-use crate::ring::{Obstacle, Producer, Put};
+use crate::ring::{DROPPED, Obstacle, Producer, Put};
 use crate::wait::{Wait, WaitReason};
 
 /// Tombstone reason: no bytes were committed, where the format has no empty messages.
 pub const REASON_EMPTY: u64 = 2;
 /// Tombstone reason: the sender let go of a reserved buffer.
-pub const REASON_DROPPED: u64 = 6;
+pub const REASON_DROPPED: u64 = DROPPED;
 /// Tombstone reason: more bytes were committed than a buffer has.
 pub const REASON_TOO_LONG: u64 = 7;
 
@@ -274,15 +274,6 @@ impl<P: Producer> Sender<P> {
         self.side.with(Send { payload, first })
     }
 
-    fn tombstone(&mut self, position: Position, reason: u64) -> [u64; 7] {
-        StandardTombstone {
-            copy_id: self.side.copy_id(position),
-            slot_index: position.index(self.capacity()) as u64,
-            reason: Reason::new(reason),
-        }
-        .operands()
-    }
-
     pub(super) fn wait<T>(
         &mut self,
         wait: &mut impl Wait,
@@ -384,7 +375,7 @@ impl<'a, P: Producer> WriteGrant<'a, P> {
 
     fn publish_tombstone(&mut self, reason: u64) {
         self.finished = true;
-        let operands = self.sender.tombstone(self.position, reason);
+        let operands = send_path::tombstone(&mut self.sender.side, self.position, reason);
         let opcode = Opcode::StandardTombstone.as_byte();
         self.sender.side.publish(self.position, opcode, &operands);
         self.sender.side.count(Event::Tombstone);
@@ -403,9 +394,7 @@ impl<'a, P: Producer> WriteGrant<'a, P> {
 impl<P: Producer> Drop for WriteGrant<'_, P> {
     fn drop(&mut self) {
         if !self.finished {
-            let operands = self.sender.tombstone(self.position, REASON_DROPPED);
-            let opcode = Opcode::StandardTombstone.as_byte();
-            self.sender.side.cancel(self.position, opcode, &operands);
+            send_path::give_up(&mut self.sender.side, self.position);
         }
     }
 }

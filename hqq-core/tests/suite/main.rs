@@ -26,6 +26,7 @@ mod joining;
 mod joining_shared;
 mod messages;
 mod mixed;
+mod panics;
 mod platform;
 mod repair;
 mod rest_of_runs;

@@ -1,5 +1,8 @@
 //! Messages of any length, from a slice, from pieces, in place, whole or as they come.
 
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use hqq_core::advanced::{
     AdvanceError, BeginError, DiscardReason, Notice, Progress, Reception, SessionOptions, Transfer,
 };
@@ -12,6 +15,7 @@ use crate::common::pattern;
 in_both_formats!(
     every_length_arrives,
     pieces_arrive_as_one,
+    pieces_that_panic_leave_nothing_claimed,
     chunks_are_filled_in_place,
     a_message_goes_on_where_it_stopped,
     a_body_that_is_too_short_leaves_it_unfinished,
@@ -67,6 +71,27 @@ fn pieces_arrive_as_one<R: Rings>() {
             assert_eq!(seen, [plain(0, 1, &body)]);
         }
     }
+}
+
+fn pieces_that_panic_leave_nothing_claimed<R: Rings>() {
+    let body = pattern(1, 200);
+    for times in 0..64 {
+        let left: Cell<u32> = Cell::new(times);
+        let give = |_: &&[u8]| left.set(left.get().checked_sub(1).expect("the test says so"));
+        let mut pair = Pair::<R>::new(4, 64);
+        let mut transfer = pair.near.link.begin_message(0, 200).unwrap();
+        let sent = catch_unwind(AssertUnwindSafe(|| {
+            let pieces = body.chunks(50).inspect(give);
+            pair.near.link.advance_pieces(&mut transfer, pieces, 4)
+        }));
+        // It goes on where it stopped.
+        assert_eq!(pair.deliver(&mut transfer, &body), [plain(0, 1, &body)]);
+        if let Ok(progress) = sent {
+            assert_eq!((progress, times > 4), (Ok(Progress::Finished), true));
+            return;
+        }
+    }
+    panic!("it asks so often");
 }
 
 /// Sends a message in chunks of `len` bytes, in place; the events at far.
