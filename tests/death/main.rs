@@ -5,6 +5,7 @@
 //! | `coming` | who attaches, takes over what a dead receiver had, takes back what it had not, or leaves |
 //! | `forked` | a parent, whose child lives on |
 //! | `interrupted` | who repairs, or makes a region |
+//! | `looking` | a peer, while it is looked whether it lives |
 //! | `step` | one process, after each instruction of one call |
 //! | `stopped` | nobody: a peer is stopped for a while |
 //!
@@ -21,6 +22,8 @@ mod coming;
 mod forked;
 #[cfg(target_arch = "x86_64")]
 mod interrupted;
+#[cfg(target_arch = "x86_64")]
+mod looking;
 #[cfg(target_arch = "x86_64")]
 mod step;
 #[cfg(target_arch = "x86_64")]

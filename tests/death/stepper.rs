@@ -71,15 +71,38 @@ impl Stepper {
 
     /// One instruction; `false` where it has come to the end of its call.
     pub(crate) fn step(&self) -> bool {
-        let none = std::ptr::null_mut::<libc::c_void>();
-        // SAFETY: steps a child that is traced by this thread and stands still.
-        let stepped = unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, self.id(), none, none) };
-        assert_eq!(stepped, 0, "{}", std::io::Error::last_os_error());
+        self.go_on(libc::PTRACE_SINGLESTEP)
+    }
+
+    /// To the next beginning or end of a system call; `false` as above.
+    pub(crate) fn to_system_call(&self) -> bool {
+        self.go_on(libc::PTRACE_SYSCALL)
+    }
+
+    fn go_on(&self, request: libc::c_uint) -> bool {
+        self.resume(request);
         match self.wait() {
             Some(libc::SIGTRAP) => true,
             Some(libc::SIGSTOP) => false,
             other => panic!("it stopped for {other:?}"),
         }
+    }
+
+    fn resume(&self, request: libc::c_uint) {
+        let none = std::ptr::null_mut::<libc::c_void>();
+        // SAFETY: has a child go on that is traced by this thread and stands still.
+        let resumed = unsafe { libc::ptrace(request, self.id(), none, none) };
+        assert_eq!(resumed, 0, "{}", std::io::Error::last_os_error());
+    }
+
+    /// Lets it go on by itself until it ends; `is_within` its call it is, or at the end of that.
+    pub(crate) fn finish(mut self, is_within: bool) {
+        if is_within {
+            assert!(!self.go_on(libc::PTRACE_CONT), "it stopped amid its call");
+        }
+        self.resume(libc::PTRACE_DETACH);
+        let ended = self.child.wait().unwrap();
+        assert!(ended.success(), "{ended}");
     }
 }
 

@@ -211,10 +211,16 @@ impl Engine {
         }
         // One that died before this link was there is none: the next may still come. What that one has left is
         // received first, and its death behind it.
-        if self.receiver.attachment().has_peer_died() {
-            self.fail(LinkFailure::PeerDead);
+        let failure = if self.receiver.attachment().has_peer_died() {
+            LinkFailure::PeerDead
         } else if self.is_replaced() {
-            self.fail(LinkFailure::Disconnected);
+            LinkFailure::Disconnected
+        } else {
+            return;
+        };
+        // Looked at again: it may have sent its last since. The lock that it has no longer, or the record, shows all of that.
+        if !self.receiver.is_readable() {
+            self.fail(failure);
         }
     }
 }

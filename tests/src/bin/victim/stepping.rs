@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use hqq_core::ring::{Consumer, Producer};
-use hqq_std::advanced::error::CallError;
+use hqq_std::advanced::error::{CallError, LinkFailure, ReceiveError};
 use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions, Receiver, Role, Sender};
 use hqq_tests::{Sheet, fill_message};
 
@@ -104,7 +104,7 @@ pub(crate) fn step(arguments: &[&str]) -> Result {
             send_some(near.sender(), 0..1)?;
             let mut buffer = vec![0; receiver.max_message_size()];
             let dead = std::process::Command::new(std::env::current_exe()?)
-                .args(["step", "hold", name])
+                .args(["step", "hold", name, "secondary"])
                 .status()?;
             if !dead.success() {
                 return Err("nobody died with a message".into());
@@ -118,8 +118,8 @@ pub(crate) fn step(arguments: &[&str]) -> Result {
                 }
             })
         }
-        ["hold", name] => {
-            let link = options_of("secondary")?.shared().open(name)?;
+        ["hold", name, role] => {
+            let link = options_of(role)?.shared().open(name)?;
             let mut receiver = link.receiver();
             let _message = receiver.try_next()?;
             // As if killed: nothing is dropped.
@@ -145,6 +145,35 @@ pub(crate) fn step(arguments: &[&str]) -> Result {
                     sheet.commit(0, 1);
                 }
             })
+        }
+        ["look", name, sheet] => {
+            let sheet = Sheet::open(Path::new(sheet))?;
+            let link = options_of("secondary")?.open(name)?;
+            let link = AdvancedLink::new(link, AdvancedOptions::new());
+            link.wait_for_negotiation(None)?;
+            let mut first = Err(ReceiveError::TimedOut);
+            // It looks once more at its deadline, which is at once.
+            be_stepped(|| first = link.receive_timeout(Duration::from_nanos(1)))?;
+            let message = match first {
+                Err(ReceiveError::TimedOut) => link.receive()?,
+                first => first?,
+            };
+            let end = link.receive().map(|_| ());
+            let is_dead = end == Err(ReceiveError::Link(LinkFailure::PeerDead));
+            if is_dead && message.body() == b"last" {
+                sheet.commit(0, 1);
+            }
+            Ok(())
+        }
+        ["last", name] => {
+            let link = options_of("primary")?.open(name)?;
+            let link = AdvancedLink::new(link, AdvancedOptions::new());
+            link.negotiate(None)?;
+            println!("agreed");
+            std::io::stdin().read_line(&mut String::new())?;
+            link.send_large(b"last")?;
+            // As if killed: nothing is dropped.
+            std::process::exit(0)
         }
         ["serve", name] => {
             let link = options_of("secondary")?.open(name)?;
