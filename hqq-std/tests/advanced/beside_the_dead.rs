@@ -1,12 +1,12 @@
-//! A link that is opened beside a peer that has died before: it waits for the next one.
+//! A peer that is known to have died: a link that is opened since waits for the next one, and none sends it requests.
 
 use std::time::Duration;
 
-use hqq_std::advanced::error::{LinkFailure, ReceiveError};
+use hqq_std::advanced::error::{CallError, LinkFailure, ReceiveError};
 use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions};
 
 use super::common::{Name, bounded};
-use super::processes::{Other, created};
+use super::processes::{Other, created, easily_full};
 use super::support::{body, limit};
 
 /// Longer than it takes to look for deaths for the first time.
@@ -68,5 +68,29 @@ fn who_waits_to_be_asked_beside_a_dead_peer_is_asked_by_the_next() {
             let failed = link.receive_until(limit()).unwrap_err();
             assert_eq!(failed, ReceiveError::Link(LinkFailure::PeerDead));
         });
+    });
+}
+
+/// Nobody would take it back again. The ring stays full of what nobody receives.
+#[test]
+fn no_request_is_sent_to_a_peer_that_is_known_to_be_dead() {
+    bounded(|| {
+        let (name, link) = easily_full();
+        let mut peer = Other::start(&format!("fill {}", &*name));
+        let _ = link.negotiate(limit()).unwrap();
+        let _ = peer.says();
+        peer.kill();
+        // Ends once it is known.
+        let first = link.call(1, b"first").unwrap_err();
+        assert!(matches!(first, CallError::NotExecuted), "{first}");
+        let unread = link.unread();
+        for len in [1, 5000] {
+            let failed = link.call(1, &body(1, len)).unwrap_err();
+            assert!(
+                matches!(failed, CallError::NotExecuted),
+                "{len} bytes: {failed}"
+            );
+        }
+        assert_eq!(link.unread(), unread);
     });
 }

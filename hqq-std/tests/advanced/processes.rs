@@ -307,7 +307,7 @@ fn a_request_of_which_a_dead_peer_took_the_beginning_may_be_half_executed() {
 }
 
 /// A link that takes little in, and whose peers cannot be told to stop a single stream.
-fn easily_full() -> (Name, AdvancedLink) {
+pub(super) fn easily_full() -> (Name, AdvancedLink) {
     let name = Name::new();
     let region = LinkOptions::new().count(8).size(64);
     let options = AdvancedOptions::new()

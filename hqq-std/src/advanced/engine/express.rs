@@ -100,7 +100,9 @@ impl Engine {
     #[inline(always)]
     fn may_send_at_once(&self) -> bool {
         let is_usable = || {
+            // A peer that is known to have gone gets nothing more: its request would not be taken back again.
             self.failure.is_none()
+                && self.calls_over.is_none()
                 && !self.is_between_peers
                 && self.refusals.is_empty()
                 && self.session.may_call()
