@@ -50,6 +50,9 @@ pub(super) struct Shared {
     options: AdvancedOptions,
 }
 
+/// Rounds of whoever drives between two looks whether the peer lives, where nothing ends a sleep.
+const ROUNDS: u32 = 512;
+
 /// Looks for what comes soon, some microseconds, before waiting in the way of [`Shared::wait`].
 const LOOKS: u32 = 100;
 
@@ -221,7 +224,7 @@ impl Shared {
                     continue;
                 }
             }
-            round = round.saturating_add(1);
+            round = next_round(round);
             if waiter.is_armed() {
                 waiter.set_most(engine.longest_sleep());
                 // Before the lock is let go of: what others do from then on ends the sleep, also if it
@@ -243,7 +246,7 @@ impl Shared {
                 engine.look_for_death(true);
                 return check(engine);
             }
-            if round.is_multiple_of(512) || to_look {
+            if round.is_multiple_of(ROUNDS) || to_look {
                 engine.look_for_death(to_look);
             }
         }
@@ -338,6 +341,14 @@ fn needs_driver(engine: &Engine) -> bool {
     engine.waiters.needs_driver() || engine.has_control()
 }
 
+/// The round after this one. There may be more than can be counted; none of them is the first again.
+const fn next_round(round: u32) -> u32 {
+    match round.checked_add(1) {
+        Some(next) => next,
+        None => ROUNDS,
+    }
+}
+
 /// An engine that has failed, as a child of whose link it was finds it.
 #[allow(
     clippy::expect_used,
@@ -348,4 +359,22 @@ fn stand_in(attachment: &Arc<Attachment>, options: AdvancedOptions) -> Engine {
     let mut engine = Engine::new(sender, receiver, options);
     engine.leave_parent();
     engine
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ROUNDS, next_round};
+
+    #[test]
+    fn it_is_looked_for_deaths_after_more_rounds_than_can_be_counted() {
+        let mut round = u32::MAX - 1;
+        let looks = (0..4 * ROUNDS)
+            .filter(|_| {
+                round = next_round(round);
+                assert!(round > 1, "it begins to wait anew");
+                round.is_multiple_of(ROUNDS)
+            })
+            .count();
+        assert_eq!(looks, 4);
+    }
 }

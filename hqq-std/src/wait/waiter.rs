@@ -68,6 +68,7 @@ pub struct Waiter {
     pace: Pace,
     stats: WaitStats,
     phase: Phase,
+    /// Looks of this wait. There may be more of them than fit; then from 0 on, so that the clock goes on being read.
     looks: u32,
     /// The look after which this wait last yielded while it spun.
     gave_way: u32,
@@ -237,7 +238,7 @@ impl Waiter {
     #[inline]
     pub fn pause(&mut self, round: u32) -> ControlFlow<()> {
         if round > 1 && matches!(self.phase, Phase::Spinning) && !self.looks.is_multiple_of(CLOCK) {
-            self.looks += 1;
+            self.looks = self.looks.wrapping_add(1);
             for _ in 0..self.pace.hints() {
                 std::hint::spin_loop();
             }
@@ -320,7 +321,7 @@ impl Waiter {
         match self.phase {
             Phase::Spinning => {
                 let seen = self.seen.replace(now).unwrap_or(now);
-                self.looks += 1;
+                self.looks = self.looks.wrapping_add(1);
                 if self.policy == Policy::Spin {
                     std::hint::spin_loop();
                     return ControlFlow::Continue(());

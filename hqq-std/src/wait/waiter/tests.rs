@@ -34,3 +34,20 @@ fn an_answer_that_a_yield_let_come_is_no_sign_of_another_core() -> Result<(), cr
     assert!(waiter.tempo.spin().is_zero());
     Ok(())
 }
+
+#[test]
+fn a_wait_of_more_looks_than_can_be_counted_keeps_its_deadline() -> Result<(), crate::Error> {
+    let (_near, mut far) = crate::pair()?;
+    let mut waiter = far.receiver().waiter(Policy::Spin);
+    let began = Instant::now();
+    waiter.within(Some(Duration::from_millis(10)));
+    assert!(waiter.pause(1).is_continue());
+    waiter.looks = u32::MAX - 1;
+    while waiter.pause(2).is_continue() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "it does not look at the clock any more"
+        );
+    }
+    Ok(())
+}
