@@ -5,7 +5,7 @@
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::ends::{self, Half, Receives, Sends};
+use super::ends::{self, Half, Receives, Sends, channel};
 use super::failed;
 use super::in_process::Item;
 use crate::error::BenchError;
@@ -13,43 +13,7 @@ use crate::threads::{self, Crowd, Get, Put};
 
 const NAME: &str = "crossbeam channel";
 
-type Halves<T> = (Half<Sender<T>>, Half<Receiver<T>>);
-
-pub(crate) fn blocking<T, const N: usize>(measure: &'static str) -> Halves<T> {
-    ends::blocking(measure, bounded(N))
-}
-
-pub(crate) fn spinning<T, const N: usize>(measure: &'static str) -> Halves<T> {
-    ends::spinning(measure, bounded(N))
-}
-
-impl<T: Item> Sends for Sender<T> {
-    type Item = T;
-
-    #[inline]
-    fn send(&self, item: T) -> Result<(), BenchError> {
-        Self::send(self, item).map_err(failed(NAME))
-    }
-
-    #[inline]
-    fn try_send(&self, item: T) -> bool {
-        Self::try_send(self, item).is_ok()
-    }
-}
-
-impl<T: Item> Receives for Receiver<T> {
-    type Item = T;
-
-    #[inline]
-    fn receive(&self) -> Result<T, BenchError> {
-        self.recv().map_err(failed(NAME))
-    }
-
-    #[inline]
-    fn try_receive(&self) -> Option<T> {
-        self.try_recv().ok()
-    }
-}
+channel!(Sender, Receiver, bounded);
 
 /// The channel of many threads, which block: there are more of them than cores.
 pub(crate) struct Many<T>(Sender<T>, Receiver<T>);

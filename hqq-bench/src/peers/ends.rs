@@ -25,6 +25,51 @@ pub(crate) trait Receives {
     fn try_receive(&self) -> Option<Self::Item>;
 }
 
+/// For the channel that this function makes, whose ends are these and whose name is `NAME`: the functions `blocking` and
+/// `spinning`.
+macro_rules! channel {
+    ($sender:ident, $receiver:ident, $make:ident) => {
+        type Halves<T> = (Half<$sender<T>>, Half<$receiver<T>>);
+
+        pub(crate) fn blocking<T, const N: usize>(measure: &'static str) -> Halves<T> {
+            ends::halves(measure, $make(N), true)
+        }
+
+        pub(crate) fn spinning<T, const N: usize>(measure: &'static str) -> Halves<T> {
+            ends::halves(measure, $make(N), false)
+        }
+
+        impl<T: Item> Sends for $sender<T> {
+            type Item = T;
+
+            #[inline]
+            fn send(&self, item: T) -> Result<(), BenchError> {
+                Self::send(self, item).map_err(failed(NAME))
+            }
+
+            #[inline]
+            fn try_send(&self, item: T) -> bool {
+                Self::try_send(self, item).is_ok()
+            }
+        }
+
+        impl<T: Item> Receives for $receiver<T> {
+            type Item = T;
+
+            #[inline]
+            fn receive(&self) -> Result<T, BenchError> {
+                self.recv().map_err(failed(NAME))
+            }
+
+            #[inline]
+            fn try_receive(&self) -> Option<T> {
+                self.try_recv().ok()
+            }
+        }
+    };
+}
+pub(super) use channel;
+
 /// An end, blocking or spinning.
 pub(crate) struct Half<T> {
     measure: &'static str,
@@ -32,17 +77,12 @@ pub(crate) struct Half<T> {
     blocks: bool,
 }
 
-/// Both ends, used by the calls that block.
-pub(super) fn blocking<S, R>(measure: &'static str, ends: (S, R)) -> (Half<S>, Half<R>) {
-    halves(measure, ends, true)
-}
-
-/// Both ends, used by the calls that do not.
-pub(super) fn spinning<S, R>(measure: &'static str, ends: (S, R)) -> (Half<S>, Half<R>) {
-    halves(measure, ends, false)
-}
-
-fn halves<S, R>(measure: &'static str, ends: (S, R), blocks: bool) -> (Half<S>, Half<R>) {
+/// Both ends of a channel. `blocks`: used by the calls that do.
+pub(super) fn halves<S, R>(
+    measure: &'static str,
+    ends: (S, R),
+    blocks: bool,
+) -> (Half<S>, Half<R>) {
     let (near, far) = ends;
     (half(measure, near, blocks), half(measure, far, blocks))
 }

@@ -1,3 +1,5 @@
+//! Where everything lies, and which layouts are refused.
+
 use super::*;
 
 #[test]
