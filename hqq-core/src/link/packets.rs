@@ -40,7 +40,7 @@ impl<P: Producer> Sender<P> {
         fill: impl FnOnce(Buffer<'_>),
     ) -> Result<(), TrySendError> {
         let position = self.claim(true)?;
-        filled(&mut self.side, position, |side| {
+        filled(&mut self.side, position, P::CLAIMS, |side| {
             fill(side.buffers().at(position))
         });
         self.publish_packet(position, ConnectionCopy::OPCODE, &packet.operands());

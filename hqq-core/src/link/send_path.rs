@@ -1,20 +1,27 @@
 //! What a call that sends does, once for every kind of side: checks, claims, copies, publishes.
 
 use super::error::TrySendError;
+use super::sender::REASON_DROPPED;
 use crate::counters::Event;
 use crate::layout::LINE;
 use crate::packet::{INLINE_MAX, Opcode, Reason, StandardCopy, StandardTombstone, inline, run};
 use crate::position::Position;
 use crate::region::{Buffer, WALKS};
-use crate::ring::{DROPPED, InBuffer, InPacket, Producer, ProducerTask, Put, Refused, copy_id};
+use crate::ring::{InBuffer, InPacket, Producer, ProducerTask, Put, Refused, copy_id};
 
-/// Fills a position that was claimed. Where that panics, as it may run a caller's code, the position is given up.
-#[inline]
+/// Fills a position that was claimed. Where others see that and `fill` panics, as it may run a caller's code, the
+/// position is given up.
+// Always: whether it `is_watched` is known where it is called.
+#[inline(always)]
 pub(super) fn filled<P: Producer, T>(
     side: &mut P,
     position: Position,
+    is_watched: bool,
     fill: impl FnOnce(&mut P) -> T,
 ) -> T {
+    if !is_watched {
+        return fill(side);
+    }
     let filling = Filling { side, position };
     let filled = fill(filling.side);
     core::mem::forget(filling);
@@ -36,7 +43,7 @@ impl<P: Producer> Drop for Filling<'_, P> {
 
 /// Gives a position up that was claimed and is not filled.
 pub(super) fn give_up<P: Producer>(side: &mut P, position: Position) {
-    let operands = tombstone(side, position, DROPPED);
+    let operands = tombstone(side, position, REASON_DROPPED);
     side.cancel(position, Opcode::StandardTombstone.as_byte(), &operands);
 }
 
@@ -52,6 +59,8 @@ pub(super) fn tombstone<P: Producer>(side: &mut P, position: Position, reason: u
 
 /// The bytes of a message, in one piece or several.
 pub(super) trait Payload: Copy {
+    /// Whether a caller's code gives them, which may panic. Where others would see the claim, such are sent slowly.
+    const MAY_PANIC: bool = false;
     fn len(&self) -> usize;
     fn copy_to(&self, buffer: Buffer<'_>);
     fn inline(&self, copy_id: u64) -> [u64; 7];
@@ -87,6 +96,8 @@ impl<B> Clone for Pieces<'_, B> {
 impl<B> Copy for Pieces<'_, B> {}
 
 impl<B: AsRef<[u8]>> Payload for Pieces<'_, B> {
+    const MAY_PANIC: bool = true;
+
     fn len(&self) -> usize {
         self.0.iter().fold(0, |sum, piece| {
             usize::saturating_add(sum, piece.as_ref().len())
@@ -125,7 +136,7 @@ impl<T: Payload> ProducerTask for SendQuickly<T> {
     #[inline(always)]
     fn run<P: Producer>(self, side: &mut P) -> Put {
         let len = self.0.len();
-        if !is_about_a_line(len as u64) {
+        if !is_about_a_line(len as u64) || is_watched::<P, T>() {
             return Put::Not;
         }
         let put = side.put_quickly(Opcode::StandardRun.as_byte(), len, |buffer, _| {
@@ -137,6 +148,11 @@ impl<T: Payload> ProducerTask for SendQuickly<T> {
         }
         put
     }
+}
+
+/// Whether a panic of the payload's would leave what others see claimed.
+const fn is_watched<P: Producer, T: Payload>() -> bool {
+    P::CLAIMS && T::MAY_PANIC
 }
 
 /// Sends one message if there is room.
@@ -154,7 +170,7 @@ impl<T: Payload> ProducerTask for Send<T> {
     fn run<P: Producer>(self, side: &mut P) -> Self::Output {
         let Self { payload, first } = self;
         let len = payload.len();
-        if WALKS && put(side, payload, len) {
+        if WALKS && !is_watched::<P, T>() && put(side, payload, len) {
             return Ok(());
         }
         if let Err(error) = check(side, len) {
@@ -163,14 +179,12 @@ impl<T: Payload> ProducerTask for Send<T> {
         }
         let position = claim(side, first)?;
         if is_inline(side, len) {
-            let operands = filled(side, position, |side| {
-                payload.inline(side.copy_id(position))
-            });
+            let inline = |side: &mut P| payload.inline(side.copy_id(position));
+            let operands = filled(side, position, is_watched::<P, T>(), inline);
             side.publish(position, Opcode::StandardInline.as_byte(), &operands);
         } else {
-            filled(side, position, |side| {
-                payload.copy_to(side.buffers().at(position))
-            });
+            let copy = |side: &mut P| payload.copy_to(side.buffers().at(position));
+            filled(side, position, is_watched::<P, T>(), copy);
             publish_copy(side, position, len);
         }
         side.count(Event::Message(len));
@@ -244,7 +258,7 @@ fn send_run<P: Producer, M: AsRef<[u8]>>(
 ) -> Result<usize, TrySendError> {
     let position = claim(side, first)?;
     let size = payload.len();
-    let (count, end) = filled(side, position, |side| {
+    let (count, end) = filled(side, position, P::CLAIMS, |side| {
         let buffer = side.buffers().at(position);
         let mut end = buffer.copy_in(0, payload);
         let mut count = 1;

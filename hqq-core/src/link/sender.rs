@@ -11,13 +11,13 @@ use crate::counters::{Counters, Event};
 use crate::packet::{Opcode, Packet, inline};
 use crate::position::Position;
 use crate::region::Buffer;
-use crate::ring::{DROPPED, Obstacle, Producer, Put};
+use crate::ring::{Obstacle, Producer, Put};
 use crate::wait::{Wait, WaitReason};
 
 /// Tombstone reason: no bytes were committed, where the format has no empty messages.
 pub const REASON_EMPTY: u64 = 2;
 /// Tombstone reason: the sender let go of a reserved buffer.
-pub const REASON_DROPPED: u64 = DROPPED;
+pub const REASON_DROPPED: u64 = 6;
 /// Tombstone reason: more bytes were committed than a buffer has.
 pub const REASON_TOO_LONG: u64 = 7;
 

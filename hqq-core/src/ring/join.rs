@@ -16,16 +16,6 @@ use crate::sync::ordering;
 /// Reason in the tombstone of a message whose sender died or left before it was complete.
 pub(crate) const ABANDONED: u64 = 4;
 
-/// The operands of a tombstone at `position`, of a ring of `count` slots.
-pub(super) fn tombstone(position: Position, count: usize, reason: u64) -> [u64; 7] {
-    let tombstone = StandardTombstone {
-        copy_id: super::copy_id(position),
-        slot_index: position.index(count) as u64,
-        reason: Reason::new(reason),
-    };
-    tombstone.operands()
-}
-
 /// Replaces a stamp that nobody alive owns, unless it changed meanwhile.
 ///
 /// Where there is no 64-bit exchange no side is shared, so nobody else writes stamps of this side.
@@ -53,7 +43,12 @@ pub(super) fn replace(slot: Slot<'_>, expected: u64, new: u64) {
 /// T6: publishes a tombstone in the slot of `position`, which a dead producer was filling.
 pub(super) fn bury<G: Geometry>(memory: &RingMemory<G>, word: u64, position: Position) {
     let slot = memory.slot(position);
-    slot.store_operands(&tombstone(position, memory.count(), ABANDONED));
+    let tombstone = StandardTombstone {
+        copy_id: position.plus(1).get(),
+        slot_index: position.index(memory.count()) as u64,
+        reason: Reason::new(ABANDONED),
+    };
+    slot.store_operands(&tombstone.operands());
     let opcode = Opcode::StandardTombstone.as_byte();
     replace(slot, word, stamp::published(position, opcode));
 }

@@ -45,9 +45,6 @@ pub use side::{Consumer, ConsumerTask, Producer, ProducerTask};
 use crate::member::Member;
 use crate::position::Position;
 
-/// Reason in the tombstone of a message that its sender let go of.
-pub(crate) const DROPPED: u64 = 6;
-
 /// Why no slot could be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

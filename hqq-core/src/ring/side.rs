@@ -33,7 +33,11 @@ pub trait Producer: Sealed {
     /// [`Refused`], after at most 2N + 8 steps.
     fn try_claim(&mut self) -> Result<Position, Refused>;
 
-    /// Claims a position whose buffer has room for `len` bytes, lets `fill` write them there (or know the position) and
+    /// Whether others see what this side has claimed, and wait for it.
+    #[doc(hidden)]
+    const CLAIMS: bool = true;
+
+    /// Claims a position whose buffer has room for `len` bytes, lets `fill`, which does not panic where this side claims, write them there (or know the position) and
     /// publishes a packet with this opcode and the operands that `fill` gives: in very few steps and without a call
     /// that comes back.
     #[doc(hidden)]

@@ -133,6 +133,7 @@ impl<G: Geometry> Sealed for ExclusiveProducer<G> {}
 )]
 impl<G: Geometry> Producer for ExclusiveProducer<G> {
     type Geometry = G;
+    const CLAIMS: bool = false;
 
     #[inline]
     fn buffers(&self) -> &Buffers<G> {

@@ -3,17 +3,15 @@
 use core::sync::atomic::Ordering;
 
 use super::limit;
-use crate::counters::{Event, SharedCounters};
+use crate::counters::SharedCounters;
 use crate::layout::Geometry;
 use crate::member::Member;
-use crate::packet::Opcode;
 use crate::position::Position;
 use crate::region::{Buffer, Buffers, RingMemory};
-use crate::ring::join::tombstone;
 use crate::ring::stamp::{self, ForWriting};
 use crate::ring::wake::Alarm;
 use crate::ring::{
-    ConcurrentProducer, Corruption, Counted, DROPPED, Obstacle, Operands, Put, Refused, Sealed,
+    ConcurrentProducer, Corruption, Counted, Obstacle, Operands, Put, Refused, Sealed,
 };
 use crate::side::Attached;
 use crate::sync::{Stamp, ordering};
@@ -143,20 +141,6 @@ impl<G: Geometry> SharedProducer<G> {
     }
 }
 
-/// A position that is claimed while a caller's code runs: where that panics it becomes a tombstone.
-struct Filling<'a, G: Geometry>(&'a SharedProducer<G>, Position);
-
-impl<G: Geometry> Drop for Filling<'_, G> {
-    #[cold]
-    fn drop(&mut self) {
-        let Self(side, position) = *self;
-        let tombstone = tombstone(position, side.memory.count(), DROPPED);
-        side.publish(position, Opcode::StandardTombstone.as_byte(), &tombstone);
-        side.go_on(position);
-        side.counters.add(Event::Tombstone, false);
-    }
-}
-
 impl<G: Geometry> Sealed for SharedProducer<G> {}
 
 #[allow(private_interfaces, reason = "sealed, for this crate only")]
@@ -222,10 +206,7 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
         if !is_usable {
             return (Put::Not, position);
         }
-        let filling = Filling(self, position);
-        let operands = fill(buffer, position);
-        core::mem::forget(filling);
-        operands.store(slot);
+        fill(buffer, position).store(slot);
         // T3. Pairs with the Acquire of T4 and T4x.
         slot.stamp()
             .store(stamp::published(position, opcode), ordering::publish());
