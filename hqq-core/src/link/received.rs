@@ -33,7 +33,7 @@ impl<'a, C: Consumer> ReadGrant<'a, C> {
         self.len() == 0
     }
 
-    /// Whether a receiver that died may have seen this message before.
+    /// Whether a receiver that died may have seen this message before, or one of a shared side let go of it unread.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
         self.receiver

@@ -188,7 +188,8 @@ impl<C: Consumer> Receiver<C> {
     /// Makes a message that a receiver of this side had claimed when it died, or left without, the next one of this
     /// receiver, marked as in doubt (T7; first what was left to this side when it was taken); `false` where there is none, this receiver has a message
     /// begun, or messages are delivered at most once. At most 32 packets that are no message are dropped for
-    /// that, each after N looks.
+    /// that, each after N looks: also those of other protocols, such as a chunk that
+    /// [`Receiver::try_next_packet`] would give.
     ///
     /// `is_dead` knows who is dead as [`Liveness`](crate::repair::Liveness) does. It may say so, too, of who
     /// [has left](crate::repair::Repairer::has_left).
@@ -341,8 +342,9 @@ impl<C: Consumer> Receiver<C> {
 }
 
 impl<C: Consumer> Drop for Receiver<C> {
-    /// Messages that nobody looked at stay for the next receiver where the side is exclusive. One that was
-    /// begun, a packet that was lent and leaked, and what a shared side had claimed are gone: also the rest of
+    /// Messages that nobody looked at stay for the next receiver where the side is exclusive, or messages are delivered
+    /// at least once: then, marked as in doubt, for another one of the same shared side or, once that was left, for other members (C1). One that was
+    /// begun, a packet that was lent and leaked, and what else a shared side had claimed are gone: also the rest of
     /// a run, which a shared side gets only where it was sent to an exclusive one.
     fn drop(&mut self) {
         if let Some(current) = self.at_hand.message {

@@ -85,6 +85,10 @@ pub trait ConcurrentConsumer: Counted {
     fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7];
     fn operand(&self, position: Position, index: usize) -> u64;
     fn release(&self, position: Position);
+    /// Nothing of a claimed packet was handed out, and its handle goes.
+    fn let_go(&self, position: Position) {
+        self.release(position);
+    }
     /// As [`Consumer::take_quickly`](super::Consumer::take_quickly); at which position.
     #[inline]
     fn take_quickly<O: Operands, T>(

@@ -361,8 +361,12 @@ where
         }
     }
 
-    fn unclaim(&mut self, position: Position, _: u16) {
-        self.target().release(position);
+    fn unclaim(&mut self, position: Position, taken: u16) {
+        if taken == 0 {
+            self.target().let_go(position);
+        } else {
+            self.target().release(position);
+        }
     }
 
     #[inline]

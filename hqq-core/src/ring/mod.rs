@@ -71,7 +71,7 @@ pub struct Claimed {
     /// Its word 0 without a stamp: the opcode in the low byte, zeros above it unless the peer broke
     /// the rules.
     pub header: u64,
-    /// Whether a reader that died may have read it before (at-least-once regions only).
+    /// Whether a reader that died may have read it before, or another one let go of it (at-least-once regions only).
     pub in_doubt: bool,
     /// How many of its messages a consumer took that has left.
     pub taken: u16,

@@ -250,7 +250,8 @@ pub trait Consumer: Sealed {
     fn release(&mut self, position: Position);
 
     /// Undoes [`Consumer::try_claim`] where that is possible, except for the first `taken` messages
-    /// of the packet: an exclusive side can, one that others share releases.
+    /// of the packet: an exclusive side can. One that others share leaves it to others where nothing of it was
+    /// taken and messages are delivered at least once, and releases it otherwise.
     fn unclaim(&mut self, position: Position, taken: u16);
 
     /// Whether packets may carry a message inside, empty ones included.

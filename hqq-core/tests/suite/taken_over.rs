@@ -7,7 +7,7 @@ use std::mem::ManuallyDrop;
 use super::repair::{Dead, SIZE, member, region, repairer};
 use crate::common;
 
-use hqq_core::{Delivery, InitOptions, Layout, Member, Role};
+use hqq_core::{Delivery, Dynamic, InitOptions, Layout, Member, Role, SharedLink, TryRecvError};
 
 #[test]
 fn a_message_that_a_dead_receiver_was_reading_is_taken_over_at_least_once() {
@@ -85,6 +85,97 @@ fn what_is_taken_over_in_between_comes_once() {
     seen.extend(in_doubt(&mut first));
     seen.sort_unstable();
     assert_eq!(seen, [0, 1, 2]);
+    assert_eq!(common::fill(&mut near.sender(), b"room"), 8);
+}
+
+/// A receiver that claims the next message and is dropped before it has handed any of it out.
+fn let_go(link: &SharedLink<Dynamic>) {
+    let too_short = link.receiver().try_recv(&mut []);
+    assert!(matches!(
+        too_short,
+        Err(TryRecvError::BufferTooSmall { .. })
+    ));
+}
+
+/// What a receiver got and nobody looked at comes to others, of its own member and of another one.
+#[test]
+fn what_a_receiver_lets_go_of_comes_to_another_one() {
+    for is_taken_over in [false, true] {
+        for stays in [false, true] {
+            let region = region(Delivery::AtLeastOnce);
+            let near = member(&region, Role::Primary, 1);
+            let first = member(&region, Role::Secondary, 1);
+            let other = member(&region, Role::Secondary, 2);
+            near.sender().try_send(&[7]).unwrap();
+            if is_taken_over {
+                let dying = ManuallyDrop::new(member(&region, Role::Secondary, 3));
+                let mut reading = dying.receiver();
+                std::mem::forget(reading.try_next().unwrap());
+                std::mem::forget(reading);
+                let mut receiver = first.receiver();
+                // SAFETY: member 3 is never used again.
+                assert!(unsafe { receiver.take_over(&mut |id| id.get() == 3) });
+            } else {
+                let_go(&first);
+            }
+            if stays {
+                let mut receiver = first.receiver();
+                assert!(receiver.is_readable());
+                assert_eq!(in_doubt(&mut receiver), Some(7));
+                assert!(!receiver.is_readable());
+            } else {
+                drop(first);
+                let mut receiver = other.receiver();
+                // SAFETY: member 1 receives no more.
+                assert!(unsafe { receiver.take_over(&mut |id| id.get() == 1) });
+                assert_eq!(in_doubt(&mut receiver), Some(7));
+            }
+            assert_eq!(common::fill(&mut near.sender(), b"room"), 8);
+        }
+    }
+}
+
+/// A member remembers four of them. More come to others once it has left.
+#[test]
+fn what_many_receivers_let_go_of_comes_once() {
+    let region = region(Delivery::AtLeastOnce);
+    let near = member(&region, Role::Primary, 1);
+    let first = member(&region, Role::Secondary, 1);
+    let other = member(&region, Role::Secondary, 2);
+    for index in 0..6_u8 {
+        near.sender().try_send(&[index]).unwrap();
+    }
+    let receivers: Vec<_> = (0..6)
+        .map(|_| {
+            let mut receiver = first.receiver();
+            assert!(receiver.try_recv(&mut []).is_err());
+            receiver
+        })
+        .collect();
+    drop(receivers);
+    let mut receiver = first.receiver();
+    let mut seen: Vec<_> = std::iter::from_fn(|| in_doubt(&mut receiver)).collect();
+    assert_eq!(seen, [0, 1, 2, 3]);
+    drop(receiver);
+    drop(first);
+    let mut receiver = other.receiver();
+    // SAFETY: member 1 receives no more.
+    while unsafe { receiver.take_over(&mut |id| id.get() == 1) } {
+        seen.extend(in_doubt(&mut receiver));
+    }
+    assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
+    assert_eq!(common::fill(&mut near.sender(), b"room"), 8);
+}
+
+/// Where nothing comes twice, what was claimed is gone.
+#[test]
+fn at_most_once_what_a_receiver_lets_go_of_is_gone() {
+    let region = region(Delivery::AtMostOnce);
+    let near = member(&region, Role::Primary, 1);
+    let far = member(&region, Role::Secondary, 1);
+    near.sender().try_send(&[7]).unwrap();
+    let_go(&far);
+    assert_eq!(far.receiver().try_recv(&mut [0]), Err(TryRecvError::Empty));
     assert_eq!(common::fill(&mut near.sender(), b"room"), 8);
 }
 

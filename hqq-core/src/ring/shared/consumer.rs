@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use super::left::Left;
 use super::limit;
 use crate::counters::SharedCounters;
 use crate::layout::Geometry;
@@ -27,6 +28,8 @@ pub struct SharedConsumer<G: Geometry> {
     /// The next position in doubt to hand out, up to `settled`.
     in_doubt: AtomicU64,
     settled: Position,
+    /// At least once: what receivers let go of.
+    left: Left,
     counters: SharedCounters,
     side: Attached,
     alarm: Alarm,
@@ -50,6 +53,7 @@ impl<G: Geometry> SharedConsumer<G> {
             delivery,
             in_doubt: AtomicU64::new(start.get()),
             settled,
+            left: Left::new(),
             counters: SharedCounters::default(),
             side,
             alarm,
@@ -103,6 +107,35 @@ impl<G: Geometry> SharedConsumer<G> {
         None
     }
 
+    /// A packet that a receiver of this side let go of.
+    fn try_claim_left(&self) -> Option<Claimed> {
+        if self.left.is_empty() {
+            return None;
+        }
+        let index = self.left.take()?;
+        // Pairs with the Release of T3.
+        let word = self
+            .memory
+            .slot(Position::default().plus(index))
+            .stamp()
+            .load(ordering::see_published());
+        match State::of(word) {
+            State::Reading(position, owner, opcode)
+                if owner == self.member && position.index(self.memory.count()) == index =>
+            {
+                Some(Claimed {
+                    position,
+                    header: u64::from(opcode),
+                    // Others may have read what was sent after it.
+                    in_doubt: true,
+                    taken: 0,
+                })
+            }
+            // A liar's.
+            _ => None,
+        }
+    }
+
     /// The next position that was not claimed yet; a hint.
     fn next(&self) -> Position {
         // Relaxed: a hint.
@@ -136,7 +169,8 @@ impl<G: Geometry> SharedConsumer<G> {
                 ForReading::Wait => {
                     // Relaxed: only asks whether somebody else got on meanwhile.
                     if Position::new(memory.r().load(Ordering::Relaxed)) == position {
-                        return Err(Refused::Blocked);
+                        // Those come last: the ring goes N further at most until then.
+                        return self.try_claim_left().ok_or(Refused::Blocked);
                     }
                 }
             }
@@ -290,6 +324,15 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
         }
     }
 
+    fn let_go(&self, position: Position) {
+        if self.delivery == Delivery::AtMostOnce {
+            self.release(position);
+        } else if self.left.add(position.index(self.memory.count())) {
+            self.alarm.check_own(&self.memory, true);
+        }
+        // Where there is no room for more it stays READING, for others once this member has left (C1).
+    }
+
     #[inline]
     fn prefetch(&self, position: Position) {
         self.memory.slot(position).prefetch();
@@ -328,6 +371,7 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
             // out comes first.
             Delivery::AtLeastOnce => self
                 .try_claim_in_doubt()
+                .or_else(|| self.try_claim_left())
                 .or_else(|| crate::ring::repair::take_over(&self.memory, self.member, is_dead)),
         }
     }
@@ -357,7 +401,8 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
 
     fn has_packet(&self) -> bool {
         // Relaxed: as in `claim_among_others`.
-        if Position::new(self.in_doubt.load(Ordering::Relaxed)) != self.settled {
+        let none_in_doubt = Position::new(self.in_doubt.load(Ordering::Relaxed)) == self.settled;
+        if !none_in_doubt || !self.left.is_empty() {
             return true;
         }
         let (next, count) = (self.next(), self.memory.count());

@@ -2,6 +2,7 @@
 //! own stamp, which then names its owner.
 
 mod consumer;
+mod left;
 mod producer;
 
 pub use consumer::SharedConsumer;
