@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `coming` | who attaches, takes over what a dead receiver had, takes back what it had not, or leaves |
 //! | `forked` | a parent, whose child lives on |
+//! | `inherited` | a receiver, with a message that is not all that comes |
 //! | `interrupted` | who repairs, or makes a region |
 //! | `looking` | a peer, while it is looked whether it lives |
 //! | `step` | one process, after each instruction of one call |
@@ -20,6 +21,7 @@
 #[cfg(target_arch = "x86_64")]
 mod coming;
 mod forked;
+mod inherited;
 #[cfg(target_arch = "x86_64")]
 mod interrupted;
 #[cfg(target_arch = "x86_64")]

@@ -69,6 +69,8 @@ impl<'a> Watch<'a> {
 
     /// The call that waits begins anew, and has as long as it had.
     pub(super) const fn go_on(&mut self) {
+        // How it ends from here on is no matter of that end.
+        self.was_ended = false;
         self.inner.go_on();
     }
 
