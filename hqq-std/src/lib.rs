@@ -53,6 +53,7 @@ mod lookout;
 mod mapping;
 pub mod name;
 pub mod options;
+mod own_locks;
 mod prepare;
 pub mod repair;
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -24,7 +24,7 @@ pub(crate) struct MapOptions {
 }
 
 /// A region's file in memory, shared with everybody who maps it, but for children that this process
-/// forks. The file is not closed before this is dropped.
+/// forks.
 ///
 /// # Invariants
 /// The guard and what keeps children away go before the mapping: fields are dropped in their order.
@@ -43,9 +43,8 @@ impl Mapping {
             map.populate();
         }
         let memory = map.map_raw(file)?;
-        // SAFETY: this is a shared mapping of the file; it is unmapped after `inherited` is dropped,
-        // and the file is closed later still, as the callers keep it.
-        let inherited = unsafe { NotInherited::new(memory.as_mut_ptr(), memory.len(), file) };
+        // SAFETY: this is a shared mapping of the file; it is unmapped after `inherited` is dropped.
+        let inherited = unsafe { NotInherited::mapping(memory.as_mut_ptr(), memory.len()) };
         let guard = if options.guard {
             // SAFETY: the mapping lives as long as `self`, whose guard is dropped first; its contents
             // are shared with others and reached as such.

@@ -10,9 +10,10 @@ use hqq_core::{AttachError, Format, FormatError, Identity, InitOptions, Layout, 
 
 use crate::attach::lock;
 use crate::error::OpenError;
+use crate::fork::Begun;
 use crate::identify::{identify, is_under_way};
 use crate::mapping::{MapOptions, Mapping};
-use crate::sys::ByteLocks;
+use crate::own_locks::OwnLocks;
 use crate::wait::{Backoff, poll};
 
 /// Longer patience is as good as none.
@@ -36,6 +37,8 @@ pub(crate) struct Request {
     pub(crate) map: MapOptions,
     pub(crate) huge_pages: bool,
     pub(crate) patience: Duration,
+    /// Forks that had begun before the file was opened.
+    pub(crate) begun: Begun,
 }
 
 /// A region's file, with ATTACH held where that was asked for, ready to use. Dropping it frees the locks.
@@ -45,7 +48,7 @@ pub(crate) struct Request {
 pub(crate) struct Ready {
     pub(crate) path: PathBuf,
     pub(crate) mapping: Mapping,
-    pub(crate) locks: ByteLocks,
+    pub(crate) locks: OwnLocks,
     pub(crate) identity: Identity,
     /// Whether this call made the region ready.
     pub(crate) initialised: bool,
@@ -54,7 +57,8 @@ pub(crate) struct Ready {
 /// Measures, maps and, where that is asked for, locks and initialises a region's file.
 pub(crate) fn prepare(file: File, path: PathBuf, request: &Request) -> Result<Ready, OpenError> {
     let started = Instant::now();
-    let locks = ByteLocks::new(file);
+    let locks = OwnLocks::new(file, request.begun)
+        .map_err(|error| OpenError::of_io(path.clone(), "reopen", error))?;
     let patience = Backoff::within(Some(request.patience));
     match request.locked.then(|| lock(&locks, patience)).transpose() {
         Ok(Some(true) | None) => {}

@@ -32,6 +32,7 @@ use crate::attach::{ATTACH, SideByte, lock, member_byte};
 use crate::error::OpenError;
 use crate::life;
 use crate::mapping::Mapping;
+use crate::own_locks::OwnLocks;
 use crate::prepare::{Ready, unusable};
 use crate::sys::ByteLocks;
 use crate::wait::Backoff;
@@ -165,7 +166,7 @@ pub struct Caretaker {
     path: PathBuf,
     /// Before `locks`, as in an attachment.
     mapping: Mapping,
-    locks: ByteLocks,
+    locks: OwnLocks,
     repairer: Repairer,
     serial: Mutex<()>,
     patience: Duration,

@@ -1,5 +1,7 @@
 //! A forked child has none of its parent's links, and does not make a dead parent look alive.
 
+use std::fs::File;
+
 use hqq_std::{LinkOptions, RecvError, Role};
 use hqq_tests::{LIMIT, Name, Process};
 use rustix::process::{Pid, Signal, kill_process};
@@ -77,4 +79,58 @@ fn a_child_ends_its_calls_whatever_threads_of_its_parent_did() {
         text.ends_with("parent Ok([112, 97, 114, 101, 110, 116])\n"),
         "{text}"
     );
+}
+
+/// The child has the descriptor before its parent locks anything through it.
+#[test]
+fn a_child_that_is_forked_while_a_link_is_opened_has_no_locks_of_it() {
+    let name = Name::new();
+    let options = LinkOptions::new().count(16).size(128);
+    options.create_region(&name).unwrap();
+    let mut far = options.role(Role::Secondary).open(&name).unwrap();
+    let attach = File::options()
+        .read(true)
+        .write(true)
+        .open(name.path())
+        .unwrap();
+    lock_attach(&attach);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_victim"));
+    command.args(["fork_opening", &name]);
+    let mut parent = Process::start(&mut command);
+    parent.wait_for_output("child ");
+    // Lets it go on.
+    drop(attach);
+    parent.wait_for_output("ready");
+    let output = parent.stdout();
+    let id = output.lines().find_map(|line| line.strip_prefix("child "));
+    let id = id.unwrap().parse().unwrap();
+    let _child = Orphan(Pid::from_raw(id).unwrap());
+    parent.kill();
+    assert_eq!(
+        far.recv_timeout(&mut [0; 128], LIMIT),
+        Err(RecvError::PeerDead)
+    );
+}
+
+/// Takes the lock under which others attach, until the description is closed.
+fn lock_attach(file: &File) {
+    let narrow = |value: i32| i16::try_from(value).unwrap();
+    let lock = nix::libc::flock {
+        l_type: narrow(nix::libc::F_WRLCK),
+        l_whence: narrow(nix::libc::SEEK_SET),
+        l_start: 0,
+        l_len: 1,
+        l_pid: 0,
+    };
+    nix::fcntl::fcntl(file, nix::fcntl::FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+}
+
+#[test]
+fn no_child_that_is_forked_while_regions_are_made_has_locks_of_them() {
+    let name = Name::new();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_victim"));
+    let text = Process::start(command.args(["fork_making", &name]))
+        .wait()
+        .text();
+    assert_eq!(text, "0 children with locks\n");
 }

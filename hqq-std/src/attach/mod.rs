@@ -18,6 +18,7 @@ use crate::fork::Generation;
 use crate::life::Life;
 use crate::lookout::Lookout;
 use crate::mapping::Mapping;
+use crate::own_locks::OwnLocks;
 use crate::sys::{self, ByteLocks, LockKind};
 use crate::trace::event;
 use crate::wait::{Backoff, poll};
@@ -63,7 +64,7 @@ pub(crate) struct Attachment {
     format: Format,
     /// Before `locks`: a forked child is not to have the one without the other.
     mapping: Mapping,
-    locks: ByteLocks,
+    locks: OwnLocks,
     /// Threads share the description, and so its locks; this keeps them apart.
     leaving: Mutex<()>,
     /// `None` in format 1, where nobody knows who lives.
@@ -78,7 +79,7 @@ impl Attachment {
         path: PathBuf,
         role: Role,
         format: Format,
-        locks: ByteLocks,
+        locks: OwnLocks,
         life: Option<Life>,
         mapping: Mapping,
     ) -> Arc<Self> {

@@ -7,7 +7,7 @@
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Once;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
 
 use hqq_core::{Direction, Format, Layout};
 use nix::libc;
@@ -21,36 +21,77 @@ const UNUSED: u32 = 0;
 const CHANGING: u32 = 1;
 const USED: u32 = 2;
 
-/// A mapping and the descriptor of its file.
+/// How many children this process has begun to fork.
+static BEGUN: AtomicU32 = AtomicU32::new(0);
+
+/// Forks that had begun at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begun(u32);
+
+impl Begun {
+    /// Where this is the same before a file is opened and after its descriptor was [noted](NotInherited::descriptor),
+    /// no child has that.
+    pub(crate) fn now() -> Self {
+        handle_forks();
+        // Pairs with the fence in `before`: a fork that is not counted here finds the entries that were made before.
+        fence(Ordering::SeqCst);
+        Self(BEGUN.load(Ordering::Relaxed))
+    }
+}
+
+fn handle_forks() {
+    static HANDLERS: Once = Once::new();
+    HANDLERS.call_once(|| {
+        // SAFETY: the handlers are functions of this program that need no state but statics.
+        unsafe { libc::pthread_atfork(Some(before), None, Some(in_child)) };
+    });
+}
+
+/// Runs before each fork.
+extern "C" fn before() {
+    BEGUN.fetch_add(1, Ordering::Relaxed);
+    // Pairs with the fence in `Begun::now`.
+    fence(Ordering::SeqCst);
+}
+
+/// A mapping, or a descriptor.
+#[derive(Debug)]
 struct Entry {
     state: AtomicU32,
     base: AtomicPtr<u8>,
+    /// 0 where there is no mapping.
     len: AtomicUsize,
+    /// -1 where there is none.
     descriptor: AtomicI32,
     /// Words that say in private memory that everybody has left: where, and what.
     words: [(AtomicUsize, AtomicU32); 4],
     next: AtomicPtr<Self>,
 }
 
-/// A mapping that forked children do not get; until this is dropped, before the mapping is.
+/// A mapping, or a descriptor, that forked children do not get; until this is dropped, before what it is of.
+#[derive(Debug)]
 pub(crate) struct NotInherited(&'static Entry);
 
 impl NotInherited {
     /// # Safety
-    /// `len` bytes from `base` on are a shared mapping of the file of this descriptor, and both stay so
-    /// until the result is dropped.
-    pub(crate) unsafe fn new(base: *mut u8, len: usize, file: &impl AsRawFd) -> Self {
-        static HANDLER: Once = Once::new();
-        HANDLER.call_once(|| {
-            // SAFETY: the handler is a function of this program that needs no state but statics.
-            unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-        });
+    /// `len` bytes from `base` on are a shared mapping of a file, and stay so until the result is dropped.
+    pub(crate) unsafe fn mapping(base: *mut u8, len: usize) -> Self {
         // SAFETY: the mapping is the caller's, by its promise; what it holds does not change.
         unsafe { libc::madvise(base.cast(), len, libc::MADV_DONTFORK) };
+        Self::of(base, len, -1)
+    }
+
+    /// Children have something else under its number. One that was forked before has the descriptor: see [`Begun`].
+    pub(crate) fn descriptor(file: &impl AsRawFd) -> Self {
+        Self::of(std::ptr::null_mut(), 0, file.as_raw_fd())
+    }
+
+    fn of(base: *mut u8, len: usize, descriptor: RawFd) -> Self {
+        handle_forks();
         let entry = entry();
         entry.base.store(base, Ordering::Relaxed);
         entry.len.store(len, Ordering::Relaxed);
-        entry.descriptor.store(file.as_raw_fd(), Ordering::Relaxed);
+        entry.descriptor.store(descriptor, Ordering::Relaxed);
         for (offset, _) in &entry.words {
             offset.store(usize::MAX, Ordering::Relaxed);
         }
@@ -152,11 +193,19 @@ fn stand_in() -> RawFd {
     unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) }
 }
 
-/// Puts private memory where the mapping was in the parent, and the stand-in where its descriptor
-/// was: the number stays taken, as the program will close it.
+/// Puts private memory where a mapping was in the parent, or the stand-in where a descriptor was: the number stays
+/// taken, as the program will close it.
 fn replace(entry: &Entry, stand_in: RawFd) {
+    let descriptor = entry.descriptor.load(Ordering::Relaxed);
+    if stand_in >= 0 && descriptor >= 0 {
+        // SAFETY: the descriptor is the link's, which has no other use for it here.
+        unsafe { libc::dup3(stand_in, descriptor, libc::O_CLOEXEC) };
+    }
     let base = entry.base.load(Ordering::Relaxed);
     let len = entry.len.load(Ordering::Relaxed);
+    if len == 0 {
+        return;
+    }
     let flags =
         libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
     let access = libc::PROT_READ | libc::PROT_WRITE;
@@ -171,10 +220,5 @@ fn replace(entry: &Entry, stand_in: RawFd) {
                 unsafe { &*at }.store(word.load(Ordering::Relaxed).to_le(), Ordering::Relaxed);
             }
         }
-    }
-    let descriptor = entry.descriptor.load(Ordering::Relaxed);
-    if stand_in >= 0 {
-        // SAFETY: the descriptor is the link's, which has no other use for it here.
-        unsafe { libc::dup3(stand_in, descriptor, libc::O_CLOEXEC) };
     }
 }

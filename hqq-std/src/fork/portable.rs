@@ -6,13 +6,28 @@ use std::os::fd::AsRawFd;
 
 use hqq_core::Layout;
 
-/// Stands in for a mapping that is not inherited.
+/// Forks, which are not counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begun;
+
+impl Begun {
+    pub(crate) const fn now() -> Self {
+        Self
+    }
+}
+
+/// Stands in for what is not inherited.
+#[derive(Debug)]
 pub(crate) struct NotInherited;
 
 impl NotInherited {
     /// # Safety
     /// None is needed here.
-    pub(crate) unsafe fn new(_: *mut u8, _: usize, _: &impl AsRawFd) -> Self {
+    pub(crate) unsafe fn mapping(_: *mut u8, _: usize) -> Self {
+        Self
+    }
+
+    pub(crate) fn descriptor(_: &impl AsRawFd) -> Self {
         Self
     }
 

@@ -13,6 +13,7 @@ use super::place::Place;
 use super::{Access, DEFAULT_COUNT, DEFAULT_SIZE, LinkOptions};
 use crate::attach::Endpoint;
 use crate::error::OpenError;
+use crate::fork::Begun;
 use crate::identify::no_space;
 use crate::link::StandardLink;
 use crate::name::RegionName;
@@ -31,6 +32,7 @@ impl<A> LinkOptions<A> {
         })
     }
 
+    /// Before the file is opened.
     fn request(&self, initialise: Option<Layout>) -> Request {
         let options = InitOptions::new().session(random()).delivery(self.delivery);
         Request {
@@ -43,6 +45,7 @@ impl<A> LinkOptions<A> {
             map: self.map,
             huge_pages: self.huge_pages,
             patience: self.patience,
+            begun: Begun::now(),
         }
     }
 
@@ -66,8 +69,8 @@ impl<A> LinkOptions<A> {
                 .and_then(then)
                 .inspect_err(|_| place.remove());
         };
-        // The same description: it holds the locks until the last descriptor is closed.
-        let unnamed = file.try_clone().map_err(of_io)?;
+        // Not the same description, which holds the locks: no child is to have that, whenever it is forked.
+        let unnamed = sys::without_description(&file).map_err(of_io)?;
         let made = prepare(file, path.clone(), &request).and_then(then)?;
         sys::give_name(&unnamed, &path).map_err(of_io)?;
         event!(DEBUG, path = %path.display(), "region created");
@@ -204,9 +207,9 @@ impl<A: Access> LinkOptions<A> {
         let layout = self.layout()?;
         let path = PathBuf::from("(anonymous)");
         let needed = layout.len() as u64;
-        let file = sys::anonymous(needed).map_err(|error| no_space(&path, needed, error))?;
         let mut request = self.request(Some(layout));
         request.created = true;
+        let file = sys::anonymous(needed).map_err(|error| no_space(&path, needed, error))?;
         self.finish(prepare(file, path, &request)?)
     }
 
@@ -222,8 +225,9 @@ impl<A: Access> LinkOptions<A> {
         if !given.metadata().map_err(of_io)?.is_file() {
             return Err(OpenError::NotAFile { path });
         }
+        let request = self.request(None);
         let file = sys::reopen(&given).map_err(of_io)?;
-        self.finish(prepare(file, path, &self.request(None))?)
+        self.finish(prepare(file, path, &request)?)
     }
 
     fn create_or_open_in(&self, place: &Place) -> Result<A::Link, OpenError> {

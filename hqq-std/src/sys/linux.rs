@@ -47,6 +47,12 @@ pub(crate) fn create_unnamed(path: &Path, mode: u32) -> io::Result<Option<File>>
     }
 }
 
+/// The file itself, to give it a name.
+pub(crate) fn without_description(file: &File) -> io::Result<File> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?.into())
+}
+
 /// Gives a file from [`create_unnamed`] its name; fails where that is taken.
 pub(crate) fn give_name(file: &File, path: &Path) -> io::Result<()> {
     let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -167,6 +173,15 @@ impl ByteLocks {
 
     pub(crate) fn unlock(&self, byte: i32) -> io::Result<()> {
         fcntl(&self.0, FcntlArg::F_OFD_SETLK(&record(byte, libc::F_UNLCK)))?;
+        Ok(())
+    }
+
+    /// Frees all of them.
+    pub(crate) fn unlock_all(&self) -> io::Result<()> {
+        let mut all = record(0, libc::F_UNLCK);
+        // To the end, wherever that is.
+        all.l_len = 0;
+        fcntl(&self.0, FcntlArg::F_OFD_SETLK(&all))?;
         Ok(())
     }
 

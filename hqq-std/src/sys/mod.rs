@@ -22,6 +22,7 @@ pub(crate) use guard::Guard;
 pub(crate) use linux::{
     ByteLocks, TELLS_BLOCKS, allocate, anonymous, create_named, create_unnamed, give_name,
     is_in_memory, named_path, names, next_data, open_named, reopen, unlink_named,
+    without_description,
 };
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use no_futex::{
@@ -30,7 +31,7 @@ pub(crate) use no_futex::{
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) use portable::{
     ByteLocks, Guard, TELLS_BLOCKS, allocate, anonymous, create_named, create_unnamed, give_name,
-    named_path, names, next_data, open_named, reopen, unlink_named,
+    named_path, names, next_data, open_named, reopen, unlink_named, without_description,
 };
 pub(crate) use unix::{
     advise_huge_pages, advise_huge_pages_within, create_path, effective_user, open_path, view,

@@ -35,6 +35,11 @@ pub(crate) fn give_name(_: &File, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Never reached, as above.
+pub(crate) fn without_description(_: &File) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 pub(crate) fn create_named(name: &str, mode: u32) -> io::Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
     Ok(rustix::shm::open(object(name), flags, mode_bits(mode))?.into())
@@ -136,6 +141,12 @@ impl ByteLocks {
             Ok(lock) if byte == 0 => lock.unlock(),
             _ => Ok(()),
         }
+    }
+
+    /// The one there is goes with its file.
+    #[allow(clippy::unused_self, reason = "as on Linux")]
+    pub(crate) const fn unlock_all(&self) -> io::Result<()> {
+        Ok(())
     }
 
     pub(crate) fn holder(&self, _: i32) -> io::Result<Option<LockKind>> {

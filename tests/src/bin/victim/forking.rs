@@ -142,3 +142,71 @@ pub(crate) fn fork_advanced() -> Result {
     println!("parent {:?}", near.call(1, b"parent"));
     std::process::exit(0);
 }
+
+/// Forks while a thread opens a link, and has no lock yet. The child stays until it is killed.
+#[allow(unsafe_code, reason = "fork is an unsafe call")]
+pub(crate) fn fork_opening(name: &str) -> Result {
+    let path = hqq_std::RegionName::new(name)?.path();
+    let name = name.to_owned();
+    let opening = std::thread::spawn(move || {
+        let options = LinkOptions::new().role(Role::Primary);
+        options.attach_timeout(LIFE).open(&name)
+    });
+    let is_open = || {
+        let descriptors = std::fs::read_dir("/proc/self/fd")?;
+        // They come and go meanwhile.
+        let mut targets =
+            descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        std::io::Result::Ok(targets.any(|target| target == path))
+    };
+    while !is_open()? {
+        std::thread::yield_now();
+    }
+    // SAFETY: the child does nothing but sleep.
+    let child = unsafe { nix::libc::fork() };
+    if child > 0 {
+        println!("child {child}");
+        let _link = opening.join().map_err(|_| "panicked")??;
+        println!("ready");
+        std::thread::sleep(LIFE);
+    }
+    std::thread::sleep(LIFE);
+    Ok(())
+}
+
+/// Forks again and again while a thread makes and opens regions; says how many children had locks of its.
+#[allow(unsafe_code, reason = "fork is an unsafe call")]
+pub(crate) fn fork_making(name: &str) -> Result {
+    let name = name.to_owned();
+    std::thread::spawn(move || -> Result {
+        loop {
+            let _near = LinkOptions::new().count(2).size(8).create(&name)?;
+            let _far = LinkOptions::new().open(&name)?;
+            hqq_std::unlink(&name)?;
+        }
+    });
+    let mut with_locks = 0;
+    for _ in 0..100 {
+        // SAFETY: the child takes no lock that a thread of this process may hold.
+        let child = unsafe { nix::libc::fork() };
+        if child == 0 {
+            // By then its parent has locked what it was about to lock.
+            std::thread::sleep(Duration::from_millis(10));
+            std::process::exit(i32::from(has_locks()?));
+        }
+        let (_, status) = waitpid(Pid::from_raw(child), WaitOptions::empty())?.ok_or("no child")?;
+        with_locks += usize::from(status.exit_status() != Some(0));
+    }
+    println!("{with_locks} children with locks");
+    std::process::exit(0);
+}
+
+/// Whether a descriptor of this process is of a description that has locked a region.
+fn has_locks() -> std::io::Result<bool> {
+    let descriptors = std::fs::read_dir("/proc/self/fdinfo")?;
+    // The one of the directory itself is not there any more.
+    let mut texts =
+        descriptors.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok());
+    // Of the kind that regions are locked with: whoever started the test may have left it others.
+    Ok(texts.any(|text| text.contains("OFDLCK")))
+}

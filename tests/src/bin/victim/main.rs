@@ -34,6 +34,12 @@ fn run(arguments: &[&str]) -> Result {
     if let ["fork_advanced"] = arguments {
         return forking::fork_advanced();
     }
+    if let ["fork_opening", name] = arguments {
+        return forking::fork_opening(name);
+    }
+    if let ["fork_making", name] = arguments {
+        return forking::fork_making(name);
+    }
     if let ["fork", name] = arguments {
         return forking::fork(name);
     }
