@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hqq_std::wait::Policy;
 use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, LinkOptions, Server};
 
-use super::common::{bounded, eventually};
+use super::common::{LIMIT, bounded, eventually};
 use super::support::{FORMATS, agree, assert_idle, body, limit, look, pair_with, serving};
 
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -161,6 +161,74 @@ fn a_message_that_can_still_end_gets_its_time() {
             );
         });
         assert_eq!(far.take_dead(), None);
+    });
+}
+
+/// What has come on is in the ring before anybody looks, and with that its time begins anew.
+#[test]
+fn a_message_that_came_on_while_nobody_looked_gets_its_time_again() {
+    const SIZE: usize = 4096;
+    bounded(|| {
+        let options = AdvancedOptions::new().incoming_bytes(1);
+        let (near, far) = pair_with(Format::V2, 8, SIZE, AdvancedOptions::new(), options);
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        std::thread::scope(|scope| {
+            let sending = scope.spawn(|| near.send_stream_until(reader, None, limit()));
+            let mut sent = 0;
+            let mut write = |len: usize| {
+                writer.write_all(&[1; SIZE][..len]).unwrap();
+                sent += len as u64;
+                eventually("a part", || (near.stats().bytes_sent == sent).then_some(()));
+            };
+            for _ in 0..7 {
+                write(SIZE);
+            }
+            // Less credit is left than for a full buffer.
+            write(1);
+            look(&far);
+            // Longer than one may stop its stream.
+            std::thread::sleep(Duration::from_millis(1500));
+            write(1);
+            look(&far);
+            drop(writer);
+            assert_eq!(sending.join().unwrap().unwrap(), 7 * SIZE as u64 + 2);
+        });
+        assert_eq!(far.take_dead(), None);
+        assert_eq!(
+            far.receive_until(limit()).unwrap().body().len(),
+            7 * SIZE + 2
+        );
+    });
+}
+
+/// Somebody reads messages as they come, but not these.
+#[test]
+fn messages_that_nobody_takes_stop_the_ring_for_their_patience() {
+    bounded(|| {
+        let few = AdvancedOptions::new()
+            .max_message_size(1000)
+            .incoming_queue(2)
+            .patience(PATIENCE);
+        let (near, far) = pair_with(Format::V1, 8, 64, AdvancedOptions::new(), few);
+        assert!(far.receive_stream(Some(Instant::now())).is_err());
+        std::thread::scope(|scope| {
+            let near = &near;
+            let writers = [(); 2].map(|()| {
+                let (reader, mut writer) = std::io::pipe().unwrap();
+                writer.write_all(&[7; 10]).unwrap();
+                scope.spawn(move || near.send_stream(reader, Some(2000)));
+                writer
+            });
+            eventually("their beginnings", || {
+                look(&far);
+                (far.stats().arriving == 2).then_some(())
+            });
+            near.send_large(b"behind").unwrap();
+            let soon = Instant::now().checked_add(LIMIT / 4);
+            assert_eq!(far.receive_until(soon).unwrap().body(), b"behind");
+            drop(writers);
+        });
+        assert!(far.take_dead().is_some());
     });
 }
 
