@@ -4,8 +4,10 @@
 use std::mem::forget;
 
 use crate::common::{self, Memory, heir, receive};
+#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+use hqq_core::TryRecvError;
 use hqq_core::ring::stamp::{published, reading};
-use hqq_core::{Delivery, InitOptions, Layout, Member, Position, Role, TryRecvError};
+use hqq_core::{Delivery, InitOptions, Layout, Member, Position, Role};
 
 const COUNT: u64 = 8;
 const SIZE: usize = 64;
