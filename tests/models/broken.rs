@@ -38,6 +38,12 @@ fn broken() -> Vec<(Broken, Sign, Setup)> {
         c(Shared, 1).late(),
         repairer(),
     ];
+    let torn_to_lone_heir = [
+        p(Exclusive, 1, 4).narrow(),
+        c(Shared, 1),
+        c(Exclusive, 1).late(),
+        repairer(),
+    ];
     let heir = [
         p(Exclusive, 1, 2),
         c(Exclusive, 1),
@@ -173,6 +179,11 @@ fn broken() -> Vec<(Broken, Sign, Setup)> {
             B::RefusesClaimed,
             Sign::Fault("A3"),
             setup(&torn_to_heir).base(STAMP_TEARS).deaths(1),
+        ),
+        (
+            B::StandsAtClaimed,
+            Sign::Stuck,
+            setup(&torn_to_lone_heir).base(STAMP_TEARS).deaths(1),
         ),
         (
             B::ReleasesAll,

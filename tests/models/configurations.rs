@@ -370,4 +370,12 @@ fn ring_holds_with_halves() {
     ];
     let setup = Setup::new(&to_shared).base(STAMP_TEARS).deaths(2);
     hold("halves to shared, then shared, 2 deaths", &setup);
+    let to_exclusive = [
+        producer(Exclusive, 1, 4).narrow(),
+        consumer(Shared, 1),
+        consumer(Exclusive, 1).late(),
+        repairer(),
+    ];
+    let setup = Setup::new(&to_exclusive).base(STAMP_TEARS).deaths(1);
+    hold("halves to shared, then exclusive, 1 death", &setup);
 }

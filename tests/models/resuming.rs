@@ -19,8 +19,13 @@ impl Turn<'_> {
                 self.go(Step::Advance { next, tried: 0 });
             }
             Step::Advance { next, tried } => {
-                let state = State::of(self.stamp(next));
-                let claimed = state.is_read_claimed(self.position(next), count);
+                let (word, position) = (self.stamp(next), self.position(next));
+                let by_wholes = [Broken::RefusesClaimed, Broken::StandsAtClaimed];
+                let claimed = if by_wholes.iter().any(|rule| self.breaks(*rule)) {
+                    State::of(word).is_read_claimed(position, count)
+                } else {
+                    stamp::was_read_claimed(word, position, count)
+                };
                 self.go(if self.breaks(Broken::ResumesAtStamps) {
                     self.first_waiting(next)
                 } else if claimed && usize::from(tried) < count {
@@ -33,11 +38,9 @@ impl Turn<'_> {
                 });
             }
             Step::Explained { next } => {
-                let word = self.stamp(next);
-                let position = self.position(next);
-                // Half a stamp may have hidden that the position was claimed.
-                let passed = State::of(word).is_read_claimed(position, count)
-                    && !self.breaks(Broken::RefusesClaimed);
+                let (word, position) = (self.stamp(next), self.position(next));
+                let passed = self.breaks(Broken::StandsAtClaimed)
+                    && State::of(word).is_read_claimed(position, count);
                 if !stamp::is_expected(word, position, count) && !passed {
                     return Err("A3 refuses a ring that nobody damaged");
                 }

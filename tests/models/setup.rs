@@ -45,8 +45,10 @@ rules! {
     TakesIdAsItIs,
     /// A3 goes on at the first message that waits, whatever `r` says.
     ResumesAtStamps,
-    /// A3 takes a position that was claimed meanwhile for damage.
+    /// A3 goes past what was claimed by whole stamps, and takes a position that was claimed meanwhile for damage.
     RefusesClaimed,
+    /// The same, and goes on there.
+    StandsAtClaimed,
     /// A3 stores `released` as if nothing before it were being read.
     ReleasesAll,
     /// A3 leaves READING to nobody.

@@ -178,11 +178,7 @@ pub(crate) fn first_consumer<G: Geometry>(
     let count = memory.count();
     let next = received(memory);
     if let Some(corruption) = unexplained(memory, next) {
-        // Half a stamp may have hidden that the position was claimed; a producer has gone on since.
-        let state = State::of(corruption.stamp);
-        if !state.is_read_claimed(next, count) {
-            return Err(corruption);
-        }
+        return Err(corruption);
     }
     // Before any slot: `r` may have lagged, and where READING goes nothing else says that a position was claimed.
     // Pairs with the Acquire of a producer that waits for the ring to drain.
@@ -266,7 +262,9 @@ fn received<G: Geometry>(memory: &RingMemory<G>) -> Position {
     for _ in 0..count {
         // Pairs with the Release of T5.
         let word = memory.slot(next).stamp().load(ordering::see_published());
-        if !State::of(word).is_read_claimed(next, count) {
+        // Also where a producer has stored half of its stamp there: an exclusive consumer would stand at a position
+        // that was claimed for good.
+        if !stamp::was_read_claimed(word, next, count) {
             break;
         }
         next = next.plus(1);

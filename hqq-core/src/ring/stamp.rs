@@ -290,7 +290,6 @@ pub fn mended(word: u64, near: Position, count: usize) -> Option<u64> {
 /// half-written.
 #[must_use]
 pub fn is_expected(word: u64, position: Position, count: usize) -> bool {
-    let near = |at: Position, other: Position| (at.get() ^ other.get()).trailing_zeros() >= 16;
     match State::of(word) {
         State::Free(at) => near(at, position) || near(at, position.plus(count)),
         State::Writing(at, _) | State::Published(at, _) | State::Reading(at, ..) => {
@@ -298,6 +297,24 @@ pub fn is_expected(word: u64, position: Position, count: usize) -> bool {
         }
         State::Unknown(_) => false,
     }
+}
+
+/// A3: as [`State::is_read_claimed`], also of half a stamp, which counts as what it was: compares the low 16 bits of the
+/// sequence only.
+#[must_use]
+pub fn was_read_claimed(word: u64, position: Position, count: usize) -> bool {
+    match State::of(word) {
+        State::Reading(at, ..) => near(at, position),
+        State::Free(at) | State::Writing(at, _) | State::Published(at, _) => {
+            near(at, position.plus(count))
+        }
+        State::Unknown(_) => false,
+    }
+}
+
+/// Whether the low 16 bits are the same: those that are in the low half of a stamp.
+const fn near(at: Position, other: Position) -> bool {
+    (at.get() ^ other.get()).trailing_zeros() >= 16
 }
 
 #[cfg(test)]

@@ -4,10 +4,8 @@
 use std::mem::forget;
 
 use crate::common::{self, Memory, heir, receive};
-#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
-use hqq_core::TryRecvError;
-use hqq_core::ring::stamp::{published, reading};
-use hqq_core::{Delivery, InitOptions, Layout, Member, Position, Role};
+use hqq_core::ring::stamp::{free, published, reading};
+use hqq_core::{Delivery, InitOptions, Layout, Member, Position, Role, TryRecvError};
 
 const COUNT: u64 = 8;
 const SIZE: usize = 64;
@@ -60,9 +58,51 @@ fn a_consumer_that_is_alone_changes_one_half_of_a_stamp_at_most() {
 }
 
 /// The high half of `new` over the low half of `old`.
-#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 const fn torn(old: u64, new: u64) -> u64 {
     new & !0xffff_ffff | old & 0xffff_ffff
+}
+
+/// A shared receiver was killed between claiming a message and moving `r` on, a repair has freed the slot, and a sender has
+/// stored half of what comes next there.
+#[test]
+fn half_a_stamp_does_not_hide_that_its_slot_was_read_from_an_heir() {
+    let start = (1 << 16) - 1 - COUNT;
+    let next = Position::new(start + COUNT);
+    let ready = || {
+        let memory = memory(Delivery::AtMostOnce, start);
+        let (mut near, far) = memory.pair();
+        forget(far);
+        for number in 0..COUNT {
+            near.try_send(&number.to_le_bytes()).unwrap();
+        }
+        memory.set_stamp(start, free(next));
+        near.try_send(&COUNT.to_le_bytes()).unwrap();
+        let whole = memory.stamp(start);
+        let half = torn(free(next), whole);
+        assert_ne!(half, whole);
+        memory.set_stamp(start, half);
+        (memory, near, whole)
+    };
+
+    let (memory, mut near, whole) = ready();
+    let mut far = memory.exclusive_as(&heir(Role::Secondary));
+    memory.set_stamp(start, whole);
+    for number in 1..=COUNT {
+        assert_eq!(receive(far.receiver()).unwrap(), number.to_le_bytes());
+    }
+    assert_eq!(receive(far.receiver()), Err(TryRecvError::Empty));
+    assert_eq!(common::fill(near.sender(), b"room"), 8);
+
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+    {
+        let (memory, mut near, whole) = ready();
+        let far = memory.shared_as(&heir(Role::Secondary));
+        memory.set_stamp(start, whole);
+        for number in 1..=COUNT {
+            assert_eq!(receive(&mut far.receiver()).unwrap(), number.to_le_bytes());
+        }
+        assert_eq!(common::fill(near.sender(), b"room"), 8);
+    }
 }
 
 /// Where `released` moves on before the half stamp of a free slot is mended, it does not say any more that this is free.

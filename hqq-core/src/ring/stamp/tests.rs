@@ -300,6 +300,17 @@ fn a_torn_stamp_is_mended_and_a_whole_one_left() {
 }
 
 #[test]
+fn half_a_stamp_shows_that_a_position_was_read_as_the_whole_does() {
+    each_case(|count, position, row, distance| {
+        let word = row.word(after(position, distance));
+        let expected = State::of(word).is_read_claimed(position, count);
+        assert_eq!(was_read_claimed(word, position, count), expected);
+        let half = word ^ 0xffff_ffff << 32;
+        assert_eq!(was_read_claimed(half, position, count), expected);
+    });
+}
+
+#[test]
 fn unexpected_is_what_no_rule_leads_to() {
     each_case(|count, position, row, distance| {
         let n = count as i64;
