@@ -40,6 +40,17 @@ pub(crate) enum Event {
 }
 
 impl Counters {
+    /// Counts a call that found nothing, unless the totals are due to be recorded with it.
+    #[inline(always)]
+    pub(crate) fn add_blocked(&mut self) -> bool {
+        let blocked = self.blocked.wrapping_add(1);
+        let counts = !blocked.is_multiple_of(BLOCKED);
+        if counts {
+            self.blocked = blocked;
+        }
+        counts
+    }
+
     /// Counts an event. Says whether the totals are due to be recorded in the region; never for a
     /// message, which is known when compiling.
     #[inline(always)]

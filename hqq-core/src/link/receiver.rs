@@ -5,7 +5,7 @@ use zerocopy::{FromBytes, IntoBytes};
 use super::at_hand::{self, AtHand, Current};
 use super::error::{RecvError, TryRecvError};
 use super::receive_path::{self, SHORT_WAYS, SKIPPED};
-use super::take::{Begin, Take, TakeQuickly};
+use super::take::{Begin, Take, TakeInside, TakeQuickly, TakeWord};
 use super::waiting::wait_until;
 use super::{ReadGrant, TryIter};
 use crate::counters::Counters;
@@ -13,7 +13,7 @@ use crate::counters::Counters;
 use crate::member::Member;
 use crate::packet::PacketError;
 use crate::position::Position;
-use crate::ring::{Claimed, Consumer, Missed, Obstacle};
+use crate::ring::{Claimed, Consumer, Left, Missed, Obstacle};
 use crate::wait::{Wait, WaitReason};
 
 /// Receives messages of one direction.
@@ -238,8 +238,39 @@ impl<C: Consumer> Receiver<C> {
         }
         match self.side.with(TakeQuickly(buffer)) {
             Ok(len) => Ok(len),
-            Err(Missed::Unclaimed) => self.take(buffer, Begin::new(first)),
+            Err(Missed::Unclaimed) => self.take_word(buffer, first),
             Err(Missed::Claimed(run)) => self.take(buffer, Begin::Run(run)),
+        }
+    }
+
+    /// As [`Receiver::attempt`], for a word in its packet, and where nothing is there.
+    // No call here comes back, so that the compiler saves few registers or none for it.
+    #[inline(never)]
+    fn take_word(&mut self, buffer: &mut [u8], first: bool) -> Result<usize, TryRecvError> {
+        match self.side.with(TakeWord { buffer, first }) {
+            Ok(len) => Ok(len),
+            Err(Left::Nothing) => Err(TryRecvError::Empty),
+            Err(Left::Unclaimed) => self.take(buffer, Begin::new(first)),
+            Err(Left::Inside(size)) => self.take_inside(buffer, size),
+            Err(Left::Word(operands)) => {
+                self.at_hand.operands = operands;
+                self.take(buffer, Begin::Inside)
+            }
+        }
+    }
+
+    /// As [`Receiver::attempt`], for a message in its packet that is `size` bytes, as the packet says, and no word.
+    // As above.
+    #[inline(never)]
+    fn take_inside(&mut self, buffer: &mut [u8], size: u64) -> Result<usize, TryRecvError> {
+        match self.side.with(TakeInside { buffer, size }) {
+            Ok(len) => Ok(len),
+            // Cannot be, so soon after the look.
+            Err(Missed::Unclaimed) => self.take(buffer, Begin::Again),
+            Err(Missed::Claimed(operands)) => {
+                self.at_hand.operands = operands;
+                self.take(buffer, Begin::Inside)
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use crate::layout::LINE;
 use crate::packet::{INLINE_MAX, Opcode, Reason, StandardCopy, StandardTombstone, inline, run};
 use crate::position::Position;
 use crate::region::{Buffer, WALKS};
-use crate::ring::{InBuffer, InPacket, Producer, ProducerTask, Put, Refused, copy_id};
+use crate::ring::{InBuffer, InPacket, Producer, ProducerTask, Put, Refused};
 
 /// Fills a position that was claimed. Where others see that and `fill` panics, as it may run a caller's code, the
 /// position is given up.
@@ -64,6 +64,12 @@ pub(super) trait Payload: Copy {
     fn len(&self) -> usize;
     fn copy_to(&self, buffer: Buffer<'_>);
     fn inline(&self, copy_id: u64) -> [u64; 7];
+
+    /// The message, where it is known to be a word.
+    #[inline]
+    fn word(&self) -> Option<u64> {
+        None
+    }
 }
 
 impl Payload for &[u8] {
@@ -80,6 +86,11 @@ impl Payload for &[u8] {
     #[inline]
     fn inline(&self, copy_id: u64) -> [u64; 7] {
         inline::operands(copy_id, self)
+    }
+
+    #[inline]
+    fn word(&self) -> Option<u64> {
+        <[u8; 8]>::try_from(*self).ok().map(u64::from_le_bytes)
     }
 }
 
@@ -124,7 +135,7 @@ impl<B: AsRef<[u8]>> Payload for Pieces<'_, B> {
 }
 
 /// Sends one message if there is room and it is like most: longer than a packet takes and no longer
-/// than a cache line.
+/// than a cache line, or a word.
 ///
 /// In one piece and without a call that comes back, so that the compiler saves no registers for it.
 pub(super) struct SendQuickly<T>(pub(super) T);
@@ -136,13 +147,23 @@ impl<T: Payload> ProducerTask for SendQuickly<T> {
     #[inline(always)]
     fn run<P: Producer>(self, side: &mut P) -> Put {
         let len = self.0.len();
-        if !is_about_a_line(len as u64) || is_watched::<P, T>() {
+        let put = if is_watched::<P, T>() {
+            Put::Not
+        } else if is_about_a_line(len as u64) {
+            side.put_quickly(Opcode::StandardRun.as_byte(), len, |buffer, _| {
+                self.0.copy_to(buffer);
+                run::alone(len)
+            })
+        } else if P::WALKS
+            && let Some(word) = self.0.word()
+        {
+            let opcode = Opcode::StandardInline.as_byte();
+            side.put_quickly(opcode, len, |_, copy_id| {
+                InPacket(inline::operands_of_word(copy_id, word))
+            })
+        } else {
             return Put::Not;
-        }
-        let put = side.put_quickly(Opcode::StandardRun.as_byte(), len, |buffer, _| {
-            self.0.copy_to(buffer);
-            run::alone(len)
-        });
+        };
         if put != Put::Not {
             side.count(Event::Quick(len));
         }
@@ -153,6 +174,48 @@ impl<T: Payload> ProducerTask for SendQuickly<T> {
 /// Whether a panic of the payload's would leave what others see claimed.
 const fn is_watched<P: Producer, T: Payload>() -> bool {
     P::CLAIMS && T::MAY_PANIC
+}
+
+/// As [`SendQuickly`], of messages that fit into a packet.
+pub(super) struct SendInside<T>(pub(super) T);
+
+impl<T: Payload> ProducerTask for SendInside<T> {
+    type Output = Put;
+
+    // Always: in the one function for it, which is not.
+    #[inline(always)]
+    fn run<P: Producer>(self, side: &mut P) -> Put {
+        let len = self.0.len();
+        if len > INLINE_MAX.min(side.buffers().size()) || is_watched::<P, T>() {
+            return Put::Not;
+        }
+        let opcode = Opcode::StandardInline.as_byte();
+        let put = side.put_quickly(opcode, len, |_, copy_id| InPacket(self.0.inline(copy_id)));
+        if put != Put::Not {
+            side.count(Event::Quick(len));
+        }
+        put
+    }
+}
+
+/// Sends one message if there is room, in few steps where they do.
+#[inline]
+fn send_one<P: Producer>(side: &mut P, payload: &[u8], first: bool) -> Result<(), TrySendError> {
+    let put = if is_about_a_line(payload.len() as u64) {
+        SendQuickly(payload).run(side)
+    } else if P::WALKS {
+        SendInside(payload).run(side)
+    } else {
+        Put::Not
+    };
+    match put {
+        Put::Done => Ok(()),
+        Put::ToSleeper => {
+            side.wake();
+            Ok(())
+        }
+        Put::Not => Send { payload, first }.run(side),
+    }
 }
 
 /// Sends one message if there is room.
@@ -192,27 +255,26 @@ impl<T: Payload> ProducerTask for Send<T> {
     }
 }
 
-/// Sends a message of any length in few steps; `false` where they did not do.
+/// Sends a message in few steps, of the lengths that were not tried before; `false` where they did not do.
 #[inline]
 fn put<P: Producer>(side: &mut P, payload: impl Payload, len: usize) -> bool {
-    let put = if len <= INLINE_MAX {
-        side.put_quickly(Opcode::StandardInline.as_byte(), len, |_, position| {
-            InPacket(payload.inline(copy_id(position)))
-        })
-    } else {
-        if len <= LINE {
-            // It was tried before.
-            return false;
-        }
-        side.put_quickly(Opcode::StandardRun.as_byte(), len, |buffer, _| {
+    let put = if len > LINE {
+        let put = side.put_quickly(Opcode::StandardRun.as_byte(), len, |buffer, _| {
             payload.copy_to(buffer);
             InBuffer(run::alone(len))
-        })
+        });
+        if put != Put::Not {
+            side.count(Event::Quick(len));
+        }
+        put
+    } else if P::WALKS || len > INLINE_MAX {
+        Put::Not
+    } else {
+        SendInside(payload).run(side)
     };
     if put == Put::Not {
         return false;
     }
-    side.count(Event::Quick(len));
     if put == Put::ToSleeper {
         side.wake();
     }
@@ -236,7 +298,7 @@ impl<M: AsRef<[u8]>> ProducerTask for SendBatch<'_, M> {
             let result = if runs && is_run && pair <= side.buffers().size() {
                 send_run(side, payload, rest, first)
             } else {
-                Send { payload, first }.run(side).map(|()| 1)
+                send_one(side, payload, first).map(|()| 1)
             };
             match result {
                 Ok(count) => sent += count,

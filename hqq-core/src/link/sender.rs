@@ -5,10 +5,12 @@ use core::time::Duration;
 use zerocopy::{Immutable, IntoBytes};
 
 use super::error::{GrantError, SendError, TrySendError};
-use super::send_path::{self, Payload, Pieces, Send, SendBatch, SendQuickly, publish_copy};
+use super::send_path::{
+    self, Payload, Pieces, Send, SendBatch, SendInside, SendQuickly, publish_copy,
+};
 use super::waiting::wait_until;
 use crate::counters::{Counters, Event};
-use crate::packet::{Opcode, Packet, inline};
+use crate::packet::{INLINE_MAX, Opcode, Packet, inline};
 use crate::position::Position;
 use crate::region::Buffer;
 use crate::ring::{Obstacle, Producer, Put};
@@ -255,6 +257,18 @@ impl<P: Producer> Sender<P> {
         match self.side.with(SendQuickly(payload)) {
             Put::Done => Ok(()),
             Put::ToSleeper => self.wake(),
+            Put::Not if P::WALKS && payload.len() <= INLINE_MAX => self.send_inside(payload, first),
+            Put::Not => self.send_slowly(payload, first),
+        }
+    }
+
+    /// As [`Sender::attempt`], for what fits into a packet.
+    // No call here comes back, so that the compiler saves no registers for it.
+    #[inline(never)]
+    fn send_inside(&mut self, payload: impl Payload, first: bool) -> Result<(), TrySendError> {
+        match self.side.with(SendInside(payload)) {
+            Put::Done => Ok(()),
+            Put::ToSleeper => self.wake(),
             Put::Not => self.send_slowly(payload, first),
         }
     }
@@ -268,7 +282,7 @@ impl<P: Producer> Sender<P> {
         Ok(())
     }
 
-    /// As [`Sender::attempt`], for whatever the quick way does not do.
+    /// As [`Sender::attempt`], for whatever the quick ways do not do.
     #[inline(never)]
     fn send_slowly(&mut self, payload: impl Payload, first: bool) -> Result<(), TrySendError> {
         self.side.with(Send { payload, first })

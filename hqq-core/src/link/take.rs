@@ -8,7 +8,7 @@ use super::send_path::is_about_a_line;
 use crate::counters::Event;
 use crate::packet::{Opcode, inline, run, standard};
 use crate::position::Position;
-use crate::ring::{Claimed, Consumer, ConsumerTask, InBuffer, InPacket, Missed};
+use crate::ring::{Claimed, Consumer, ConsumerTask, Left, Missed};
 
 /// Copies the next message of a ring into a buffer and gives it back to the senders, where it is
 /// like most: alone in a buffer, longer than a packet takes and no longer than a cache line.
@@ -44,6 +44,54 @@ impl ConsumerTask for TakeQuickly<'_> {
     }
 }
 
+/// As [`TakeQuickly`], of a word in its packet. Where nothing is there, it counts that.
+pub(super) struct TakeWord<'a> {
+    pub(super) buffer: &'a mut [u8],
+    /// Whether it is the first look of its call, which counts as blocked where nothing is there.
+    pub(super) first: bool,
+}
+
+impl ConsumerTask for TakeWord<'_> {
+    type Output = Result<usize, Left>;
+
+    // Always: in the one function for it, which is not.
+    #[inline(always)]
+    fn run<C: Consumer>(self, side: &mut C) -> Self::Output {
+        let Self { buffer, first } = self;
+        let opcode = Opcode::StandardInline.as_byte();
+        let taken = side.take_word(opcode, |operands| inline::copy_word_out(operands, buffer));
+        match taken {
+            Ok(len) => side.count(Event::Quick(len)),
+            Err(Left::Nothing) if !side.is_idle(first) => return Err(Left::Unclaimed),
+            Err(_) => {}
+        }
+        taken
+    }
+}
+
+/// As [`TakeQuickly`], of any message in its packet, after [`Left::Inside`].
+pub(super) struct TakeInside<'a> {
+    pub(super) buffer: &'a mut [u8],
+    pub(super) size: u64,
+}
+
+impl ConsumerTask for TakeInside<'_> {
+    type Output = Result<usize, Missed<[u64; 7]>>;
+
+    // Always: in the one function for it, which is not.
+    #[inline(always)]
+    fn run<C: Consumer>(self, side: &mut C) -> Self::Output {
+        let max = side.buffers().size();
+        let taken = side.take_inside(self.size, |operands| {
+            inline::copy_out(operands, max, self.buffer)
+        });
+        if let Ok(len) = taken {
+            side.count(Event::Quick(len));
+        }
+        taken
+    }
+}
+
 /// Copies the next message of a ring into a buffer and gives it back to the senders.
 pub(super) struct Take<'a> {
     /// No message before. One that does not fit `buffer` becomes it, and one
@@ -62,6 +110,9 @@ pub(super) enum Begin {
     Again,
     /// The next packet was claimed; it is a run, and this its first operand.
     Run(u64),
+    /// The next packet was claimed; its message is inside, breaks a rule or does not fit, and its operands but the
+    /// first are in [`Take::at_hand`].
+    Inside,
 }
 
 impl Begin {
@@ -78,49 +129,11 @@ impl ConsumerTask for Take<'_> {
     // Always: in the one function for it, which is not.
     #[inline(always)]
     fn run<C: Consumer>(self, side: &mut C) -> Self::Output {
-        let Self {
-            at_hand,
-            buffer,
-            mut begin,
-        } = self;
-        if C::WALKS && !matches!(begin, Begin::Run(_)) {
-            match take_along(side, buffer) {
-                Ok(len) => return Ok(len),
-                Err(Along::Inline(operands)) => {
-                    let claimed = Claimed {
-                        position: side.last_claimed(),
-                        header: Opcode::StandardInline.as_word(),
-                        in_doubt: false,
-                        taken: 0,
-                    };
-                    let this = Take {
-                        at_hand,
-                        buffer,
-                        begin,
-                    };
-                    return this.take_odd(side, claimed, operands);
-                }
-                Err(Along::Run(run)) => begin = Begin::Run(run),
-                Err(Along::Nothing) => {}
-            }
-        }
-        Take {
-            at_hand,
-            buffer,
-            begin,
-        }
-        .claim_and_take(side)
-    }
-}
-
-impl Take<'_> {
-    /// As `run`, where few steps did not do.
-    #[inline(always)]
-    fn claim_and_take<C: Consumer>(self, side: &mut C) -> Result<usize, TryRecvError> {
         // Word for word, as what a call gave in memory is not copied at once: in other pieces than it was written
         // in, it could only be read once it has got to the cache.
         let (position, header, in_doubt, taken) = match self.begin {
             Begin::Run(_) => (side.last_claimed(), Opcode::StandardRun.as_word(), false, 0),
+            Begin::Inside => return self.take_claimed_inside(side),
             Begin::First | Begin::Again => match side.try_claim() {
                 Ok(claimed) => (
                     claimed.position,
@@ -150,7 +163,7 @@ impl Take<'_> {
         if header == Opcode::StandardRun.as_word() && side.carries_inline() {
             let run = match self.begin {
                 Begin::Run(run) => run,
-                Begin::First | Begin::Again => side.operand(position, 0),
+                _ => side.operand(position, 0),
             };
             if taken == 0
                 && let Some(len) = run::len_alone(run)
@@ -178,6 +191,18 @@ impl Take<'_> {
 }
 
 impl Take<'_> {
+    /// As `run`, of [`Begin::Inside`].
+    fn take_claimed_inside<C: Consumer>(self, side: &mut C) -> Result<usize, TryRecvError> {
+        let claimed = Claimed {
+            position: side.last_claimed(),
+            header: Opcode::StandardInline.as_word(),
+            in_doubt: false,
+            taken: 0,
+        };
+        let operands = self.at_hand.operands;
+        self.take_odd(side, claimed, operands)
+    }
+
     const fn is_first(&self) -> bool {
         matches!(self.begin, Begin::First)
     }
@@ -210,43 +235,6 @@ impl Take<'_> {
         })?;
         hand_over(side, self.at_hand, self.buffer)
     }
-}
-
-/// What [`take_along`] claimed and did not take.
-enum Along {
-    /// A packet with a message inside that breaks a rule or does not fit: its operands.
-    Inline([u64; 7]),
-    /// A run that is of several messages, breaks a rule or does not fit: its operand.
-    Run(u64),
-    Nothing,
-}
-
-/// Takes a message in few steps that is in its packet, or alone in its buffer.
-#[inline(always)]
-fn take_along<C: Consumer>(side: &mut C, buffer: &mut [u8]) -> Result<usize, Along> {
-    let opcode = Opcode::StandardInline.as_byte();
-    let taken = side.take_quickly(opcode, |from, InPacket(operands)| {
-        inline::copy_out(operands, from.len(), buffer)
-    });
-    let len = match taken {
-        Ok(len) => len,
-        Err(Missed::Claimed(InPacket(operands))) => return Err(Along::Inline(operands)),
-        Err(Missed::Unclaimed) => {
-            let opcode = Opcode::StandardRun.as_byte();
-            let taken = side.take_quickly(opcode, |from, &InBuffer(run)| {
-                let len = run::len_alone(run).filter(|len| (1..=from.len()).contains(len))?;
-                from.copy_out(0, buffer.get_mut(..len)?);
-                Some(len)
-            });
-            match taken {
-                Ok(len) => len,
-                Err(Missed::Claimed(InBuffer(run))) => return Err(Along::Run(run)),
-                Err(Missed::Unclaimed) => return Err(Along::Nothing),
-            }
-        }
-    };
-    side.count(Event::Quick(len));
-    Ok(len)
 }
 
 /// A message that lies at the start of the buffer of `position`, where it ends, too.

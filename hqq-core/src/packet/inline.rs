@@ -141,6 +141,28 @@ pub(crate) fn operands(copy_id: u64, payload: &[u8]) -> [u64; OPERANDS] {
     [copy_id, payload.len() as u64, a, b, c, d, e]
 }
 
+/// The operands of a datagram with this id and these 8 bytes.
+#[inline]
+pub(crate) const fn operands_of_word(copy_id: u64, word: u64) -> [u64; OPERANDS] {
+    [copy_id, size_of::<u64>() as u64, word, 0, 0, 0, 0]
+}
+
+/// As [`copy_out`], of a datagram of 8 bytes, as operand 1 says, which fit into every buffer.
+#[inline(always)]
+pub(crate) fn copy_word_out(operands: &[u64; OPERANDS], buffer: &mut [u8]) -> Option<usize> {
+    let [_, _, word, b, c, d, e] = *operands;
+    if b | c | d | e != 0 {
+        return None;
+    }
+    let Some(to) = buffer.first_chunk_mut() else {
+        // So that the two comparisons stay two branches: joined they would be twice as many steps.
+        core::hint::black_box(());
+        return None;
+    };
+    *to = word.to_le_bytes();
+    Some(size_of::<u64>())
+}
+
 /// Copies the datagram with these operands to the start of `buffer` and says how many bytes it has,
 /// in a region whose buffers have `buffer_size` bytes; `None` where that is more than fit, or the
 /// operands break a rule of [`StandardInline`].
@@ -154,40 +176,76 @@ pub(crate) fn copy_out(
     buffer: &mut [u8],
 ) -> Option<usize> {
     let [_, size, words @ ..] = operands;
-    let legal = *size <= INLINE_MAX.min(buffer_size) as u64 && past(*size, words) == 0;
-    let size = usize::try_from(*size).ok().filter(|_| legal)?;
-    store_words(words, buffer.get_mut(..size)?);
-    Some(size)
+    let len = usize::try_from(*size).ok()?;
+    if len > INLINE_MAX.min(buffer_size) {
+        return None;
+    }
+    let to = buffer.get_mut(..len)?;
+    if let (chunks, []) = to.as_chunks_mut() {
+        return copy_words_out(words, chunks).then_some(len);
+    }
+    if past(*size, words) != 0 {
+        return None;
+    }
+    store_words(words, to);
+    Some(len)
+}
+
+/// As [`copy_out`], of as many whole words as `to` has; `false` where those after them are not zero.
+#[inline]
+fn copy_words_out(words: &[u64; PAYLOAD_WORDS], to: &mut [[u8; 8]]) -> bool {
+    let [a, b, c, d, e] = *words;
+    // Each word by its name, so that none has to go through memory to be found.
+    let past = match to {
+        [] => a | b | c | d | e,
+        [_] => b | c | d | e,
+        [_, _] => c | d | e,
+        [_, _, _] => d | e,
+        [_, _, _, _] => e,
+        _ => 0,
+    };
+    if past != 0 {
+        return false;
+    }
+    let mut next = a;
+    for (index, word) in [(0, b), (1, c), (2, d), (3, e), (4, 0)] {
+        let Some(chunk) = to.get_mut(index) else {
+            break;
+        };
+        *chunk = next.to_le_bytes();
+        next = word;
+    }
+    true
 }
 
 /// At most [`INLINE_MAX`] bytes as words, with zeros after them.
+// By comparisons that are mostly foreseen, not by a table of places to go on at.
 #[inline]
 fn payload_words(bytes: &[u8]) -> [u64; PAYLOAD_WORDS] {
-    let (chunks, tail) = bytes.as_chunks();
+    let Some(last) = bytes.last_chunk() else {
+        return [partial_word(bytes), 0, 0, 0, 0];
+    };
+    // Of the last 8 bytes those that are no part of the words before; all, where there are 8.
+    let past = bytes.len().wrapping_neg() % size_of::<u64>();
+    let last = u64::from_le_bytes(*last) >> (8 * past);
+    // Present wherever it is asked for.
     let word = |index: usize| {
-        // Present wherever it is asked for, below.
-        chunks
-            .get(index)
-            .map_or(0, |chunk| u64::from_le_bytes(*chunk))
+        let from = bytes.get(8 * index..).and_then(<[u8]>::first_chunk);
+        from.map_or(0, |word| u64::from_le_bytes(*word))
     };
-    // The last word: of the last 8 bytes those that are no part of the words before.
-    let last = match bytes.last_chunk() {
-        Some(chunk) if !tail.is_empty() => {
-            u64::from_le_bytes(*chunk) >> (u64::BITS as usize - 8 * tail.len())
-        }
-        _ => partial_word(tail),
-    };
-    match (chunks.len(), tail.is_empty()) {
-        (0, _) => [last, 0, 0, 0, 0],
-        (1, true) => [word(0), 0, 0, 0, 0],
-        (1, false) => [word(0), last, 0, 0, 0],
-        (2, true) => [word(0), word(1), 0, 0, 0],
-        (2, false) => [word(0), word(1), last, 0, 0],
-        (3, true) => [word(0), word(1), word(2), 0, 0],
-        (3, false) => [word(0), word(1), word(2), last, 0],
-        (4, true) => [word(0), word(1), word(2), word(3), 0],
-        (4, false) => [word(0), word(1), word(2), word(3), last],
-        _ => [word(0), word(1), word(2), word(3), word(4)],
+    let len = bytes.len();
+    if len <= 8 {
+        [last, 0, 0, 0, 0]
+    } else if len <= 16 {
+        [word(0), last, 0, 0, 0]
+    } else if len <= 24 {
+        [word(0), word(1), last, 0, 0]
+    } else if len <= 32 {
+        [word(0), word(1), word(2), last, 0]
+    } else if len <= INLINE_MAX {
+        [word(0), word(1), word(2), word(3), last]
+    } else {
+        [0, 1, 2, 3, 4].map(word)
     }
 }
 
@@ -214,14 +272,21 @@ fn store_words(words: &[u64; PAYLOAD_WORDS], bytes: &mut [u8]) {
 #[inline]
 const fn past(size: u64, words: &[u64; PAYLOAD_WORDS]) -> u64 {
     let [a, b, c, d, e] = *words;
-    let bits = size % 8 * 8;
-    match size / 8 {
-        0 => a >> bits | b | c | d | e,
-        1 => b >> bits | c | d | e,
-        2 => c >> bits | d | e,
-        3 => d >> bits | e,
-        4 => e >> bits,
-        _ => 0,
+    if size == 0 {
+        return a | b | c | d | e;
+    }
+    // In two steps, as all bits may be payload.
+    let last = (8 * size - 1) % u64::BITS as u64;
+    if size <= 8 {
+        a >> last >> 1 | b | c | d | e
+    } else if size <= 16 {
+        b >> last >> 1 | c | d | e
+    } else if size <= 24 {
+        c >> last >> 1 | d | e
+    } else if size <= 32 {
+        d >> last >> 1 | e
+    } else {
+        e >> last >> 1
     }
 }
 

@@ -7,6 +7,8 @@ use core::ops::Deref;
 use super::Rover;
 use super::{Buffer, RingMemory, Slot};
 use crate::layout::Geometry;
+#[cfg(target_pointer_width = "64")]
+use crate::layout::LINE;
 use crate::position::Position;
 
 /// A ring and a place in it.
@@ -22,8 +24,8 @@ pub(crate) const WALKS: bool = cfg!(target_pointer_width = "64");
 /// A slot, as an offset from the first, and its buffer; and where the way ends.
 ///
 /// # Invariants
-/// Where `slot` is less than `end`, it is that of a slot of the ring, and `buffer` is where its buffer starts,
-/// which has a cache line at least.
+/// Where `slot` is less than `end`, it is that of a slot of the ring, and `buffer` is where its buffer starts.
+/// `line_end` is `end`, or 0 where buffers are shorter than a cache line.
 // What is moved on is not side by side, where the compiler makes one vector of it, in twice the instructions.
 #[cfg(target_pointer_width = "64")]
 #[repr(C)]
@@ -33,6 +35,7 @@ struct Steps {
     buffer: Rover,
     /// Where the way ends once it goes on again.
     goal: usize,
+    line_end: usize,
 }
 
 #[cfg(not(target_pointer_width = "64"))]
@@ -47,6 +50,7 @@ impl<G: Geometry> Walk<G> {
             end: 0,
             buffer: memory.buffers().part.rover(0),
             goal: 0,
+            line_end: 0,
         };
         #[cfg(not(target_pointer_width = "64"))]
         let steps = Steps;
@@ -56,20 +60,28 @@ impl<G: Geometry> Walk<G> {
 
 #[cfg(target_pointer_width = "64")]
 impl<G: Geometry> Walk<G> {
-    /// Goes to the slot of `position`: a way of `count` slots from there on, at most up to the ring's end; of
-    /// none where buffers are shorter than a cache line.
+    /// Goes to the slot of `position`: a way of `count` slots from there on, at most up to the ring's end.
     pub(crate) fn go_to(&mut self, position: Position, count: usize) {
-        use crate::layout::LINE;
         let buffers = self.memory.buffers();
         let (index, size) = (buffers.index(position), buffers.size());
-        let count = if size < LINE { 0 } else { count };
         let end = count.saturating_add(index).min(buffers.count()) * LINE;
         self.steps = Steps {
             slot: index * LINE,
             end,
             buffer: buffers.part.rover(index * size),
             goal: end,
+            line_end: self.line_end(end),
         };
+    }
+
+    /// What `line_end` is beside this `end`.
+    #[inline]
+    fn line_end(&self, end: usize) -> usize {
+        if self.memory.buffers().size() < LINE {
+            0
+        } else {
+            end
+        }
     }
 
     /// Whether `position` is the ring's first slot and the way has ended, as it does there.
@@ -81,6 +93,7 @@ impl<G: Geometry> Walk<G> {
     /// Ends the way here.
     pub(crate) fn stop(&mut self) {
         self.steps.end = 0;
+        self.steps.line_end = 0;
         self.steps.goal = 0;
     }
 
@@ -89,12 +102,14 @@ impl<G: Geometry> Walk<G> {
     pub(crate) fn pause(&mut self) {
         self.steps.goal = self.steps.end;
         self.steps.end = 0;
+        self.steps.line_end = 0;
     }
 
     /// One slot further, from where the way was left.
     #[inline]
     pub(crate) fn resume(&mut self) {
         self.steps.end = self.steps.goal;
+        self.steps.line_end = self.line_end(self.steps.goal);
         self.step();
     }
 
@@ -107,25 +122,31 @@ impl<G: Geometry> Walk<G> {
     /// The slot here and its buffer; `None` where the way has ended.
     #[inline]
     pub(crate) fn here(&self) -> Option<(Slot<'_>, Buffer<'_>)> {
-        self.first_here(self.memory.buffers().size())
-    }
-
-    /// As [`Walk::here`], of the buffer only the first cache line.
-    // A length that the compiler knows: whoever checks against it as well does so for nothing.
-    #[inline]
-    pub(crate) fn line_here(&self) -> Option<(Slot<'_>, Buffer<'_>)> {
-        self.first_here(crate::layout::LINE)
-    }
-
-    /// The slot here and the first bytes of its buffer, a cache line or all of it.
-    #[inline]
-    fn first_here(&self, len: usize) -> Option<(Slot<'_>, Buffer<'_>)> {
-        if !self.goes_on() {
-            return None;
-        }
+        let slot = self.slot_here()?;
+        let len = self.memory.buffers().size();
         // SAFETY: the way goes on, so that this is where a buffer starts, which has as many bytes.
         let part = unsafe { self.steps.buffer.view(len) };
         let offset = 0;
+        Some((slot, Buffer { part, offset, len }))
+    }
+
+    /// The slot here; `None` where the way has ended.
+    #[inline]
+    pub(crate) fn slot_here(&self) -> Option<Slot<'_>> {
+        self.goes_on().then(|| self.memory.slot_at(self.steps.slot))
+    }
+
+    /// As [`Walk::here`], of the buffer only the first cache line; `None` also where buffers are shorter.
+    // A length that the compiler knows: whoever checks against it as well does so for nothing.
+    #[inline]
+    pub(crate) fn line_here(&self) -> Option<(Slot<'_>, Buffer<'_>)> {
+        if self.steps.slot >= self.steps.line_end {
+            return None;
+        }
+        let (offset, len) = (0, LINE);
+        // SAFETY: the way goes on, as where it ends is no less than this; so this is where a buffer starts, which
+        // has a line at least.
+        let part = unsafe { self.steps.buffer.view(len) };
         let slot = self.memory.slot_at(self.steps.slot);
         Some((slot, Buffer { part, offset, len }))
     }
@@ -134,7 +155,7 @@ impl<G: Geometry> Walk<G> {
     // Past the end this does no harm, as whoever looks finds that there is no way.
     #[inline]
     pub(crate) fn step(&mut self) {
-        self.steps.slot = self.steps.slot.wrapping_add(crate::layout::LINE);
+        self.steps.slot = self.steps.slot.wrapping_add(LINE);
         self.steps.buffer.step(self.memory.buffers().size());
     }
 }
@@ -160,6 +181,11 @@ impl<G: Geometry> Walk<G> {
 
     #[inline]
     pub(crate) fn here(&self) -> Option<(Slot<'_>, Buffer<'_>)> {
+        None
+    }
+
+    #[inline]
+    pub(crate) fn slot_here(&self) -> Option<Slot<'_>> {
         None
     }
 

@@ -40,7 +40,7 @@ pub trait ConcurrentProducer: Counted {
         &self,
         opcode: u8,
         len: usize,
-        fill: impl FnOnce(Buffer<'_>, Position) -> O,
+        fill: impl FnOnce(Buffer<'_>, u64) -> O,
     ) -> (Put, Position)
     where
         Self: Sized,

@@ -38,6 +38,7 @@ where
     B: Producer<Geometry = A::Geometry>,
 {
     type Geometry = A::Geometry;
+    const WALKS: bool = A::WALKS || B::WALKS;
 
     #[inline]
     fn buffers(&self) -> &Buffers<A::Geometry> {

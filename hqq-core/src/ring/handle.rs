@@ -212,7 +212,7 @@ where
         &mut self,
         opcode: u8,
         len: usize,
-        fill: impl FnOnce(Buffer<'_>, Position) -> O,
+        fill: impl FnOnce(Buffer<'_>, u64) -> O,
     ) -> Put {
         let (put, position) = self.target().put_quickly(opcode, len, fill);
         if put != Put::Not && self.goes_on() {

@@ -38,7 +38,7 @@ use format2::{
 pub(crate) use format2::{copy_id, unread};
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub use handle::{Handle, Owned};
-pub use quickly::{InBuffer, InPacket, Missed, Operands, Put};
+pub use quickly::{InBuffer, InPacket, Left, Missed, Operands, Put};
 pub(crate) use side::Sealed;
 pub use side::{Consumer, ConsumerTask, Producer, ProducerTask};
 

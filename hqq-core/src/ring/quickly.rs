@@ -28,6 +28,21 @@ pub enum Missed<O> {
     Claimed(O),
 }
 
+/// What [`Consumer::take_word`](super::Consumer::take_word) left undone.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing was claimed, which does not say that nothing is there.
+    Unclaimed,
+    /// No packet is there, and the producers know how far this side has come.
+    Nothing,
+    /// Such a packet, but the message inside is no word: so long, it says. It was not claimed, and
+    /// [`Consumer::take_inside`](super::Consumer::take_inside) is to do that before anything else is done.
+    Inside(u64),
+    /// It was claimed; these are its operands but the first.
+    Word([u64; 7]),
+}
+
 /// The operands of a packet that is put or taken quickly: as many as its kind has.
 #[doc(hidden)]
 #[allow(

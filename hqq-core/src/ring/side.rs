@@ -1,6 +1,6 @@
 //! The sides of a ring as a link uses them, whatever kind they are.
 
-use super::{Claimed, Corruption, Missed, Obstacle, Operands, Put, Refused};
+use super::{Claimed, Corruption, Left, Missed, Obstacle, Operands, Put, Refused};
 use crate::counters::Event;
 use crate::layout::Geometry;
 use crate::member::Member;
@@ -17,6 +17,10 @@ pub(crate) use sealed::Sealed;
 pub trait Producer: Sealed {
     /// The geometry of the ring.
     type Geometry: Geometry;
+
+    /// Whether [`Producer::put_quickly`] finds its place by a step from the last one.
+    #[doc(hidden)]
+    const WALKS: bool = false;
 
     #[doc(hidden)]
     #[allow(
@@ -37,9 +41,9 @@ pub trait Producer: Sealed {
     #[doc(hidden)]
     const CLAIMS: bool = true;
 
-    /// Claims a position whose buffer has room for `len` bytes, lets `fill`, which does not panic where this side claims, write them there (or know the position) and
-    /// publishes a packet with this opcode and the operands that `fill` gives: in very few steps and without a call
-    /// that comes back.
+    /// Claims a position whose buffer has room for `len` bytes, where they go there, lets `fill`, which does not panic where
+    /// this side claims, write them (or know the copy's id) and publishes a packet with this opcode and the operands that
+    /// `fill` gives: in very few steps and without a call that comes back.
     #[doc(hidden)]
     #[allow(
         private_interfaces,
@@ -51,7 +55,7 @@ pub trait Producer: Sealed {
         &mut self,
         opcode: u8,
         len: usize,
-        fill: impl FnOnce(Buffer<'_>, Position) -> O,
+        fill: impl FnOnce(Buffer<'_>, u64) -> O,
     ) -> Put
     where
         Self: Sized,
@@ -205,6 +209,52 @@ pub trait Consumer: Sealed {
     {
         let _ = (opcode, take);
         Err(Missed::Unclaimed)
+    }
+
+    /// As [`Consumer::take_quickly`], of a packet with this opcode that says that the message inside is a word; `take`
+    /// gets its operands but the first.
+    ///
+    /// # Errors
+    /// [`Left`]
+    #[doc(hidden)]
+    #[inline]
+    fn take_word<T>(
+        &mut self,
+        opcode: u8,
+        take: impl FnOnce(&[u64; 7]) -> Option<T>,
+    ) -> Result<T, Left>
+    where
+        Self: Sized,
+    {
+        let _ = (opcode, take);
+        Err(Left::Unclaimed)
+    }
+
+    /// Claims the packet of [`Left::Inside`], which it has to come after, hands its operands but the first to `take`
+    /// and releases it.
+    ///
+    /// # Errors
+    /// As [`Consumer::take_quickly`].
+    #[doc(hidden)]
+    #[inline]
+    fn take_inside<T>(
+        &mut self,
+        size: u64,
+        take: impl FnOnce(&[u64; 7]) -> Option<T>,
+    ) -> Result<T, Missed<[u64; 7]>>
+    where
+        Self: Sized,
+    {
+        let _ = (size, take);
+        Err(Missed::Unclaimed)
+    }
+
+    /// After [`Left::Nothing`]: whether nothing is to be done about it, as the producers have not ended. Counts it,
+    /// where it is the first look of a call, and nothing where that is due to be recorded.
+    #[doc(hidden)]
+    fn is_idle(&mut self, first: bool) -> bool {
+        let _ = first;
+        false
     }
 
     /// Claims the next packet, as [`Consumer::take_quickly`] does, for [`Consumer::release`]: its position and

@@ -123,6 +123,11 @@ impl Turn {
         Self(self.0.wrapping_add(Self::ONE))
     }
 
+    #[inline]
+    pub(crate) const fn before(self) -> Self {
+        Self(self.0.wrapping_sub(Self::ONE))
+    }
+
     /// The position after this one.
     #[inline]
     pub(crate) const fn next_position(self) -> Position {
@@ -237,6 +242,14 @@ pub const fn released(position: Position, count: usize) -> u64 {
 #[must_use]
 pub(crate) fn is_packet_at(loaded: Visible, turn: Turn, opcode: u8) -> bool {
     loaded == visible(turn.published(opcode))
+}
+
+/// Whether what was loaded of a stamp is of no packet at the position, whatever its opcode: in fewer steps than
+/// [`packet_at`], and not everything that is so.
+#[inline]
+#[must_use]
+pub(crate) fn is_elsewhere(loaded: Visible, turn: Turn) -> bool {
+    loaded ^ visible(turn.published(0)) >= 1 << 16
 }
 
 /// T4x: the opcode, where what was loaded of a stamp shows a packet at `position`.

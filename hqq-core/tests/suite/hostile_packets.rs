@@ -14,26 +14,43 @@ const INLINE: u8 = 0xfd;
 const TOMBSTONE: u8 = 0xfe;
 const RUN: u8 = 0xfc;
 
-/// What a receiver makes of a packet; the message sent after it must still arrive.
+/// What a receiver makes of a packet, wherever it lies; the message sent after it must still arrive.
 fn received(size: usize, opcode: u8, operands: [u64; 7]) -> Result<Vec<u8>, TryRecvError> {
-    let memory = Memory::new(4, size, 0);
+    // Where most packets lie there are ways of their own for them.
+    let first = received_after(0, size, opcode, operands);
+    assert_eq!(received_after(3, size, opcode, operands), first);
+    first
+}
+
+/// The same, of a packet at `position`, at most 3.
+fn received_after(
+    position: u64,
+    size: usize,
+    opcode: u8,
+    operands: [u64; 7],
+) -> Result<Vec<u8>, TryRecvError> {
+    let memory = Memory::new(16, size, 0);
     let (mut near, mut far) = memory.pair();
+    for _ in 0..position {
+        near.try_send(b"before").unwrap();
+        assert_eq!(receive(far.receiver()), Ok(b"before".to_vec()));
+    }
     near.try_send(b"x").unwrap();
     near.try_send(b"after").unwrap();
     for (index, operand) in operands.into_iter().enumerate() {
-        memory.set64(memory.slot_word(0, index + 1), operand);
+        memory.set64(memory.slot_word(position, index + 1), operand);
     }
-    memory.set_stamp(0, published(Position::new(0), opcode));
+    memory.set_stamp(position, published(Position::new(position), opcode));
     let first = receive(far.receiver());
     let counters = far.receiver().counters();
     if let Err(TryRecvError::Malformed(_) | TryRecvError::Peer(_)) = first {
-        assert_eq!((counters.errors, counters.messages), (1, 0));
+        assert_eq!((counters.errors, counters.messages), (1, position));
     }
     if first != Ok(b"after".to_vec()) {
         assert_eq!(receive(far.receiver()), Ok(b"after".to_vec()));
     }
     // The slot was given back.
-    for _ in 0..8 {
+    for _ in 0..32 {
         near.try_send(b"on").unwrap();
         assert_eq!(receive(far.receiver()), Ok(b"on".to_vec()));
     }
@@ -155,12 +172,20 @@ fn reserved_words_must_be_zero() {
 
 #[test]
 fn an_inline_message_has_zeros_behind_it() {
-    for size in 0..8_u64 {
+    for size in 0..40_u64 {
         let mut operands = [1, size, 0, 0, 0, 0, 0];
-        operands[2] = 0xff << (8 * size);
+        // The first byte that is no part of it.
+        operands[2 + size as usize / 8] = 0xff << (size % 8 * 8);
         let expected = PacketError::ReservedBits {
-            word: 3,
-            value: operands[2],
+            word: 3 + (size / 8) as u8,
+            value: operands[2 + size as usize / 8],
+        };
+        assert_eq!(malformed(SIZE, INLINE, operands), expected);
+        // The last one.
+        operands = [1, size, 0, 0, 0, 0, 1 << 63];
+        let expected = PacketError::ReservedBits {
+            word: 7,
+            value: 1 << 63,
         };
         assert_eq!(malformed(SIZE, INLINE, operands), expected);
     }

@@ -27,6 +27,7 @@ mod joining_shared;
 mod messages;
 mod mixed;
 mod panics;
+mod places;
 mod platform;
 mod repair;
 mod rest_of_runs;

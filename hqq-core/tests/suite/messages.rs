@@ -55,8 +55,9 @@ fn every_length_arrives_as_it_was_sent() {
         assert!(!sender.is_large_message(size));
         assert_eq!(receive(receiver), Err(TryRecvError::Empty));
     }
-    for size in [8, 40, 48, SIZE, 520, 1024] {
+    for size in [8, 16, 40, 48, SIZE, 520, 1024] {
         in_every_pairing!(Memory::new(COUNT, size, 0), lengths, size);
+        in_every_pairing!(Memory::new(8 * COUNT, size, 0), lengths, size);
     }
 }
 

@@ -10,16 +10,17 @@ use crate::counters::{Counters, Event};
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::{Buffer, Buffers, RingMemory, WALKS, Walk};
+use crate::region::{Buffer, Buffers, RingMemory, Slot, WALKS, Walk};
 use crate::ring::join::Resume;
-use crate::ring::stamp::{Turn, is_free, is_packet_at, packet_at};
+use crate::ring::stamp::{Turn, is_elsewhere, is_free, is_packet_at, packet_at};
 use crate::ring::wake::Alarm;
 use crate::ring::{
-    Claimed, Consumer, Corruption, Missed, Obstacle, Operands, Refused, Sealed, taken_of,
+    Claimed, Consumer, Corruption, Left, Missed, Obstacle, Operands, Refused, Sealed, taken_of,
     taken_word,
 };
 use crate::side::{Attached, End};
 use crate::superblock::Delivery;
+use crate::sync::Counter;
 use crate::sync::ordering::{self, Ordering};
 
 /// The consuming side of a ring, alone on it.
@@ -201,6 +202,16 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             .store(turn.next_position().get(), ordering::store_received());
     }
 
+    /// The packet that was passed quickly just now stays claimed.
+    #[inline]
+    fn keep(&mut self) {
+        // Not handed over, so that no register is kept for it.
+        self.reading = Some(self.turn.before());
+        self.memory.pause();
+        // As it is counted when it is known what it is.
+        self.counters.messages = self.counters.messages.wrapping_sub(1);
+    }
+
     // Functions of their own, so that what is not special saves no registers for them.
 
     #[cold]
@@ -237,6 +248,22 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             self.flush();
         }
     }
+}
+
+/// T4x, in few steps: claims the packet at `turn`; where this side has come to then.
+#[inline]
+fn pass(r: &Counter, turn: Turn) -> Turn {
+    // As in `hand_out`, and paired in the same way.
+    r.store(turn.next_position().get(), ordering::store_received());
+    turn.next()
+}
+
+/// The operands of a packet with a message inside but the first, each read once: `size` was read already.
+#[inline]
+fn with_size(slot: Slot<'_>, size: u64) -> [u64; 7] {
+    let mut operands = slot.load_operands::<2>();
+    operands[1] = size;
+    operands
 }
 
 #[cfg(not(loom))]
@@ -321,18 +348,72 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
             return Err(Missed::Unclaimed);
         }
         let operands = O::load(slot);
-        // As in `hand_out`, and paired in the same way.
-        r.store(turn.next_position().get(), ordering::store_received());
-        self.turn = self.turn.next();
+        self.turn = pass(r, turn);
         let Some(taken) = take(buffer, &operands) else {
-            self.reading = Some(turn);
-            self.memory.pause();
-            // As it is counted when it is known what it is.
-            self.counters.messages = self.counters.messages.wrapping_sub(1);
+            self.keep();
             return Err(Missed::Claimed(operands));
         };
         self.memory.step();
         Ok(taken)
+    }
+
+    #[inline(always)]
+    fn take_word<T>(
+        &mut self,
+        opcode: u8,
+        take: impl FnOnce(&[u64; 7]) -> Option<T>,
+    ) -> Result<T, Left> {
+        let Some(slot) = self.memory.slot_here() else {
+            return Err(Left::Unclaimed);
+        };
+        let (r, turn) = (self.memory.r(), self.turn);
+        // Pairs as above.
+        let loaded = slot.stamp().load_visible(ordering::see_published());
+        if !is_packet_at(loaded, turn, opcode) {
+            let nothing = is_elsewhere(loaded, turn) && self.flushed == turn;
+            return Err(if nothing {
+                Left::Nothing
+            } else {
+                Left::Unclaimed
+            });
+        }
+        let size = slot.load_operand(1);
+        if size != size_of::<u64>() as u64 {
+            return Err(Left::Inside(size));
+        }
+        self.turn = pass(r, turn);
+        let operands = with_size(slot, size);
+        let Some(taken) = take(&operands) else {
+            self.keep();
+            return Err(Left::Word(operands));
+        };
+        self.memory.step();
+        Ok(taken)
+    }
+
+    #[inline(always)]
+    fn take_inside<T>(
+        &mut self,
+        size: u64,
+        take: impl FnOnce(&[u64; 7]) -> Option<T>,
+    ) -> Result<T, Missed<[u64; 7]>> {
+        let (r, turn) = (self.memory.r(), self.turn);
+        let Some(slot) = self.memory.slot_here() else {
+            return Err(Missed::Unclaimed);
+        };
+        self.turn = pass(r, turn);
+        let operands = with_size(slot, size);
+        let Some(taken) = take(&operands) else {
+            self.keep();
+            return Err(Missed::Claimed(operands));
+        };
+        self.memory.step();
+        Ok(taken)
+    }
+
+    #[inline]
+    fn is_idle(&mut self, first: bool) -> bool {
+        self.side.is_peer_not_ended() && (!first || self.counters.add_blocked())
     }
 
     // By its position: a packet that stays claimed may be the last before `flush_at`, and is always that where

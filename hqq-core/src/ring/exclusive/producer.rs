@@ -134,6 +134,7 @@ impl<G: Geometry> Sealed for ExclusiveProducer<G> {}
 impl<G: Geometry> Producer for ExclusiveProducer<G> {
     type Geometry = G;
     const CLAIMS: bool = false;
+    const WALKS: bool = WALKS;
 
     #[inline]
     fn buffers(&self) -> &Buffers<G> {
@@ -157,16 +158,17 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
         &mut self,
         opcode: u8,
         len: usize,
-        fill: impl FnOnce(Buffer<'_>, Position) -> O,
+        fill: impl FnOnce(Buffer<'_>, u64) -> O,
     ) -> Put {
         let Some((slot, buffer)) = O::here(&self.memory) else {
             return Put::Not;
         };
         let sleeping = self.memory.sleeping(true);
-        if len > buffer.len() || !self.side.is_peer_not_ended() {
+        if (O::IN_BUFFER && len > buffer.len()) || !self.side.is_peer_not_ended() {
             return Put::Not;
         }
-        let operands = fill(buffer, self.turn.position());
+        // As `copy_id` says, in one step.
+        let operands = fill(buffer, self.turn.next_position().get());
         operands.store(slot);
         // T3x. Pairs with the Acquire of T4 and T4x.
         slot.stamp()

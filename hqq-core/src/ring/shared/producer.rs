@@ -193,7 +193,7 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
         &self,
         opcode: u8,
         len: usize,
-        fill: impl FnOnce(Buffer<'_>, Position) -> O,
+        fill: impl FnOnce(Buffer<'_>, u64) -> O,
     ) -> (Put, Position) {
         let (position, word) = self.look();
         let Some((slot, buffer)) = O::place(&self.memory, position) else {
@@ -206,7 +206,7 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
         if !is_usable {
             return (Put::Not, position);
         }
-        fill(buffer, position).store(slot);
+        fill(buffer, crate::ring::copy_id(position)).store(slot);
         // T3. Pairs with the Acquire of T4 and T4x.
         slot.stamp()
             .store(stamp::published(position, opcode), ordering::publish());
