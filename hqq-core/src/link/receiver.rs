@@ -374,7 +374,7 @@ impl<C: Consumer> Receiver<C> {
 
 impl<C: Consumer> Drop for Receiver<C> {
     /// Messages that nobody looked at stay for the next receiver where the side is exclusive, or messages are delivered
-    /// at least once: then, marked as in doubt, for another one of the same shared side or, once that was left, for other members (C1). One that was
+    /// at least once: then, marked as in doubt, for another one of the same shared side or, once that was left, for other members (C1); a shared side remembers four such at a time. One that was
     /// begun, a packet that was lent and leaked, and what else a shared side had claimed are gone: also the rest of
     /// a run, which a shared side gets only where it was sent to an exclusive one.
     fn drop(&mut self) {

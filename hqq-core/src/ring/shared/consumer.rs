@@ -151,6 +151,9 @@ impl<G: Geometry> SharedConsumer<G> {
         {
             return Ok(claimed);
         }
+        if let Some(claimed) = self.try_claim_left() {
+            return Ok(claimed);
+        }
         let memory = &self.memory;
         let count = memory.count();
         // An exchange in vain was the first step.
@@ -169,8 +172,7 @@ impl<G: Geometry> SharedConsumer<G> {
                 ForReading::Wait => {
                     // Relaxed: only asks whether somebody else got on meanwhile.
                     if Position::new(memory.r().load(Ordering::Relaxed)) == position {
-                        // Those come last: the ring goes N further at most until then.
-                        return self.try_claim_left().ok_or(Refused::Blocked);
+                        return Err(Refused::Blocked);
                     }
                 }
             }
@@ -325,12 +327,15 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     }
 
     fn let_go(&self, position: Position) {
-        if self.delivery == Delivery::AtMostOnce {
-            self.release(position);
-        } else if self.left.add(position.index(self.memory.count())) {
+        // Where there is no room for more, it is released: left READING by a member that stays, nobody could
+        // finish it, and the ring would stand.
+        if self.delivery == Delivery::AtLeastOnce
+            && self.left.add(position.index(self.memory.count()))
+        {
             self.alarm.check_own(&self.memory, true);
+        } else {
+            self.release(position);
         }
-        // Where there is no room for more it stays READING, for others once this member has left (C1).
     }
 
     #[inline]
