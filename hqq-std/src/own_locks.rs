@@ -3,9 +3,20 @@
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-use crate::fork::{Begun, Generation, NotInherited};
-use crate::sys::{self, ByteLocks};
+use crate::error::OpenError;
+use crate::fork::{Ended, Generation, NotInherited};
+use crate::sys::ByteLocks;
+use crate::wait::{Backoff, poll};
+
+/// Longer than any fork takes, but for one that cannot go on before the caller has: a handler of another library's may
+/// wait for a lock that the caller has.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Opens a region's file, or opens it again, where that is given that was opened before.
+pub(crate) type Open<'a> = dyn FnMut(Option<&File>) -> Result<File, OpenError> + 'a;
 
 /// The locks of this process alone.
 pub(crate) struct OwnLocks {
@@ -16,24 +27,44 @@ pub(crate) struct OwnLocks {
 }
 
 impl OwnLocks {
-    /// Of a file that was opened after `begun`.
-    pub(crate) fn new(mut file: File, mut begun: Begun) -> io::Result<Self> {
+    /// Of the file that `open` gives, at `path`. It is called while nobody forks, and again where somebody has begun to
+    /// before children were kept from what it gave: they may have that description for as long as they live.
+    ///
+    /// # Errors
+    /// Those of `open`; [`OpenError::Io`] where there was no time without a fork.
+    pub(crate) fn new(path: &Path, open: &mut Open<'_>) -> Result<Self, OpenError> {
+        Self::within(PATIENCE, path, open)
+    }
+
+    /// As [`OwnLocks::new`], where forks may go on for so long.
+    pub(crate) fn within(
+        patience: Duration,
+        path: &Path,
+        open: &mut Open<'_>,
+    ) -> Result<Self, OpenError> {
+        let started = Instant::now();
+        // What keeps children away goes before what it is of.
+        let mut earlier: Option<(NotInherited, File)> = None;
         loop {
+            let left = patience.saturating_sub(started.elapsed());
+            let quiet = poll(Backoff::within(Some(left)), || {
+                Some(Ended::now()).filter(|ended| ended.are_all())
+            });
+            let ended = quiet.ok_or_else(|| OpenError::Io {
+                path: path.to_owned(),
+                action: "keep forked children out of",
+                error: io::ErrorKind::TimedOut.into(),
+            })?;
+            let file = open(earlier.as_ref().map(|(_, file)| file))?;
             let kept = NotInherited::descriptor(&file);
-            let now = Begun::now();
-            if now == begun {
+            if ended.are_all() {
                 return Ok(Self {
                     _kept: kept,
                     locks: ByteLocks::new(file),
                     process: Generation::current(),
                 });
             }
-            // A child that was forked meanwhile may have this description for as long as it lives.
-            begun = now;
-            let other = sys::reopen(&file)?;
-            // Before it is closed.
-            drop(kept);
-            file = other;
+            earlier = Some((kept, file));
         }
     }
 }

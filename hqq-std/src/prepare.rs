@@ -1,7 +1,6 @@
 //! A region's file from its descriptor to memory that is known to hold a region: locked, measured,
 //! mapped and, where that is asked for, initialised (PROTOCOL.md A1).
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,10 +9,9 @@ use hqq_core::{AttachError, Format, FormatError, Identity, InitOptions, Layout, 
 
 use crate::attach::lock;
 use crate::error::OpenError;
-use crate::fork::Begun;
 use crate::identify::{identify, is_under_way};
 use crate::mapping::{MapOptions, Mapping};
-use crate::own_locks::OwnLocks;
+use crate::own_locks::{Open, OwnLocks};
 use crate::wait::{Backoff, poll};
 
 /// Longer patience is as good as none.
@@ -37,8 +35,6 @@ pub(crate) struct Request {
     pub(crate) map: MapOptions,
     pub(crate) huge_pages: bool,
     pub(crate) patience: Duration,
-    /// Forks that had begun before the file was opened.
-    pub(crate) begun: Begun,
 }
 
 /// A region's file, with ATTACH held where that was asked for, ready to use. Dropping it frees the locks.
@@ -54,11 +50,14 @@ pub(crate) struct Ready {
     pub(crate) initialised: bool,
 }
 
-/// Measures, maps and, where that is asked for, locks and initialises a region's file.
-pub(crate) fn prepare(file: File, path: PathBuf, request: &Request) -> Result<Ready, OpenError> {
+/// Opens, measures, maps and, where that is asked for, locks and initialises a region's file.
+pub(crate) fn prepare(
+    open: &mut Open<'_>,
+    path: PathBuf,
+    request: &Request,
+) -> Result<Ready, OpenError> {
+    let locks = OwnLocks::new(&path, open)?;
     let started = Instant::now();
-    let locks = OwnLocks::new(file, request.begun)
-        .map_err(|error| OpenError::of_io(path.clone(), "reopen", error))?;
     let patience = Backoff::within(Some(request.patience));
     match request.locked.then(|| lock(&locks, patience)).transpose() {
         Ok(Some(true) | None) => {}

@@ -154,6 +154,19 @@ impl OpenError {
         }
     }
 
+    /// Why a file that is open could not be opened again: never that it does not exist.
+    pub(crate) fn of_reopening(path: PathBuf, error: io::Error) -> Self {
+        match Self::of_io(path, "reopen", error) {
+            // /proc is missing.
+            Self::NotFound { path } => Self::Io {
+                path,
+                action: "reopen",
+                error: io::ErrorKind::NotFound.into(),
+            },
+            other => other,
+        }
+    }
+
     pub(crate) fn attach(path: &Path, error: impl Into<AttachError>) -> Self {
         Self::Attach {
             path: path.to_owned(),

@@ -6,8 +6,9 @@
 )]
 
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Once;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence,
+};
 
 use hqq_core::{Direction, Format, Layout};
 use nix::libc;
@@ -21,37 +22,57 @@ const UNUSED: u32 = 0;
 const CHANGING: u32 = 1;
 const USED: u32 = 2;
 
-/// How many children this process has begun to fork.
+/// How many forks this process has begun, and how many of them are over.
 static BEGUN: AtomicU32 = AtomicU32::new(0);
+static ENDED: AtomicU32 = AtomicU32::new(0);
 
-/// Forks that had begun at some time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Begun(u32);
+/// Forks that were over at some time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended(u32);
 
-impl Begun {
-    /// Where this is the same before a file is opened and after its descriptor was [noted](NotInherited::descriptor),
-    /// no child has that.
+impl Ended {
     pub(crate) fn now() -> Self {
         handle_forks();
+        // Acquire, with the Release in `after`: those children were made before what follows, and are among those that
+        // have begun.
+        Self(ENDED.load(Ordering::Acquire))
+    }
+
+    /// Whether there are no others by now: none was under way then, and none has begun since. A descriptor that was
+    /// opened and [noted](NotInherited::descriptor) meanwhile is no child's.
+    pub(crate) fn are_all(self) -> bool {
         // Pairs with the fence in `before`: a fork that is not counted here finds the entries that were made before.
         fence(Ordering::SeqCst);
-        Self(BEGUN.load(Ordering::Relaxed))
+        BEGUN.load(Ordering::Relaxed) == self.0
     }
 }
 
 fn handle_forks() {
-    static HANDLERS: Once = Once::new();
-    HANDLERS.call_once(|| {
-        // SAFETY: the handlers are functions of this program that need no state but statics.
-        unsafe { libc::pthread_atfork(Some(before), None, Some(in_child)) };
-    });
+    static HANDLED: AtomicBool = AtomicBool::new(false);
+    // Acquire, with the Release below: whoever finds it so has handlers.
+    if HANDLED.load(Ordering::Acquire) {
+        return;
+    }
+    // Two threads may do this, and each fork counts twice then, which is as good. Who waited for the other would do so
+    // for ever in a child that is forked meanwhile.
+    // SAFETY: the handlers are functions of this program that need no state but statics.
+    let error = unsafe { libc::pthread_atfork(Some(before), Some(after), Some(in_child)) };
+    if error == 0 {
+        HANDLED.store(true, Ordering::Release);
+    }
 }
 
 /// Runs before each fork.
 extern "C" fn before() {
     BEGUN.fetch_add(1, Ordering::Relaxed);
-    // Pairs with the fence in `Begun::now`.
+    // Pairs with the fence in `Ended::are_all`.
     fence(Ordering::SeqCst);
+}
+
+/// Runs in the parent after each fork, also after one that has failed.
+extern "C" fn after() {
+    // Release, for `Ended::now`.
+    ENDED.fetch_add(1, Ordering::Release);
 }
 
 /// A mapping, or a descriptor.
@@ -81,7 +102,7 @@ impl NotInherited {
         Self::of(base, len, -1)
     }
 
-    /// Children have something else under its number. One that was forked before has the descriptor: see [`Begun`].
+    /// Children have something else under its number. One that was forked before has the descriptor: see [`Ended`].
     pub(crate) fn descriptor(file: &impl AsRawFd) -> Self {
         Self::of(std::ptr::null_mut(), 0, file.as_raw_fd())
     }
@@ -167,6 +188,8 @@ fn entry() -> &'static Entry {
 /// Async-signal-safe: system calls and atomics only.
 extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    // Forks that other threads of the parent had begun never end here. Relaxed: there is no other thread.
+    ENDED.store(BEGUN.load(Ordering::Relaxed), Ordering::Relaxed);
     let stand_in = stand_in();
     let mut at = ENTRIES.load(Ordering::Acquire);
     // SAFETY: entries are never freed, and published complete.
@@ -222,3 +245,6 @@ fn replace(entry: &Entry, stand_in: RawFd) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 //! What a forked child has of its parent's links: nothing. The region is not in its memory, and the
 //! descriptors that hold the parent's locks are replaced, so that the parent's death is seen.
 //!
-//! Each descriptor through which locks may be taken is noted before any is. Where a child was forked between its opening and
-//! that, another description takes its place.
+//! Each descriptor through which locks may be taken is noted before any is. None is opened while a child is forked, and where
+//! one was before it was noted, another description takes its place. Not known of is a fork that is under way as the
+//! process makes or opens its first region: its child may have that one's descriptor.
 //!
 //! A mapping is not inherited (`MADV_DONTFORK`). As a child may still touch what it believes to be
 //! its link, a handler puts private memory in the mapping's place, in which all sides are closed, before
@@ -16,9 +17,9 @@ mod portable;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use linux::{Begun, NotInherited};
+pub(crate) use linux::{Ended, NotInherited};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) use portable::{Begun, NotInherited};
+pub(crate) use portable::{Ended, NotInherited};
 
 /// How often this process is a child of one that used links: once for each `fork` since.
 static FORKS: AtomicU32 = AtomicU32::new(0);

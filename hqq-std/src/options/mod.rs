@@ -229,7 +229,8 @@ impl<A> LinkOptions<A> {
         self
     }
 
-    /// How long to wait for another process that is setting the region up; without this, five seconds.
+    /// How long to wait for another process that is setting the region up; without this, five seconds. Before that,
+    /// forks of this process that are under way are waited for, five seconds at most.
     #[must_use]
     pub const fn attach_timeout(mut self, patience: Duration) -> Self {
         self.patience = patience;

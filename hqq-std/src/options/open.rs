@@ -13,7 +13,6 @@ use super::place::Place;
 use super::{Access, DEFAULT_COUNT, DEFAULT_SIZE, LinkOptions};
 use crate::attach::Endpoint;
 use crate::error::OpenError;
-use crate::fork::Begun;
 use crate::identify::no_space;
 use crate::link::StandardLink;
 use crate::name::RegionName;
@@ -32,7 +31,6 @@ impl<A> LinkOptions<A> {
         })
     }
 
-    /// Before the file is opened.
     fn request(&self, initialise: Option<Layout>) -> Request {
         let options = InitOptions::new().session(random()).delivery(self.delivery);
         Request {
@@ -45,7 +43,6 @@ impl<A> LinkOptions<A> {
             map: self.map,
             huge_pages: self.huge_pages,
             patience: self.patience,
-            begun: Begun::now(),
         }
     }
 
@@ -63,15 +60,28 @@ impl<A> LinkOptions<A> {
         if path.symlink_metadata().is_ok() {
             return Err(OpenError::Exists { path });
         }
-        let Some(file) = sys::create_unnamed(&path, self.permissions).map_err(of_io)? else {
-            let file = place.create(self.permissions).map_err(of_io)?;
-            return prepare(file, path, &request)
-                .and_then(then)
-                .inspect_err(|_| place.remove());
+        let mut is_named = false;
+        let mut create = |earlier: Option<&File>| {
+            if let Some(named) = earlier.filter(|_| is_named) {
+                return reopen(named, &path);
+            }
+            match sys::create_unnamed(&path, self.permissions).map_err(of_io)? {
+                Some(unnamed) => Ok(unnamed),
+                None => {
+                    let named = place.create(self.permissions).map_err(of_io)?;
+                    is_named = true;
+                    Ok(named)
+                }
+            }
         };
+        let ready = prepare(&mut create, path.clone(), &request);
+        if is_named {
+            return ready.and_then(then).inspect_err(|_| place.remove());
+        }
+        let ready = ready?;
         // Not the same description, which holds the locks: no child is to have that, whenever it is forked.
-        let unnamed = sys::without_description(&file).map_err(of_io)?;
-        let made = prepare(file, path.clone(), &request).and_then(then)?;
+        let unnamed = sys::without_description(ready.locks.file()).map_err(of_io)?;
+        let made = then(ready)?;
         sys::give_name(&unnamed, &path).map_err(of_io)?;
         event!(DEBUG, path = %path.display(), "region created");
         Ok(made)
@@ -91,20 +101,23 @@ impl<A> LinkOptions<A> {
 
     fn open_as(&self, place: &Place, request: &Request) -> Result<Ready, OpenError> {
         let of_io = |error| OpenError::of_io(place.path(), "open", error);
-        let file = place.open().map_err(of_io)?;
-        let metadata = file.metadata().map_err(of_io)?;
-        if !metadata.is_file() && !place.is_object() {
-            return Err(OpenError::NotAFile { path: place.path() });
-        }
-        let expected = self.owner.unwrap_or_else(sys::effective_user);
-        if !self.any_owner && metadata.uid() != expected {
-            return Err(OpenError::ForeignOwner {
-                path: place.path(),
-                owner: metadata.uid(),
-                expected,
-            });
-        }
-        prepare(file, place.path(), request)
+        let mut open = |_: Option<&File>| {
+            let file = place.open().map_err(of_io)?;
+            let metadata = file.metadata().map_err(of_io)?;
+            if !metadata.is_file() && !place.is_object() {
+                return Err(OpenError::NotAFile { path: place.path() });
+            }
+            let expected = self.owner.unwrap_or_else(sys::effective_user);
+            if !self.any_owner && metadata.uid() != expected {
+                return Err(OpenError::ForeignOwner {
+                    path: place.path(),
+                    owner: metadata.uid(),
+                    expected,
+                });
+            }
+            Ok(file)
+        };
+        prepare(&mut open, place.path(), request)
     }
 
     /// Opens a named region to look after it, without taking a role in it; see
@@ -209,8 +222,12 @@ impl<A: Access> LinkOptions<A> {
         let needed = layout.len() as u64;
         let mut request = self.request(Some(layout));
         request.created = true;
-        let file = sys::anonymous(needed).map_err(|error| no_space(&path, needed, error))?;
-        self.finish(prepare(file, path, &request)?)
+        let mut create = |earlier: Option<&File>| match earlier {
+            // Not another one: a child that has this one has its memory.
+            Some(made) => reopen(made, &path),
+            None => sys::anonymous(needed).map_err(|error| no_space(&path, needed, error)),
+        };
+        self.finish(prepare(&mut create, path.clone(), &request)?)
     }
 
     /// Opens the region that a descriptor refers to, such as one received over a Unix socket or
@@ -225,9 +242,8 @@ impl<A: Access> LinkOptions<A> {
         if !given.metadata().map_err(of_io)?.is_file() {
             return Err(OpenError::NotAFile { path });
         }
-        let request = self.request(None);
-        let file = sys::reopen(&given).map_err(of_io)?;
-        self.finish(prepare(file, path, &request)?)
+        let mut open = |_: Option<&File>| reopen(&given, &path);
+        self.finish(prepare(&mut open, path.clone(), &self.request(None))?)
     }
 
     fn create_or_open_in(&self, place: &Place) -> Result<A::Link, OpenError> {
@@ -276,10 +292,15 @@ where
         let near = self.clone().role(Role::Primary).anonymous()?;
         let fd = near
             .region_fd()
-            .map_err(|error| OpenError::of_io(PathBuf::from("(anonymous)"), "reopen", error))?;
+            .map_err(|error| OpenError::of_reopening(PathBuf::from("(anonymous)"), error))?;
         let far = self.clone().role(Role::Secondary).from_fd(fd)?;
         Ok((near, far))
     }
+}
+
+/// Another description of a file.
+fn reopen(file: &File, path: &Path) -> Result<File, OpenError> {
+    sys::reopen(file).map_err(|error| OpenError::of_reopening(path.to_owned(), error))
 }
 
 /// A number that tells one initialisation from another.

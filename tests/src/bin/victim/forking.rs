@@ -1,6 +1,8 @@
 //! A process that forks while it has links.
 
+use std::io::Read;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -174,31 +176,51 @@ pub(crate) fn fork_opening(name: &str) -> Result {
     Ok(())
 }
 
-/// Forks again and again while a thread makes and opens regions; says how many children had locks of its.
+/// Forks again and again while a thread makes, opens and drops links; says how many children had locks of its.
 #[allow(unsafe_code, reason = "fork is an unsafe call")]
 pub(crate) fn fork_making(name: &str) -> Result {
-    let name = name.to_owned();
-    std::thread::spawn(move || -> Result {
-        loop {
-            let _near = LinkOptions::new().count(2).size(8).create(&name)?;
-            let _far = LinkOptions::new().open(&name)?;
-            hqq_std::unlink(&name)?;
-        }
-    });
     let mut with_locks = 0;
-    for _ in 0..100 {
-        // SAFETY: the child takes no lock that a thread of this process may hold.
-        let child = unsafe { nix::libc::fork() };
-        if child == 0 {
-            // By then its parent has locked what it was about to lock.
-            std::thread::sleep(Duration::from_millis(10));
-            std::process::exit(i32::from(has_locks()?));
-        }
-        let (_, status) = waitpid(Pid::from_raw(child), WaitOptions::empty())?.ok_or("no child")?;
-        with_locks += usize::from(status.exit_status() != Some(0));
+    for round in 0..100 {
+        let (made, is_forked) = (AtomicUsize::new(0), AtomicBool::new(false));
+        // What was made stays until the child has looked.
+        let make = || -> Result<_> {
+            let mut links = Vec::new();
+            while links.is_empty() || !is_forked.load(Ordering::Acquire) {
+                let name = format!("{name}-{}", links.len());
+                let near = LinkOptions::new().count(2).size(8).create(&name)?;
+                let far = LinkOptions::new().open(&name);
+                hqq_std::unlink(&name)?;
+                links.push((near, far?));
+                drop(LinkOptions::new().pair()?);
+                made.store(links.len(), Ordering::Release);
+            }
+            Ok(links)
+        };
+        let had_locks = std::thread::scope(|scope| -> Result<_> {
+            let making = scope.spawn(make);
+            while made.load(Ordering::Acquire) < round % 4 && !making.is_finished() {
+                std::thread::yield_now();
+            }
+            let (mut told, tell) = std::io::pipe()?;
+            // SAFETY: the child takes no lock that a thread of this process may hold.
+            let child = unsafe { nix::libc::fork() };
+            if child == 0 {
+                drop(tell);
+                // To the end: the parent says nothing.
+                told.read_to_end(&mut Vec::new())?;
+                std::process::exit(i32::from(has_locks()?));
+            }
+            is_forked.store(true, Ordering::Release);
+            let links = making.join().map_err(|_| "panicked")??;
+            drop(tell);
+            let ended = waitpid(Pid::from_raw(child), WaitOptions::empty())?;
+            drop(links);
+            Ok(ended.ok_or("no child")?.1.exit_status() != Some(0))
+        })?;
+        with_locks += usize::from(had_locks);
     }
     println!("{with_locks} children with locks");
-    std::process::exit(0);
+    Ok(())
 }
 
 /// Whether a descriptor of this process is of a description that has locked a region.

@@ -1,0 +1,115 @@
+//! Forks beside a thread that opens a file.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::libc;
+
+use super::{after, before, in_child};
+use crate::attach::ATTACH;
+use crate::own_locks::OwnLocks;
+use crate::sys::LockKind;
+
+/// A forked process, which stays until this is dropped.
+struct Child(libc::pid_t);
+
+impl Child {
+    /// In the child, where `id` is 0: never comes back.
+    fn new(id: libc::pid_t) -> Self {
+        assert!(id >= 0, "no child");
+        if id != 0 {
+            return Self(id);
+        }
+        loop {
+            // SAFETY: a system call that touches no memory.
+            unsafe { libc::pause() };
+        }
+    }
+
+    fn fork() -> Self {
+        // SAFETY: the child does nothing but sleep.
+        Self::new(unsafe { libc::fork() })
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // SAFETY: the child's id is its own until it is waited for.
+        unsafe { libc::kill(self.0, libc::SIGKILL) };
+        // SAFETY: as above; no status is asked for.
+        unsafe { libc::waitpid(self.0, std::ptr::null_mut(), 0) };
+    }
+}
+
+/// Whether this process alone has what is locked here.
+fn assert_own(locks: &OwnLocks) {
+    assert!(locks.try_lock(ATTACH, LockKind::Write).unwrap());
+    assert_eq!(locks.holders(ATTACH), [std::process::id()]);
+}
+
+/// By the time that the descriptor is noted, a child has it.
+#[test]
+fn a_file_is_opened_again_where_a_child_was_forked_before_its_descriptor_was_noted() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut children = Vec::new();
+    let locks = OwnLocks::new(file.path(), &mut |earlier| {
+        assert_eq!(earlier.is_some(), !children.is_empty());
+        let file = file.reopen().unwrap();
+        if children.len() < 2 {
+            children.push(Child::fork());
+        }
+        Ok(file)
+    });
+    assert_own(&locks.unwrap());
+    assert_eq!(children.len(), 2);
+}
+
+/// The kernel copies the descriptors after it was counted that the fork has begun. Such a fork is made by hand here, step by step.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[test]
+fn no_file_is_opened_while_a_child_is_forked() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let [is_open, is_forked] = [const { AtomicBool::new(false) }; 2];
+    let wait_for = |flag: &AtomicBool, time| {
+        let end = Instant::now() + time;
+        while !flag.load(Ordering::Acquire) && Instant::now() < end {
+            std::thread::yield_now();
+        }
+    };
+    before();
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| {
+            OwnLocks::new(file.path(), &mut |_| {
+                let file = file.reopen().unwrap();
+                is_open.store(true, Ordering::Release);
+                wait_for(&is_forked, Duration::from_secs(10));
+                Ok(file)
+            })
+        });
+        // Time for it to do what it must not.
+        wait_for(&is_open, Duration::from_millis(200));
+        // SAFETY: the flags are those of `fork`; the child makes system calls only.
+        let id = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+        if id == 0 {
+            in_child();
+        }
+        let _child = Child::new(id.try_into().unwrap());
+        after();
+        is_forked.store(true, Ordering::Release);
+        assert_own(&opening.join().unwrap().unwrap());
+    });
+}
+
+/// A handler of another library's may wait for a lock that whoever opens has.
+#[test]
+fn a_fork_that_does_not_end_is_not_waited_for_without_end() {
+    const SHORT: Duration = Duration::from_millis(50);
+    before();
+    let result = OwnLocks::within(SHORT, Path::new("never"), &mut |_| panic!("opened"));
+    after();
+    assert_eq!(
+        result.err().unwrap().to_string(),
+        "cannot keep forked children out of never: timed out"
+    );
+}
