@@ -24,6 +24,8 @@ pub(crate) struct OwnLocks {
     _kept: NotInherited,
     locks: ByteLocks,
     process: Generation,
+    /// Not any more: they go with the last descriptor of their description, whoever has it.
+    is_given: bool,
 }
 
 impl OwnLocks {
@@ -62,10 +64,23 @@ impl OwnLocks {
                     _kept: kept,
                     locks: ByteLocks::new(file),
                     process: Generation::current(),
+                    is_given: false,
                 });
             }
             earlier = Some((kept, file));
         }
+    }
+
+    /// The file with its locks, for whoever is to have it: children have it, too.
+    ///
+    /// # Errors
+    /// Where there is no descriptor left.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn give(mut self) -> io::Result<File> {
+        // Of the same description, and not noted.
+        let file = self.locks.file().try_clone()?;
+        self.is_given = true;
+        Ok(file)
     }
 }
 
@@ -73,7 +88,7 @@ impl Drop for OwnLocks {
     fn drop(&mut self) {
         // A child that is forked before the descriptor is closed is not to keep them; one that could not put anything in
         // its place leaves its parent's alone. Nothing can be done about a failure; closing frees them, too.
-        if !self.process.is_over() {
+        if !self.is_given && !self.process.is_over() {
             let _ = self.locks.unlock_all();
         }
     }

@@ -1,16 +1,19 @@
 //! Locks in the name of a peer that has none: a guest or a device, which no kernel here knows.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use hqq_core::{Member, Role};
 
 use crate::attach::{SideByte, lock, member_byte};
 use crate::error::OpenError;
 use crate::name::RegionName;
-use crate::sys::{self, ByteLocks, LockKind};
+use crate::own_locks::OwnLocks;
+use crate::sys::{self, LockKind};
 use crate::wait::Backoff;
 
 /// Holds the lock bytes of a role for a peer that cannot take them itself: a virtual machine's
@@ -38,7 +41,8 @@ use crate::wait::Backoff;
 /// ```
 #[derive(Debug)]
 pub struct StandIn {
-    locks: ByteLocks,
+    /// Its description has the locks.
+    file: File,
     role: Role,
 }
 
@@ -50,7 +54,7 @@ impl StandIn {
     pub fn for_role(name: &str, role: Role) -> Result<Self, OpenError> {
         let name = RegionName::new(name)?;
         let path = name.path();
-        Self::take(sys::open_named(name.as_str()), path, role)
+        Self::take(&|| sys::open_named(name.as_str()), path, role)
     }
 
     /// As [`StandIn::for_role`], of the region in a file.
@@ -59,15 +63,22 @@ impl StandIn {
     /// As there.
     pub fn for_role_in(path: impl AsRef<Path>, role: Role) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        Self::take(sys::open_path(path), path.to_owned(), role)
+        Self::take(&|| sys::open_path(path), path.to_owned(), role)
     }
 
-    fn take(file: io::Result<std::fs::File>, path: PathBuf, role: Role) -> Result<Self, OpenError> {
-        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
-        let file = file.map_err(|error| OpenError::of_io(path.clone(), "open", error))?;
-        let locks = ByteLocks::new(file);
-        let of_io = |error| OpenError::of_io(path.clone(), "lock", error);
-        if !lock(&locks, Backoff::within(Some(PATIENCE))).map_err(of_io)? {
+    fn take(
+        open: &dyn Fn() -> io::Result<File>,
+        path: PathBuf,
+        role: Role,
+    ) -> Result<Self, OpenError> {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        let of_io = |action| {
+            let path = path.clone();
+            move |error| OpenError::of_io(path, action, error)
+        };
+        // Until all of them are taken, children have none: whatever is not to be kept is free once this has failed.
+        let locks = OwnLocks::new(&path, &mut |_| open().map_err(of_io("open")))?;
+        if !lock(&locks, Backoff::within(Some(PATIENCE))).map_err(of_io("lock"))? {
             let waited = PATIENCE;
             return Err(OpenError::Busy { path, waited });
         }
@@ -77,12 +88,16 @@ impl StandIn {
             member_byte(role, Member::FIRST),
         ];
         for byte in bytes {
-            if !locks.try_lock(byte, LockKind::Write).map_err(of_io)? {
+            if !locks
+                .try_lock(byte, LockKind::Write)
+                .map_err(of_io("lock"))?
+            {
                 return Err(OpenError::RolesTaken { path });
             }
         }
-        crate::attach::unlock(&locks).map_err(of_io)?;
-        Ok(Self { locks, role })
+        crate::attach::unlock(&locks).map_err(of_io("unlock"))?;
+        let file = locks.give().map_err(of_io("keep"))?;
+        Ok(Self { file, role })
     }
 
     /// The role that is held.
@@ -96,18 +111,57 @@ impl AsFd for StandIn {
     /// The description that holds the locks: they last as long as a descriptor of it exists
     /// anywhere.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.locks.file().as_fd()
+        self.file.as_fd()
     }
 }
 
 impl From<StandIn> for OwnedFd {
     fn from(stand_in: StandIn) -> Self {
-        stand_in.locks.into_file().into()
+        stand_in.file.into()
     }
 }
 
 impl From<StandIn> for Stdio {
     fn from(stand_in: StandIn) -> Self {
         OwnedFd::from(stand_in).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attach::ATTACH;
+    use crate::fork::Child;
+    use crate::sys::ByteLocks;
+
+    /// The role is another's, which is found out once the lock is had under which all others attach.
+    #[test]
+    fn a_child_that_is_forked_while_a_role_is_refused_keeps_no_lock() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let other = ByteLocks::new(file.reopen().unwrap());
+        let lock = |byte| other.try_lock(byte, LockKind::Write).unwrap();
+        assert!(lock(ATTACH) && lock(SideByte::new(Role::Primary, true).offset()));
+        let descriptors = || {
+            // They come and go meanwhile.
+            let all = std::fs::read_dir("/proc/self/fd").unwrap();
+            all.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+                .filter(|target| target == file.path())
+                .count()
+        };
+        let before = descriptors();
+        std::thread::scope(|scope| {
+            let refused = scope.spawn(|| StandIn::for_role_in(file.path(), Role::Primary));
+            while descriptors() == before && !refused.is_finished() {
+                std::thread::yield_now();
+            }
+            let _child = Child::fork();
+            other.unlock(ATTACH).unwrap();
+            let refused = refused.join().unwrap();
+            assert!(
+                matches!(refused, Err(OpenError::RolesTaken { .. })),
+                "{refused:?}"
+            );
+            assert_eq!(other.holder(ATTACH).unwrap(), None);
+        });
     }
 }

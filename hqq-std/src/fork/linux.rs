@@ -247,4 +247,4 @@ fn replace(entry: &Entry, stand_in: RawFd) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -16,6 +16,8 @@ mod portable;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+pub(crate) use linux::tests::Child;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use linux::{Ended, NotInherited};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

@@ -153,11 +153,6 @@ impl ByteLocks {
         &self.0
     }
 
-    /// The description, which keeps the locks.
-    pub(crate) fn into_file(self) -> File {
-        self.0
-    }
-
     /// Takes the lock if nobody else has it.
     pub(crate) fn try_lock(&self, byte: i32, kind: LockKind) -> io::Result<bool> {
         let kind = match kind {

@@ -12,7 +12,7 @@ use crate::own_locks::OwnLocks;
 use crate::sys::LockKind;
 
 /// A forked process, which stays until this is dropped.
-struct Child(libc::pid_t);
+pub(crate) struct Child(libc::pid_t);
 
 impl Child {
     /// In the child, where `id` is 0: never comes back.
@@ -27,7 +27,7 @@ impl Child {
         }
     }
 
-    fn fork() -> Self {
+    pub(crate) fn fork() -> Self {
         // SAFETY: the child does nothing but sleep.
         Self::new(unsafe { libc::fork() })
     }
