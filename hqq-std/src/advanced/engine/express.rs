@@ -78,6 +78,7 @@ impl Engine {
     /// and nothing has to be said.
     fn is_quiet(&self) -> bool {
         self.failure.is_none()
+            && self.calls_over.is_none()
             && self.driver.is_none()
             && !self.is_between_peers
             && self.order.is_empty()

@@ -65,8 +65,9 @@ fn a_file_is_opened_again_where_a_child_was_forked_before_its_descriptor_was_not
     assert_eq!(children.len(), 2);
 }
 
-/// The kernel copies the descriptors after it was counted that the fork has begun. Such a fork is made by hand here, step by step.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+/// The kernel copies the descriptors after it was counted that the fork has begun. Such a fork is made by hand here, step by
+/// step; on s390x its arguments have another order.
+#[cfg(not(target_arch = "s390x"))]
 #[test]
 fn no_file_is_opened_while_a_child_is_forked() {
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -89,8 +90,9 @@ fn no_file_is_opened_while_a_child_is_forked() {
         });
         // Time for it to do what it must not.
         wait_for(&is_open, Duration::from_millis(200));
+        let (flags, none): (libc::c_long, libc::c_long) = (libc::SIGCHLD.into(), 0);
         // SAFETY: the flags are those of `fork`; the child makes system calls only.
-        let id = unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+        let id = unsafe { libc::syscall(libc::SYS_clone, flags, none, none, none, none) };
         if id == 0 {
             in_child();
         }
