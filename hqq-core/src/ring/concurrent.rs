@@ -48,6 +48,11 @@ pub trait ConcurrentProducer: Counted {
         let _ = (opcode, len, fill);
         (Put::Not, Position::default())
     }
+    /// As `try_claim`, where that has just found a full ring after messages that came one after the other: leaves the
+    /// ring to consumers for a moment before, if that helps them.
+    fn try_claim_after_rest(&self) -> Result<Position, Refused> {
+        Err(Refused::Blocked)
+    }
     /// As [`Producer::wake`](super::Producer::wake).
     fn wake(&self) {}
     /// Asks for the lines of a position that may be claimed soon.

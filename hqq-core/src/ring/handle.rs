@@ -204,7 +204,11 @@ where
 
     #[inline]
     fn try_claim(&mut self) -> Result<Position, Refused> {
-        self.target().try_claim()
+        let claimed = self.target().try_claim();
+        if claimed == Err(Refused::Blocked) && self.goes_on() {
+            return self.target().try_claim_after_rest();
+        }
+        claimed
     }
 
     #[inline]

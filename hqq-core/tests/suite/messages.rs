@@ -304,6 +304,25 @@ fn both_directions_are_apart() {
     assert_eq!(far.try_recv(&mut [0; SIZE]), Ok(6));
 }
 
+/// Where several messages in a row came before, a sender of a shared side looks once more after a rest.
+#[test]
+fn a_ring_that_was_filled_in_a_row_is_full_once_for_each_call() {
+    fn fill_and_drain<P: Producer, C: Consumer>(
+        sender: &mut Sender<P>,
+        receiver: &mut Receiver<C>,
+    ) {
+        let message = [7; SIZE];
+        for round in 0..3 {
+            assert_eq!(fill(sender, &message), 4 * COUNT);
+            assert_eq!(sender.counters().blocked, 2 * round + 1);
+            assert_eq!(sender.try_send(&message), Err(TrySendError::Full));
+            assert_eq!(sender.counters().blocked, 2 * round + 2);
+            assert_eq!(drain(receiver), 4 * COUNT);
+        }
+    }
+    in_every_pairing!(Memory::new(4 * COUNT, SIZE, 0), fill_and_drain);
+}
+
 #[test]
 fn totals_are_exact() {
     fn count<P: Producer, C: Consumer>(sender: &mut Sender<P>, receiver: &mut Receiver<C>) {

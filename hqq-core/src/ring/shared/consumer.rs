@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::left::Left;
-use super::limit;
+use super::{give_way, limit};
 use crate::counters::SharedCounters;
 use crate::layout::Geometry;
 use crate::member::Member;
@@ -276,6 +276,7 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
         if let Some(claimed) = self.exchange(stamp, word, position, opcode) {
             return Ok(claimed);
         }
+        give_way();
         self.claim_among_others(None)
     }
 

@@ -2,19 +2,25 @@
 
 use core::sync::atomic::Ordering;
 
-use super::limit;
+use super::{LONG_REST, RESTS, give_way, limit, rest};
 use crate::counters::SharedCounters;
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
 use crate::region::{Buffer, Buffers, RingMemory};
-use crate::ring::stamp::{self, ForWriting};
+use crate::ring::stamp::{self, ForWriting, State};
 use crate::ring::wake::Alarm;
 use crate::ring::{
     ConcurrentProducer, Corruption, Counted, Obstacle, Operands, Put, Refused, Sealed,
 };
 use crate::side::Attached;
 use crate::sync::{Stamp, ordering};
+
+/// Whether another producer has claimed `position` just now; never where nobody rests.
+#[inline]
+fn is_being_filled(word: u64, position: Position) -> bool {
+    RESTS && matches!(State::of(word), State::Writing(at, _) if at == position)
+}
 
 /// The producing side of a ring, for many threads at once and beside other members.
 pub struct SharedProducer<G: Geometry> {
@@ -66,12 +72,12 @@ impl<G: Geometry> SharedProducer<G> {
         self.alarm.check(&self.memory, true);
     }
 
-    /// T1 and T2, from what was `seen`; `None` after an exchange in vain.
+    /// T1 and T2, from what was `seen`; `None` after an exchange in vain or a rest.
     #[inline(never)]
     fn claim_among_others(&self, mut seen: Option<(Position, u64)>) -> Result<Position, Refused> {
         let memory = &self.memory;
         let count = memory.count();
-        // An exchange in vain was the first step.
+        // An exchange in vain, or a rest, was the first step.
         for _ in usize::from(seen.is_none())..limit(count) {
             let (position, word) = seen.take().unwrap_or_else(|| self.look());
             let stamp = memory.slot(position).stamp();
@@ -179,12 +185,14 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
     #[inline]
     fn try_claim(&self) -> Result<Position, Refused> {
         let (position, word) = self.look();
-        if word != stamp::free(position) {
+        if word == stamp::free(position) {
+            if self.exchange(self.memory.slot(position).stamp(), word, position) {
+                return Ok(position);
+            }
+        } else if !is_being_filled(word, position) {
             return self.claim_among_others(Some((position, word)));
         }
-        if self.exchange(self.memory.slot(position).stamp(), word, position) {
-            return Ok(position);
-        }
+        give_way();
         self.claim_among_others(None)
     }
 
@@ -219,6 +227,24 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
             Put::Done
         };
         (put, position)
+    }
+
+    /// A look at each slot would take its line from a consumer that is about to release it: this one looks at one
+    /// further on. An exclusive consumer releases many at once, and leaves their stamps.
+    #[cold]
+    #[inline(never)]
+    fn try_claim_after_rest(&self) -> Result<Position, Refused> {
+        if !RESTS || self.side.is_peer_exclusive() {
+            return Err(Refused::Blocked);
+        }
+        let some = (self.memory.count() / 4).clamp(1, LONG_REST);
+        let last = self.next().plus(some - 1);
+        let stamp = self.memory.slot(last).stamp();
+        // Relaxed: a hint.
+        rest(LONG_REST, || {
+            stamp.load(Ordering::Relaxed) == stamp::free(last)
+        });
+        self.claim_among_others(Some(self.look()))
     }
 
     fn wake(&self) {
