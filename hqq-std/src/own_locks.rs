@@ -1,7 +1,10 @@
 //! Locks on a region's file that forked children never have.
 
+#![allow(unsafe_code, reason = "leaves a descriptor that is no more")]
+
 use std::fs::File;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -22,7 +25,7 @@ pub(crate) type Open<'a> = dyn FnMut(Option<&File>) -> Result<File, OpenError> +
 pub(crate) struct OwnLocks {
     /// Before the locks: their descriptor's number may be another one's once that is closed.
     _kept: NotInherited,
-    locks: ByteLocks,
+    locks: ManuallyDrop<ByteLocks>,
     process: Generation,
     /// Not any more: they go with the last descriptor of their description, whoever has it.
     is_given: bool,
@@ -62,7 +65,7 @@ impl OwnLocks {
             if ended.are_all() {
                 return Ok(Self {
                     _kept: kept,
-                    locks: ByteLocks::new(file),
+                    locks: ManuallyDrop::new(ByteLocks::new(file)),
                     process: Generation::current(),
                     is_given: false,
                 });
@@ -86,11 +89,16 @@ impl OwnLocks {
 
 impl Drop for OwnLocks {
     fn drop(&mut self) {
-        // A child that is forked before the descriptor is closed is not to keep them; one that could not put anything in
-        // its place leaves its parent's alone. Nothing can be done about a failure; closing frees them, too.
+        // A child that is forked before the descriptor is closed is not to keep them, and leaves its parent's alone. Nothing can be done about a failure; closing frees them, too.
         if !self.is_given && !self.process.is_over() {
             let _ = self.locks.unlock_all();
         }
+        // A child in which nothing could take the descriptor's number has nothing to close.
+        if self.process.is_over() && rustix::io::fcntl_getfd(self.locks.file()).is_err() {
+            return;
+        }
+        // SAFETY: nobody uses them after this.
+        unsafe { ManuallyDrop::drop(&mut self.locks) };
     }
 }
 

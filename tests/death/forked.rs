@@ -16,6 +16,13 @@ impl Drop for Orphan {
     }
 }
 
+/// The one that this process says it has.
+fn child_of(parent: &Process) -> Orphan {
+    let output = parent.stdout();
+    let id = output.lines().find_map(|line| line.strip_prefix("child "));
+    Orphan(Pid::from_raw(id.unwrap().parse().unwrap()).unwrap())
+}
+
 #[test]
 fn a_child_has_nothing_of_its_parents_links() {
     let name = Name::new();
@@ -38,8 +45,7 @@ fn a_child_has_nothing_of_its_parents_links() {
         let line = output.lines().find(|line| line.starts_with(start));
         line.map(str::to_owned).unwrap_or_default()
     };
-    let id = line("child ")["child ".len()..].parse().unwrap();
-    let _child = Orphan(Pid::from_raw(id).unwrap());
+    let _child = child_of(&parent);
     assert_eq!(
         line("Err"),
         "Err(Forked) Err(Forked) Err(Empty) Err(Forked)"
@@ -81,6 +87,28 @@ fn a_child_ends_its_calls_whatever_threads_of_its_parent_did() {
     );
 }
 
+#[test]
+fn a_child_without_descriptors_has_no_locks_either() {
+    for how in ["full", "lowered"] {
+        let name = Name::new();
+        let options = LinkOptions::new().count(16).size(128);
+        options.create_region(&name).unwrap();
+        let mut far = options.role(Role::Secondary).open(&name).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_victim"));
+        command.args(["fork_without", how, &name]);
+        let mut parent = Process::start(&mut command);
+        parent.wait_for_output("child ");
+        parent.wait_for_output("ready, false");
+        let _child = child_of(&parent);
+        parent.kill();
+        assert_eq!(
+            far.recv_timeout(&mut [0; 128], LIMIT),
+            Err(RecvError::PeerDead),
+            "{how}"
+        );
+    }
+}
+
 /// The child has the descriptor before its parent locks anything through it.
 #[test]
 fn a_child_that_is_forked_while_a_link_is_opened_has_no_locks_of_it() {
@@ -101,10 +129,7 @@ fn a_child_that_is_forked_while_a_link_is_opened_has_no_locks_of_it() {
     // Lets it go on.
     drop(attach);
     parent.wait_for_output("ready");
-    let output = parent.stdout();
-    let id = output.lines().find_map(|line| line.strip_prefix("child "));
-    let id = id.unwrap().parse().unwrap();
-    let _child = Orphan(Pid::from_raw(id).unwrap());
+    let _child = child_of(&parent);
     parent.kill();
     assert_eq!(
         far.recv_timeout(&mut [0; 128], LIMIT),

@@ -71,8 +71,11 @@ extern "C" fn before() {
 
 /// Runs in the parent after each fork, also after one that has failed.
 extern "C" fn after() {
-    // Release, for `Ended::now`.
-    ENDED.fetch_add(1, Ordering::Release);
+    // A child that another handler forked amid this fork begins with as many over as had begun, this one among them.
+    let count =
+        |ended| (ended != BEGUN.load(Ordering::Relaxed)).then_some(u32::wrapping_add(ended, 1));
+    // Release, for `Ended::now`. In vain in such a child.
+    let _ = ENDED.fetch_update(Ordering::Release, Ordering::Relaxed, count);
 }
 
 /// A mapping, or a descriptor.
@@ -213,16 +216,38 @@ fn stand_in() -> RawFd {
         return made;
     }
     // SAFETY: as above.
-    unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) }
+    let made = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
+    if made >= 0 {
+        return made;
+    }
+    // SAFETY: a system call without memory.
+    unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) }
 }
 
-/// Puts private memory where a mapping was in the parent, or the stand-in where a descriptor was: the number stays
-/// taken, as the program will close it.
+/// Closes a descriptor that was the parent's. The number stays taken, as the program will close it, wherever the system
+/// lets anything take it.
+fn displace(descriptor: RawFd, by: RawFd) {
+    // SAFETY: the descriptor is the link's, which has no other use for it here.
+    if by >= 0 && unsafe { libc::dup3(by, descriptor, libc::O_CLOEXEC) } >= 0 {
+        return;
+    }
+    // SAFETY: as above.
+    unsafe { libc::close(descriptor) };
+    // Where all numbers were taken, this is the free one.
+    let made = stand_in();
+    if made >= 0 && made != descriptor {
+        // SAFETY: nobody has that number: it was closed above.
+        unsafe { libc::dup3(made, descriptor, libc::O_CLOEXEC) };
+        // SAFETY: made above, and nobody else's.
+        unsafe { libc::close(made) };
+    }
+}
+
+/// Puts private memory where a mapping was in the parent, or the stand-in where a descriptor was.
 fn replace(entry: &Entry, stand_in: RawFd) {
     let descriptor = entry.descriptor.load(Ordering::Relaxed);
-    if stand_in >= 0 && descriptor >= 0 {
-        // SAFETY: the descriptor is the link's, which has no other use for it here.
-        unsafe { libc::dup3(stand_in, descriptor, libc::O_CLOEXEC) };
+    if descriptor >= 0 {
+        displace(descriptor, stand_in);
     }
     let base = entry.base.load(Ordering::Relaxed);
     let len = entry.len.load(Ordering::Relaxed);

@@ -87,6 +87,30 @@ pub(crate) fn fork(name: &str) -> Result {
     Ok(())
 }
 
+/// Forks where the child can have no other descriptor: all numbers are taken (`full`), or those of its parent's
+/// are beyond what it may have (`lowered`). It has its link until it is killed.
+#[allow(unsafe_code, reason = "fork is an unsafe call")]
+pub(crate) fn fork_without(how: &str, name: &str) -> Result {
+    let link = LinkOptions::new().role(Role::Primary).open(name)?;
+    let few = if how == "full" { 64 } else { 3 };
+    let limit = Rlimit {
+        current: Some(few),
+        maximum: Some(few),
+    };
+    setrlimit(Resource::Nofile, limit)?;
+    let taken: Vec<_> = std::iter::from_fn(|| rustix::io::dup(std::io::stdin()).ok()).collect();
+    // SAFETY: this process has one thread.
+    let child = unsafe { nix::libc::fork() };
+    if child > 0 {
+        println!("child {child}");
+    } else {
+        println!("ready, {}", how == "full" && taken.is_empty());
+    }
+    std::thread::sleep(LIFE);
+    drop(link);
+    Ok(())
+}
+
 /// Forks again and again while threads drive an Advanced link, and have its lock at any moment. A child
 /// says what its calls do, which have no deadline; whoever does not come to an end is killed.
 #[allow(unsafe_code, reason = "fork is an unsafe call")]

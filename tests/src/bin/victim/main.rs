@@ -34,6 +34,9 @@ fn run(arguments: &[&str]) -> Result {
     if let ["fork_advanced"] = arguments {
         return forking::fork_advanced();
     }
+    if let ["fork_without", how, name] = arguments {
+        return forking::fork_without(how, name);
+    }
     if let ["fork_opening", name] = arguments {
         return forking::fork_opening(name);
     }
