@@ -8,10 +8,9 @@ use std::path::Path;
 use std::ptr::NonNull;
 
 use hqq_core::{Layout, Region, RegionError};
-use memmap2::{MmapOptions, MmapRaw};
 
 use crate::error::OpenError;
-use crate::fork::NotInherited;
+use crate::fork::{Memory, NotInherited};
 use crate::sys::Guard;
 
 /// How a file is mapped.
@@ -31,20 +30,13 @@ pub(crate) struct MapOptions {
 pub(crate) struct Mapping {
     guard: Option<Guard>,
     inherited: NotInherited,
-    memory: MmapRaw,
+    memory: Memory,
 }
 
 impl Mapping {
     /// Maps the first `len` bytes of `file`, read-write.
     pub(crate) fn new(file: &File, len: usize, options: MapOptions) -> io::Result<Self> {
-        let mut map = MmapOptions::new();
-        map.len(len);
-        if options.prefault {
-            map.populate();
-        }
-        let memory = map.map_raw(file)?;
-        // SAFETY: this is a shared mapping of the file; it is unmapped after `inherited` is dropped.
-        let inherited = unsafe { NotInherited::mapping(memory.as_mut_ptr(), memory.len()) };
+        let (inherited, memory) = NotInherited::map(file, len, options.prefault)?;
         let guard = if options.guard {
             // SAFETY: the mapping lives as long as `self`, whose guard is dropped first; its contents
             // are shared with others and reached as such.

@@ -5,6 +5,8 @@
     reason = "replaces mappings and descriptors in a forked child"
 )]
 
+use std::fs::File;
+use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence,
@@ -14,6 +16,10 @@ use hqq_core::{Direction, Format, Layout};
 use nix::libc;
 
 use super::FORKS;
+
+mod memory;
+
+pub(crate) use memory::Memory;
 
 /// All entries there ever were; they are used again, and never freed.
 static ENTRIES: AtomicPtr<Entry> = AtomicPtr::new(std::ptr::null_mut());
@@ -85,6 +91,8 @@ struct Entry {
     base: AtomicPtr<u8>,
     /// 0 where there is no mapping.
     len: AtomicUsize,
+    /// The kernel leaves a hole there in children; what is there all the same is somebody else's.
+    is_hole: AtomicBool,
     /// -1 where there is none.
     descriptor: AtomicI32,
     /// Words that say in private memory that everybody has left: where, and what.
@@ -97,12 +105,29 @@ struct Entry {
 pub(crate) struct NotInherited(&'static Entry);
 
 impl NotInherited {
-    /// # Safety
-    /// `len` bytes from `base` on are a shared mapping of a file, and stay so until the result is dropped.
-    pub(crate) unsafe fn mapping(base: *mut u8, len: usize) -> Self {
-        // SAFETY: the mapping is the caller's, by its promise; what it holds does not change.
-        unsafe { libc::madvise(base.cast(), len, libc::MADV_DONTFORK) };
-        Self::of(base, len, -1)
+    /// Maps the first `len` bytes of `file`; `populate`: touches each page now. A mapping is of the description, as a
+    /// descriptor is: its place is noted before it is made, so that no child keeps it, and with it the locks.
+    pub(crate) fn map(file: &File, len: usize, populate: bool) -> io::Result<(Self, Memory)> {
+        let memory = Memory::reserve(len)?;
+        // Goes before the memory, where what follows fails, too.
+        let noted = Self::of(memory.as_mut_ptr(), len, -1);
+        memory.fill(file, populate)?;
+        noted.leave_hole(&memory);
+        Ok((noted, memory))
+    }
+
+    /// Has children not get at all what was mapped.
+    fn leave_hole(&self, memory: &Memory) {
+        // SAFETY: the pages are of `memory`; what they hold does not change.
+        let advised = unsafe {
+            libc::madvise(
+                memory.as_mut_ptr().cast(),
+                memory.len(),
+                libc::MADV_DONTFORK,
+            )
+        };
+        // Release: a child that finds it so was forked after that.
+        self.0.is_hole.store(advised == 0, Ordering::Release);
     }
 
     /// Children have something else under its number. One that was forked before has the descriptor: see [`Ended`].
@@ -115,6 +140,7 @@ impl NotInherited {
         let entry = entry();
         entry.base.store(base, Ordering::Relaxed);
         entry.len.store(len, Ordering::Relaxed);
+        entry.is_hole.store(false, Ordering::Relaxed);
         entry.descriptor.store(descriptor, Ordering::Relaxed);
         for (offset, _) in &entry.words {
             offset.store(usize::MAX, Ordering::Relaxed);
@@ -171,6 +197,7 @@ fn entry() -> &'static Entry {
         state: AtomicU32::new(CHANGING),
         base: AtomicPtr::new(std::ptr::null_mut()),
         len: AtomicUsize::new(0),
+        is_hole: AtomicBool::new(false),
         descriptor: AtomicI32::new(-1),
         words: std::array::from_fn(|_| (AtomicUsize::new(usize::MAX), AtomicU32::new(0))),
         next: AtomicPtr::new(std::ptr::null_mut()),
@@ -254,12 +281,16 @@ fn replace(entry: &Entry, stand_in: RawFd) {
     if len == 0 {
         return;
     }
-    let flags =
-        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-    let access = libc::PROT_READ | libc::PROT_WRITE;
-    // SAFETY: where the kernel left a hole; it replaces nothing.
-    let mapped = unsafe { libc::mmap(base.cast(), len, access, flags, -1, 0) };
-    if mapped.cast() == base {
+    let map = |fixed| {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | fixed;
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: where the kernel left a hole, it replaces nothing; where it did not, what was reserved for the link or
+        // mapped by it, which is its alone.
+        unsafe { libc::mmap(base.cast(), len, access, flags, -1, 0) }.cast() == base
+    };
+    // Acquire, with the Release in `leave_hole`.
+    let is_hole = entry.is_hole.load(Ordering::Acquire);
+    if map(libc::MAP_FIXED_NOREPLACE) || (!is_hole && map(libc::MAP_FIXED)) {
         for (offset, word) in &entry.words {
             let offset = offset.load(Ordering::Relaxed);
             if offset < len {

@@ -3,9 +3,10 @@
 //!
 //! Each descriptor through which locks may be taken is noted before any is. None is opened while a child is forked, and where
 //! one was before it was noted, another description takes its place. Not known of is a fork that is under way as the
-//! process makes or opens its first region: its child may have that one's descriptor.
+//! process makes or opens its first region: its child may have that one's descriptor. Nor is one without handlers, as by `_Fork`, `vfork` or
+//! `posix_spawn`: its child has all descriptors until it runs another program or ends.
 //!
-//! A mapping is not inherited (`MADV_DONTFORK`). As a child may still touch what it believes to be
+//! A mapping is not inherited (`MADV_DONTFORK`), and its place noted before it is made. As a child may still touch what it believes to be
 //! its link, a handler puts private memory in the mapping's place, in which all sides are closed, before
 //! `fork` returns there; it takes no lock and allocates nothing.
 
@@ -19,9 +20,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[cfg(all(test, any(target_os = "linux", target_os = "android")))]
 pub(crate) use linux::tests::Child;
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use linux::{Ended, NotInherited};
+pub(crate) use linux::{Ended, Memory, NotInherited};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) use portable::{Ended, NotInherited};
+pub(crate) use portable::{Ended, Memory, NotInherited};
 
 /// How often this process is a child of one that used links: once for each `fork` since.
 static FORKS: AtomicU32 = AtomicU32::new(0);

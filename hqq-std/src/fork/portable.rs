@@ -1,10 +1,12 @@
 //! Other Unix systems: a forked child inherits everything, and must not use it.
 
-#![allow(unsafe_code, reason = "has the signature of what Linux does")]
-
+use std::fs::File;
+use std::io;
 use std::os::fd::AsRawFd;
 
 use hqq_core::Layout;
+use memmap2::MmapOptions;
+pub(crate) use memmap2::MmapRaw as Memory;
 
 /// Forks, which are not counted.
 #[derive(Clone, Copy, Debug)]
@@ -27,10 +29,14 @@ impl Ended {
 pub(crate) struct NotInherited;
 
 impl NotInherited {
-    /// # Safety
-    /// None is needed here.
-    pub(crate) unsafe fn mapping(_: *mut u8, _: usize) -> Self {
-        Self
+    /// Maps the first `len` bytes of `file`; `populate`: touches each page now.
+    pub(crate) fn map(file: &File, len: usize, populate: bool) -> io::Result<(Self, Memory)> {
+        let mut options = MmapOptions::new();
+        options.len(len);
+        if populate {
+            options.populate();
+        }
+        Ok((Self, options.map_raw(file)?))
     }
 
     pub(crate) fn descriptor(_: &impl AsRawFd) -> Self {

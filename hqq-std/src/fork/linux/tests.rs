@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 
-use super::{after, before, in_child};
+use super::{Memory, NotInherited, after, before, in_child};
 use crate::attach::ATTACH;
 use crate::own_locks::OwnLocks;
-use crate::sys::LockKind;
+use crate::sys::{ByteLocks, LockKind};
 
 /// A forked process, which stays until this is dropped.
 pub(crate) struct Child(libc::pid_t);
@@ -125,6 +125,34 @@ fn no_file_is_opened_while_a_child_is_forked() {
         is_forked.store(true, Ordering::Release);
         assert_own(&opening.join().unwrap().unwrap());
     });
+}
+
+/// A mapping keeps the description that it was made through, and with it the locks.
+#[test]
+fn no_child_keeps_the_locks_by_memory_that_is_being_mapped() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(4096).unwrap();
+    for is_mapped in [false, true] {
+        let locked = file.reopen().unwrap();
+        let descriptor = NotInherited::descriptor(&locked);
+        let memory = Memory::reserve(4096).unwrap();
+        let noted = NotInherited::of(memory.as_mut_ptr(), 4096, -1);
+        let locks = ByteLocks::new(locked);
+        assert!(locks.try_lock(ATTACH, LockKind::Write).unwrap());
+        let early = (!is_mapped).then(Child::fork);
+        memory.fill(locks.file(), false).unwrap();
+        let late = is_mapped.then(Child::fork);
+        noted.leave_hole(&memory);
+        // All that this process has of the description goes, but for its locks.
+        drop((noted, memory, descriptor, locks));
+        let other = ByteLocks::new(file.reopen().unwrap());
+        let end = Instant::now() + Duration::from_secs(60);
+        while !other.try_lock(ATTACH, LockKind::Write).unwrap() {
+            assert!(Instant::now() < end, "a child has the lock: {is_mapped}");
+            std::thread::yield_now();
+        }
+        drop((early, late));
+    }
 }
 
 /// A handler of another library's may wait for a lock that whoever opens has.
