@@ -6,7 +6,7 @@ use hqq_std::advanced::error::{CallError, LinkFailure, ReceiveError};
 use hqq_std::{AdvancedLink, AdvancedOptions, LinkOptions};
 
 use super::common::{Name, bounded};
-use super::processes::{Other, created, easily_full};
+use super::processes::{Other, created, easily_full, is_served};
 use super::support::{body, limit};
 
 /// Longer than it takes to look for deaths for the first time.
@@ -40,12 +40,7 @@ fn a_new_link_waits_beside_a_dead_peer_and_talks_to_the_next() {
             let (name, link) = beside_a_dead_peer(seen);
             let nothing = link.receive_timeout(SOON).unwrap_err();
             assert_eq!(nothing, ReceiveError::TimedOut);
-            let peer = Other::start(&format!("serve {}", &*name));
-            let _ = link.negotiate(limit()).unwrap();
-            let request = body(1, 1000);
-            assert_eq!(link.call_on(0, 1, &request, limit()).unwrap(), request);
-            drop(link);
-            peer.ends_well();
+            is_served(&name, link);
         });
     }
 }

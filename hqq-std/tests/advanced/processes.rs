@@ -17,6 +17,16 @@ const TASK: &str = "HQQ_TEST_TASK";
 /// Before what the other process says, among what the test harness prints.
 const SAYS: &str = "> ";
 
+/// The next peer answers, and ends with the link.
+pub(super) fn is_served(name: &Name, link: AdvancedLink) {
+    let peer = Other::start(&format!("serve {}", &**name));
+    let _ = link.negotiate(limit()).unwrap();
+    let request = body(1, 1000);
+    assert_eq!(link.call_on(0, 1, &request, limit()).unwrap(), request);
+    drop(link);
+    peer.ends_well();
+}
+
 /// The other process of the tests below and of others, which run it with a task; without one it checks that a task
 /// that cannot be done is an error there.
 #[test]
@@ -182,12 +192,7 @@ fn calls_fail_when_the_peer_is_killed_and_the_next_peer_answers() {
             );
             link.renew();
         }
-        let peer = Other::start(&format!("serve {}", &*name));
-        let _ = link.negotiate(limit()).unwrap();
-        let request = body(1, 1000);
-        assert_eq!(link.call_on(0, 1, &request, limit()).unwrap(), request);
-        drop(link);
-        peer.ends_well();
+        is_served(&name, link);
     });
 }
 
@@ -241,12 +246,7 @@ fn a_request_that_a_dead_peer_has_not_taken_is_known_not_to_be_executed() {
         });
         link.renew();
         // The next one finds nothing of them.
-        let peer = Other::start(&format!("serve {}", &*name));
-        let _ = link.negotiate(limit()).unwrap();
-        let request = body(1, 1000);
-        assert_eq!(link.call_on(0, 1, &request, limit()).unwrap(), request);
-        drop(link);
-        peer.ends_well();
+        is_served(&name, link);
     });
 }
 
