@@ -33,11 +33,17 @@ macro_rules! orderings {
 }
 
 orderings! {
-    /// T3, T3x: a packet is in its slot. Pairs with [`claim_reading`] and [`see_published`].
+    /// T3, T3x: a packet is in its slot. Pairs with [`claim_reading`], [`see_published`] and
+    /// [`see_published_quickly`].
     publish = Release;
-    /// T4x: an exclusive consumer looks for a packet. Pairs with [`publish`].
+    /// As [`publish`], in few steps: by a name of its own, as a model that fails without the one need not go the way
+    /// of the other.
+    publish_quickly = Release;
+    /// T4x: an exclusive consumer looks for a packet. Pairs with [`publish`] and [`publish_quickly`].
     see_published = Acquire;
-    /// T4: a shared consumer claims a packet. Pairs with [`publish`].
+    /// As [`see_published`], in few steps.
+    see_published_quickly = Acquire;
+    /// T4: a shared consumer claims a packet. Pairs with [`publish`] and [`publish_quickly`].
     claim_reading = Acquire;
     /// T5: a slot has been read. Pairs with [`claim_writing`] and [`see_free`].
     release_slot = Release;

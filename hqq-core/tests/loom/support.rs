@@ -179,7 +179,7 @@ pub(crate) fn send_some<P: Producer>(mut sender: Sender<P>, name: u8, count: u8)
 }
 
 /// The tag of a message, all bytes of which are that tag.
-fn whole(message: &[u8]) -> u8 {
+pub(crate) fn whole(message: &[u8]) -> u8 {
     let tag = *message.first().unwrap();
     assert!(
         message.iter().all(|byte| *byte == tag),

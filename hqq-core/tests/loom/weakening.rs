@@ -8,7 +8,31 @@ use hqq_core::sync::ordering::{FAULTS, NAMES};
 const CAUGHT: &[(&str, &str)] = &[
     ("publish", "exclusive::inline"),
     ("publish", "format1::one_to_one"),
+    ("publish_quickly", "exclusive::words_through_four_slots"),
+    (
+        "publish_quickly",
+        "exclusive::other_messages_in_packets_through_four_slots",
+    ),
+    ("publish_quickly", "exclusive::lines_through_four_slots"),
+    ("publish_quickly", "shared::shared_to_shared_lines"),
     ("see_published", "exclusive::inline"),
+    // Words, and through the same look all others in their packets; lines; lines that are lent.
+    (
+        "see_published_quickly",
+        "exclusive::words_through_four_slots",
+    ),
+    (
+        "see_published_quickly",
+        "exclusive::other_messages_in_packets_through_four_slots",
+    ),
+    (
+        "see_published_quickly",
+        "exclusive::lines_through_four_slots",
+    ),
+    (
+        "see_published_quickly",
+        "exclusive::lines_lent_through_four_slots",
+    ),
     ("see_published", "format1::one_to_one"),
     ("claim_reading", "shared::exclusive_to_shared"),
     ("release_slot", "shared::exclusive_to_shared"),
@@ -18,6 +42,11 @@ const CAUGHT: &[(&str, &str)] = &[
     ("see_free", "format1::one_to_one"),
     ("release_counter", "exclusive::inline"),
     ("see_released", "exclusive::inline"),
+    // What was taken in few steps is told later.
+    ("release_counter", "exclusive::words_through_four_slots"),
+    ("see_released", "exclusive::words_through_four_slots"),
+    ("release_counter", "exclusive::lines_through_four_slots"),
+    ("see_released", "exclusive::lines_through_four_slots"),
     ("claim_position", "format1::a_sender_behind_the_others"),
     ("claim_position", "format1::a_receiver_behind_the_others"),
     ("see_position", "format1::a_sender_behind_the_others"),

@@ -249,7 +249,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         };
         let r = self.memory.r();
         // Pairs with the Release of T3 and T3x: the operands and the payload are there.
-        let loaded = slot.stamp().load_visible(ordering::see_published());
+        let loaded = slot.stamp().load_visible(ordering::see_published_quickly());
         let turn = self.turn;
         if !is_packet_at(loaded, turn, opcode) {
             return Err(Missed::Unclaimed);
@@ -275,7 +275,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         };
         let (r, turn) = (self.memory.r(), self.turn);
         // Pairs as above.
-        let loaded = slot.stamp().load_visible(ordering::see_published());
+        let loaded = slot.stamp().load_visible(ordering::see_published_quickly());
         if !is_packet_at(loaded, turn, opcode) {
             let nothing = is_elsewhere(loaded, turn) && self.flushed == turn;
             return Err(if nothing {
@@ -334,7 +334,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         let position = turn.position();
         let (slot, _) = O::place(&self.memory, position)?;
         // Pairs as above.
-        let loaded = slot.stamp().load_visible(ordering::see_published());
+        let loaded = slot.stamp().load_visible(ordering::see_published_quickly());
         if !is_packet_at(loaded, turn, opcode) {
             return None;
         }

@@ -172,7 +172,7 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
         operands.store(slot);
         // T3x. Pairs with the Acquire of T4 and T4x.
         slot.stamp()
-            .store(self.turn.published(opcode), ordering::publish());
+            .store(self.turn.published(opcode), ordering::publish_quickly());
         slot.prefetch_fourth();
         if O::IN_BUFFER {
             buffer.prefetch_fourth(self.memory.buffers().size());

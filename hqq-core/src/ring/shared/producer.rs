@@ -216,8 +216,10 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
         }
         fill(buffer, crate::ring::copy_id(position)).store(slot);
         // T3. Pairs with the Acquire of T4 and T4x.
-        slot.stamp()
-            .store(stamp::published(position, opcode), ordering::publish());
+        slot.stamp().store(
+            stamp::published(position, opcode),
+            ordering::publish_quickly(),
+        );
         // Not before: a consumer that waits looks at the slot all the time, and takes its line from here if it sees
         // the claim, so that the line has to come back for the packet. Whoever claims meanwhile does this, too.
         self.go_on(position);
