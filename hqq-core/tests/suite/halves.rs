@@ -142,6 +142,72 @@ fn half_a_stamp_of_a_free_slot_is_mended_to_a_free_one() {
     }
 }
 
+/// A sender of 32 bits dies as it publishes, and the next one as it mends that, each between two halves.
+#[test]
+fn half_a_mend_of_half_a_stamp_is_mended_too() {
+    const WRAPS: [u64; 2] = [1 << 16, 1 << 30];
+    // Where the new stamp and the old one, a lap before, have other upper halves.
+    let places = WRAPS.map(|wrap| (wrap - 1..wrap + COUNT - 1).map(move |next| (wrap, next)));
+    let mut halves = 0;
+    for (wrap, next) in places.into_iter().flatten() {
+        let ready = || {
+            let memory = memory(Delivery::AtMostOnce, next - COUNT);
+            let (mut near, mut far) = memory.pair();
+            near.try_send(b"read").unwrap();
+            receive(far.receiver()).unwrap();
+            assert_eq!(receive(far.receiver()), Err(TryRecvError::Empty));
+            for number in 1..COUNT {
+                near.try_send(&number.to_le_bytes()).unwrap();
+            }
+            forget(near);
+            let old = memory.stamp(next);
+            let torn = torn(old, published(Position::new(next), 0xfd));
+            assert_ne!(torn, old, "{next} of {wrap}");
+            memory.set_stamp(next, torn);
+            (memory, far, torn)
+        };
+        // High half first.
+        let half = |stamp| torn(stamp, free(Position::new(next)));
+
+        let (memory, mut far, stamp) = ready();
+        halves += u32::from(half(stamp) != stamp);
+        memory.set_stamp(next, half(stamp));
+        let mut near = memory.exclusive_as(&heir(Role::Primary));
+        assert_eq!(memory.stamp(next) >> 16 == next, half(stamp) == stamp);
+        for number in 1..COUNT {
+            assert_eq!(receive(far.receiver()).unwrap(), number.to_le_bytes());
+        }
+        for number in 0..3 * COUNT {
+            near.try_send(&number.to_le_bytes()).unwrap();
+            assert_eq!(receive(far.receiver()).unwrap(), number.to_le_bytes());
+        }
+        assert_eq!(receive(far.receiver()), Err(TryRecvError::Empty));
+        assert_eq!(common::fill(near.sender(), b"room"), 8);
+
+        // Shared receivers come in between, to whom `released` says nothing.
+        #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+        {
+            let (memory, far, stamp) = ready();
+            forget(far);
+            let far = memory.shared_as(&heir(Role::Secondary));
+            let mut receiver = far.receiver();
+            for number in 1..COUNT {
+                assert_eq!(receive(&mut receiver).unwrap(), number.to_le_bytes());
+            }
+            memory.set_stamp(next, half(stamp));
+            let mut near = memory.exclusive_as(&heir(Role::Primary));
+            for number in 0..3 * COUNT {
+                near.try_send(&number.to_le_bytes()).unwrap();
+                assert_eq!(receive(&mut receiver).unwrap(), number.to_le_bytes());
+            }
+            drop(near);
+            let near = memory.shared(Role::Primary);
+            assert_eq!(common::fill(&mut near.sender(), b"room"), 8);
+        }
+    }
+    assert_eq!(halves, 2, "where one half of the mend tells");
+}
+
 /// The heir of shared senders may have 32 bits, and die as it publishes the tombstone of one of them.
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 mod a_tombstone {
