@@ -1,10 +1,12 @@
-//! Bytes of a message whose `as_ref` panics, at each of the times at which it is asked: nothing of the ring stays
-//! claimed.
+//! Bytes of a message whose `as_ref` panics, at each of the times at which it is asked, and what is called with a
+//! message and panics: nothing of the ring stays claimed.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::common::{Memory, drain, fill, in_every_pairing};
+use hqq_core::link::Missed;
+use hqq_core::packet::Whole;
 use hqq_core::ring::{Consumer, Producer};
 use hqq_core::{Receiver, Sender, TrySendError};
 
@@ -86,4 +88,94 @@ fn pieces_that_panic_leave_nothing_claimed_in_format_1() {
 #[test]
 fn messages_of_a_batch_that_panic_leave_nothing_claimed() {
     in_every_pairing!(Memory::new(COUNT, SIZE, 0), batch);
+}
+
+/// What `take` panics over is gone, as it had it; no other message is, and none comes twice.
+#[test]
+fn a_panic_over_a_whole_loses_that_one_alone_at_every_place() {
+    for panics_at in 0..3 * COUNT as u64 {
+        let memory = Memory::new(COUNT, SIZE, 0);
+        let (mut near, mut far) = memory.pair();
+        let (sender, receiver) = (near.sender(), far.receiver());
+        let (mut received, mut quick, mut panicked) = (Vec::new(), 0, false);
+        let sent = 6 * COUNT as u64;
+        for number in 0..sent {
+            // One at a time: there is room, however late the receiver gives it back.
+            let whole = Whole::request(number, 7, 4);
+            assert_eq!(sender.try_send_whole(&whole, b"body"), Ok(()));
+            let taken = catch_unwind(AssertUnwindSafe(|| {
+                receiver.take_whole(|whole, body| {
+                    assert!(number != panics_at, "the test says so");
+                    assert_eq!(body.copy_to(&mut [0; 4]), 4);
+                    Some(*whole)
+                })
+            }));
+            match taken {
+                Ok(Ok(whole)) => {
+                    quick += u64::from(number > panics_at);
+                    received.push(whole);
+                }
+                Ok(Err(Missed::Something)) => match receiver.next_whole() {
+                    Ok(grant) => {
+                        received.push(*grant.whole());
+                        grant.release();
+                    }
+                    // By few steps only where registers are many.
+                    Err(_) => {
+                        drop(receiver.try_next_packet().unwrap());
+                        received.push(whole);
+                    }
+                },
+                Ok(Err(missed)) => panic!("{missed:?}"),
+                Err(_) => panicked = true,
+            }
+        }
+        let expected: Vec<_> = (0..sent)
+            .filter(|number| !panicked || *number != panics_at)
+            .map(|number| Whole::request(number, 7, 4))
+            .collect();
+        assert_eq!(received, expected, "{panics_at}");
+        assert_eq!(receiver.counters().messages, sent);
+        assert!(matches!(receiver.next_whole(), Err(Missed::Nothing)));
+        if cfg!(target_pointer_width = "64") {
+            // Few steps do again, at the latest once the producers were told of what was taken before.
+            assert!(quick > COUNT as u64, "{quick} after {panics_at}");
+        }
+        assert_eq!(drain(receiver), 0);
+        assert_eq!(fill(sender, b"room"), COUNT);
+        assert_eq!(drain(receiver), COUNT);
+    }
+}
+
+/// The same of what is called for each message of a batch, at every place of a ring.
+#[test]
+fn a_panic_over_a_message_of_a_batch_loses_that_one_alone() {
+    fn batches<P: Producer, C: Consumer>(
+        sender: &mut Sender<P>,
+        receiver: &mut Receiver<C>,
+        panics_at: u64,
+    ) {
+        let mut received = Vec::new();
+        for number in 0..3 * COUNT as u64 {
+            assert_eq!(sender.try_send(&number.to_le_bytes()), Ok(()));
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                receiver.try_recv_batch(2, |message| {
+                    assert!(number != panics_at, "the test says so");
+                    let mut bytes = [0; 8];
+                    assert_eq!(message.copy_to(0, &mut bytes), 8);
+                    received.push(u64::from_le_bytes(bytes));
+                })
+            }));
+            assert_eq!(result.is_err(), number == panics_at);
+        }
+        let all = 0..3 * COUNT as u64;
+        let expected: Vec<_> = all.filter(|number| *number != panics_at).collect();
+        assert_eq!(received, expected);
+        assert_eq!(receiver.counters().messages, 3 * COUNT as u64);
+        assert_eq!(drain(receiver), 0);
+        assert_eq!(fill(sender, b"room"), COUNT);
+    }
+    for panics_at in 0..2 * COUNT as u64 {
+        in_every_pairing!(Memory::new(COUNT, SIZE, 0), batches, panics_at);
+    }
 }

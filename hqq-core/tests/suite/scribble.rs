@@ -2,6 +2,7 @@
 //! nothing outside the region changes.
 
 use crate::common::Memory;
+use hqq_core::packet::Whole;
 use hqq_core::ring::stamp::State;
 use hqq_core::ring::{Consumer, Producer};
 use hqq_core::{
@@ -10,6 +11,12 @@ use hqq_core::{
 };
 use proptest::prelude::*;
 
+/// Buffers and bytes in each: a line, which is put and taken in few steps; and less, where only what is in packets is,
+/// with rings that are long enough for more than one such step in a row.
+const LINES: (usize, usize) = (4, 64);
+const WORDS: (usize, usize) = (8, 8);
+const SHORT: (usize, usize) = (8, 48);
+/// The longest of them.
 const SIZE: usize = 64;
 
 /// What a call does, or what the peer writes.
@@ -30,6 +37,10 @@ enum Step {
     },
     ReceiveBatch(usize),
     Value,
+    Whole {
+        len: usize,
+        take: bool,
+    },
     Look,
     Attach(Presence),
     /// Any byte pattern at any word.
@@ -70,10 +81,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (any::<usize>(), any::<bool>()).prop_map(|(at, leak)| Step::Grant { at, leak }),
         1 => (0..9_usize).prop_map(Step::ReceiveBatch),
         1 => Just(Step::Value),
+        2 => (0..SIZE + 9, any::<bool>()).prop_map(|(len, take)| Step::Whole { len, take }),
         1 => Just(Step::Look),
         1 => presence().prop_map(Step::Attach),
         3 => (any::<usize>(), any::<u64>()).prop_map(|(word, value)| Step::Noise { word, value }),
-        3 => (0..4_usize, -9..9_i8, any::<u8>())
+        3 => (0..8_usize, -9..9_i8, any::<u8>())
             .prop_map(|(index, near, state)| Step::Stamp { index, near, state }),
         1 => (any::<u8>(), -9..9_i8).prop_map(|(which, near)| Step::Counter { which, near }),
     ]
@@ -99,7 +111,10 @@ fn send<P: Producer>(sender: &mut Sender<P>, step: &Step) {
             }
         }
         Step::Batch(count) => {
-            let _ = sender.try_send_batch(&vec![[6; 9]; count]);
+            let _ = sender.try_send_batch(&vec![[6; 8]; count]);
+        }
+        Step::Whole { len, .. } => {
+            let _ = sender.try_send_whole(&Whole::request(1, 7, len), &vec![7; len]);
         }
         Step::Look => {
             assert!(sender.unread() <= sender.capacity());
@@ -112,6 +127,7 @@ fn send<P: Producer>(sender: &mut Sender<P>, step: &Step) {
 
 /// Calls on the receiving half, as above.
 fn take<C: Consumer>(receiver: &mut Receiver<C>, step: &Step) {
+    let size = receiver.max_message_size();
     match *step {
         Step::Receive(len) => {
             let mut buffer = vec![0; len];
@@ -128,7 +144,7 @@ fn take<C: Consumer>(receiver: &mut Receiver<C>, step: &Step) {
         }
         Step::Grant { at, leak } => {
             if let Ok(grant) = receiver.try_next() {
-                assert!(grant.len() <= SIZE);
+                assert!(grant.len() <= size);
                 let copied = grant.copy_to(at, &mut [0; SIZE + 1]);
                 assert!(copied <= grant.len());
                 if leak {
@@ -138,7 +154,7 @@ fn take<C: Consumer>(receiver: &mut Receiver<C>, step: &Step) {
         }
         Step::ReceiveBatch(limit) => {
             let received = receiver.try_recv_batch(limit, |message| {
-                assert!(message.len() <= SIZE);
+                assert!(message.len() <= size);
             });
             assert!(received.is_ok_and(|received| received <= limit) || received.is_err());
         }
@@ -146,6 +162,19 @@ fn take<C: Consumer>(receiver: &mut Receiver<C>, step: &Step) {
             let _ = receiver.try_recv_as::<[u64; 2]>();
             // A hostile ring may be refilled for ever, not within 4 rings' worth of calls.
             let _ = receiver.try_iter::<16>().take(16).count();
+        }
+        Step::Whole { take: true, .. } => {
+            let taken = receiver.take_whole(|_, body| {
+                assert!(body.len() <= size);
+                Some(body.copy_to(&mut [0; SIZE]))
+            });
+            assert!(!taken.is_ok_and(|copied| copied > size));
+        }
+        Step::Whole { take: false, .. } => {
+            if let Ok(whole) = receiver.next_whole() {
+                assert!(whole.copy_to(&mut [0; SIZE]) <= size);
+                whole.release();
+            }
         }
         Step::Look => {
             let _ = (receiver.is_readable(), receiver.is_peer_open());
@@ -165,7 +194,7 @@ fn scribble(memory: &Memory, start: u64, step: &Step) {
             state,
         } => {
             let at = near(distance);
-            let opcode = [0xfd, 0xff, 0xfe, 0, 5, 0x77, 0xfc][usize::from(state / 4) % 7];
+            let opcode = [0xfd, 0xff, 0xfe, 0, 5, 0x77, 0xfc, 4][usize::from(state / 4) % 8];
             let state = match state % 4 {
                 0 => State::Free(at),
                 1 => State::Writing(at, Member::FIRST),
@@ -173,6 +202,7 @@ fn scribble(memory: &Memory, start: u64, step: &Step) {
                 _ => State::Reading(at, Member::FIRST, opcode),
             };
             for direction in Direction::BOTH {
+                let index = index % memory.layout.count();
                 let slot = memory.layout.slots(direction) + index * 64;
                 memory.set64(slot, state.word());
             }
@@ -199,7 +229,8 @@ fn options(role: Role, presence: Presence) -> AttachOptions {
     AttachOptions::new(role).presence(presence, presence)
 }
 
-fn exclusive<G: Geometry>(memory: &Memory, start: u64, steps: &[Step]) {
+fn exclusive<G: Geometry>((count, size): (usize, usize), start: u64, steps: &[Step]) {
+    let memory = &Memory::new(count, size, start);
     let attach = |role, presence| Link::<G>::attach(memory.region(), &options(role, presence)).ok();
     let mut ends = Role::BOTH.map(|role| attach(role, Presence::Recorded));
     for (number, step) in steps.iter().enumerate() {
@@ -222,8 +253,9 @@ fn exclusive<G: Geometry>(memory: &Memory, start: u64, steps: &[Step]) {
 }
 
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
-fn shared(memory: &Memory, start: u64, steps: &[Step]) {
+fn shared((count, size): (usize, usize), start: u64, steps: &[Step]) {
     use hqq_core::{Dynamic, SharedLink};
+    let memory = &Memory::new(count, size, start);
     let attach = |role, id, presence| {
         let options = options(role, presence).member(Member::new(id).unwrap());
         SharedLink::<Dynamic>::attach(memory.region(), &options).ok()
@@ -275,8 +307,12 @@ proptest! {
         start in start(),
         steps in prop::collection::vec(step(), 1..120),
     ) {
-        exclusive::<hqq_core::Dynamic>(&Memory::new(4, SIZE, start), start, &steps);
-        exclusive::<hqq_core::Fixed<4, SIZE>>(&Memory::new(4, SIZE, start), start, &steps);
+        for ring in [LINES, WORDS, SHORT] {
+            exclusive::<hqq_core::Dynamic>(ring, start, &steps);
+        }
+        exclusive::<hqq_core::Fixed<4, 64>>(LINES, start, &steps);
+        exclusive::<hqq_core::Fixed<8, 8>>(WORDS, start, &steps);
+        exclusive::<hqq_core::Fixed<8, 48>>(SHORT, start, &steps);
     }
 
     #[test]
@@ -285,7 +321,9 @@ proptest! {
         start in start(),
         steps in prop::collection::vec(step(), 1..120),
     ) {
-        shared(&Memory::new(4, SIZE, start), start, &steps);
+        for ring in [LINES, WORDS] {
+            shared(ring, start, &steps);
+        }
     }
 
     #[test]
