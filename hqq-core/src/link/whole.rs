@@ -169,7 +169,7 @@ pub struct Unwanted {
 
 impl<C: Consumer> Receiver<C> {
     /// The next packet, where it is all of a request or response of which `take` makes something; its buffer is then
-    /// given back to the senders. As [`Receiver::next_whole`], in fewer steps.
+    /// given back to the senders. As [`Receiver::next_whole`], in fewer steps. Should `take` panic, that packet is gone.
     ///
     /// # Errors
     /// [`Missed`]; where `take` gave nothing, [`Missed::Unwanted`]. First, and now and then later, it is

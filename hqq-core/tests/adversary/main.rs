@@ -13,6 +13,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod honest;
+mod quick;
 mod strategies;
 
 use std::cell::Cell;

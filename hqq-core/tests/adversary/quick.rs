@@ -1,0 +1,162 @@
+//! The quick ways of exclusive sides, which find their places by steps: rings that are long enough for several in a
+//! row, with buffers that are shorter than a line and others.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use hqq_core::ring::stamp::State;
+use hqq_core::sync::count::{Kind, hooked};
+use hqq_core::{
+    AttachOptions, Delivery, Direction, DynamicLink, Layout, Link, Position, Role, TryRecvError,
+};
+
+use crate::common::{Memory, receive};
+use crate::{START, Write, make, states};
+
+const RING: usize = 8;
+/// Bytes in a buffer and in a message: words and others in their packets, and lines.
+const LENGTHS: [(usize, usize); 5] = [(8, 8), (8, 3), (48, 8), (48, 20), (64, 48)];
+/// Messages that were sent and received before: what comes is then the first in few steps, in the middle of them, the last
+/// before senders are told, at the ring's end and at its start.
+const BEFORE: [u64; 5] = [3, 4, 6, 7, 8];
+
+#[derive(Clone, Copy, Debug)]
+enum Call {
+    Send,
+    Receive,
+    /// Into a buffer that is too short, and once more.
+    ReceiveLate,
+    Lend,
+}
+
+impl Call {
+    const ALL: [Self; 4] = [Self::Send, Self::Receive, Self::ReceiveLate, Self::Lend];
+
+    fn make(self, near: &mut DynamicLink, far: &mut DynamicLink, len: usize) {
+        let mut buffer = [0; 64];
+        let max = far.receiver().max_message_size();
+        match self {
+            Self::Send => {
+                let _ = near.try_send(&buffer[..len]);
+            }
+            Self::Receive => {
+                let result = far.try_recv(&mut buffer[..len]);
+                assert!(result.is_ok_and(|got| got <= len) || result.is_err());
+            }
+            Self::ReceiveLate => {
+                let short = far.try_recv(&mut buffer[..len - 1]);
+                assert!(short.is_ok_and(|got| got < len) || short.is_err());
+                let result = far.try_recv(&mut buffer);
+                assert!(result.is_ok_and(|got| got <= max) || result.is_err());
+                if let (Err(TryRecvError::BufferTooSmall { needed, .. }), Ok(got)) = (short, result)
+                {
+                    assert_eq!(got, needed, "what it was told to be is what it is");
+                }
+            }
+            Self::Lend => {
+                if let Ok(message) = far.receiver().try_next() {
+                    assert!(message.len() <= max);
+                    assert_eq!(message.copy_to(0, &mut buffer), message.len());
+                }
+            }
+        }
+    }
+}
+
+/// Both ends of a ring made anew, after so many messages; one more lies there.
+fn ready(memory: &Memory, len: usize, before: u64) -> (DynamicLink, DynamicLink) {
+    make(memory, Delivery::AtMostOnce);
+    let attach = |role| Link::attach(memory.region(), &AttachOptions::new(role)).unwrap();
+    let (mut near, mut far) = (attach(Role::Primary), attach(Role::Secondary));
+    for number in 0..before {
+        near.try_send(&[1; 64][..len]).unwrap();
+        assert_eq!(receive(far.receiver()).unwrap().len(), len);
+        if number == 2 {
+            // So that ways do not end with the ring by themselves.
+            assert_eq!(receive(far.receiver()), Err(TryRecvError::Empty));
+        }
+    }
+    near.try_send(&[2; 64][..len]).unwrap();
+    let at = Position::new(START + before);
+    let state = State::of(memory.stamp(at.get()));
+    assert!(
+        matches!(state, State::Published(there, _) if there == at),
+        "{state:?}"
+    );
+    (near, far)
+}
+
+/// What a call at this position could be misled by.
+fn writes(memory: &Memory, at: Position) -> Vec<Write> {
+    let layout = &memory.layout;
+    let direction = Direction::ToSecondary;
+    let mut writes = Vec::new();
+    for slot in [at.minus(1), at, at.plus(1)] {
+        let words = [at.minus(RING), at, at.plus(1)].map(states).concat();
+        for word in words.into_iter().map(State::word).chain([u64::MAX]) {
+            writes.push(Write::Word(memory.slot_word(slot.get(), 0), word));
+        }
+    }
+    for operand in 1..4 {
+        for value in [0, 7, 8, 9, 41, 65, u64::MAX] {
+            writes.push(Write::Word(memory.slot_word(at.get(), operand), value));
+        }
+    }
+    for at in [at.minus(1), at.plus(1), at.plus(RING)] {
+        writes.push(Write::Word(layout.producer_counter(direction), at.get()));
+        writes.push(Write::Word(layout.consumer_counter(direction), at.get()));
+        writes.push(Write::Half(layout.released(direction).unwrap(), at.low()));
+    }
+    for side in [0, 3] {
+        writes.extend([1, 2, 3].map(|status| Write::Half(128 + 64 * side, status)));
+    }
+    writes
+}
+
+/// One of these before each access of each call, and what comes after it for two rings: all calls end, in a result that can
+/// be, and a call of a known way makes few looks at stamps.
+#[test]
+fn one_write_anywhere_beside_the_quick_ways() {
+    let mut runs = 0;
+    for (size, len) in LENGTHS {
+        let memory = Memory::zeroed(Layout::new(RING, size, 64, 4).unwrap());
+        for (before, call) in BEFORE
+            .into_iter()
+            .flat_map(|before| Call::ALL.map(|call| (before, call)))
+        {
+            let writes = writes(&memory, Position::new(START + before));
+            let run = |write: Option<(usize, Write)>| {
+                let (mut near, mut far) = ready(&memory, len, before);
+                let counts = Rc::new([const { Cell::new(0) }; 2]);
+                let counted = Rc::clone(&counts);
+                let hook = move |kind| {
+                    if let Some((_, write)) = write.filter(|(at, _)| *at == counted[0].get()) {
+                        write.to(&memory);
+                    }
+                    counted[0].set(counted[0].get() + 1);
+                    counted[1].set(counted[1].get() + usize::from(kind == Kind::Stamp));
+                };
+                hooked(hook, || call.make(&mut near, &mut far, len));
+                let [accesses, stamps] = [0, 1].map(|which| counts[which].get());
+                // A look, a store, and as much again where another way is tried; and what end-of-file asks.
+                let limit = if write.is_none() { 2 } else { 8 };
+                assert!(stamps <= limit, "{call:?} of {len}: {stamps}, {write:x?}");
+                if write.is_some() {
+                    for _ in 0..2 * RING {
+                        Call::Send.make(&mut near, &mut far, len);
+                        Call::Receive.make(&mut near, &mut far, len);
+                    }
+                }
+                memory.assert_canaries();
+                accesses
+            };
+            for access in 0..run(None) {
+                for write in &writes {
+                    run(Some((access, *write)));
+                    runs += 1;
+                }
+            }
+        }
+    }
+    println!("{runs} runs beside the quick ways");
+}
