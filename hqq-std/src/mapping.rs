@@ -37,18 +37,19 @@ impl Mapping {
     /// Maps the first `len` bytes of `file`, read-write.
     pub(crate) fn new(file: &File, len: usize, options: MapOptions) -> io::Result<Self> {
         let (inherited, memory) = NotInherited::map(file, len, options.prefault)?;
-        let guard = if options.guard {
-            // SAFETY: the mapping lives as long as `self`, whose guard is dropped first; its contents
-            // are shared with others and reached as such.
-            Some(unsafe { Guard::new(memory.as_ptr(), memory.len()) }?)
-        } else {
-            None
-        };
-        Ok(Self {
-            guard,
+        // Before the guard: where that fails, they go in their order.
+        let mut mapping = Self {
+            guard: None,
             inherited,
             memory,
-        })
+        };
+        if options.guard {
+            let (base, len) = (mapping.memory.as_ptr(), mapping.memory.len());
+            // SAFETY: the mapping lives as long as `mapping`, whose guard is dropped first; its contents
+            // are shared with others and reached as such.
+            mapping.guard = Some(unsafe { Guard::new(base, len) }?);
+        }
+        Ok(mapping)
     }
 
     /// Says what lies here, for the calls of forked children.

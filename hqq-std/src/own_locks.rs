@@ -23,8 +23,8 @@ pub(crate) type Open<'a> = dyn FnMut(Option<&File>) -> Result<File, OpenError> +
 
 /// The locks of this process alone.
 pub(crate) struct OwnLocks {
-    /// Before the locks: their descriptor's number may be another one's once that is closed.
-    _kept: NotInherited,
+    /// Until the locks go: their descriptor's number may be another one's once that is closed.
+    kept: Option<NotInherited>,
     locks: ManuallyDrop<ByteLocks>,
     process: Generation,
     /// Not any more: they go with the last descriptor of their description, whoever has it.
@@ -64,7 +64,7 @@ impl OwnLocks {
             let kept = NotInherited::descriptor(&file);
             if ended.are_all() {
                 return Ok(Self {
-                    _kept: kept,
+                    kept: Some(kept),
                     locks: ManuallyDrop::new(ByteLocks::new(file)),
                     process: Generation::current(),
                     is_given: false,
@@ -97,6 +97,7 @@ impl Drop for OwnLocks {
         if self.process.is_over() && rustix::io::fcntl_getfd(self.locks.file()).is_err() {
             return;
         }
+        self.kept = None;
         // SAFETY: nobody uses them after this.
         unsafe { ManuallyDrop::drop(&mut self.locks) };
     }

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use common::Name;
-use hqq_core::{AttachError, FormatError, Layout, LayoutError};
+use hqq_core::{AttachError, FormatError, Layout, LayoutError, Role};
 use hqq_std::inspect::Snapshot;
 use hqq_std::{Format, LinkOptions, OpenError};
 
@@ -129,4 +129,53 @@ fn zeros_without_end_hold_nobody_up() {
     let mut far = options.open(&name).unwrap();
     near.send(b"over there").unwrap();
     assert_eq!(far.recv_vec().unwrap(), b"over there");
+}
+
+/// Where files consist of huge pages, and how many are free; `None` where there is no such place, as on most machines.
+#[cfg(target_os = "linux")]
+fn huge_pages() -> Option<(std::path::PathBuf, usize)> {
+    let read = |path| std::fs::read_to_string(path).unwrap();
+    let (mounts, memory) = (read("/proc/mounts"), read("/proc/meminfo"));
+    let place = mounts.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        words.next().filter(|_| words.next() == Some("hugetlbfs"))
+    })?;
+    let of = |name: &str| {
+        let line = memory.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<usize>().ok()
+    };
+    let (free, kib) = (of("HugePages_Free:")?, of("Hugepagesize:")?);
+    (free >= 2).then(|| (place.into(), kib * 1024))
+}
+
+/// What lies beside a mapping stays: a page of such a file is longer than the region's last one.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_region_may_lie_in_huge_pages() {
+    let Some((place, page)) = huge_pages() else {
+        println!("no huge pages here: nothing was tried");
+        return;
+    };
+    let path = place.join(format!("hqq-test-{}", std::process::id()));
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .unwrap();
+    file.set_len(2 * page as u64).unwrap();
+    let options = LinkOptions::new().count(64).size(256).prefault(true);
+    let far = options.clone().role(Role::Secondary);
+    // Where a mapping comes to lie is the system's choice: more than one.
+    for number in 0..16_u8 {
+        let beside: Vec<Vec<u8>> = (0..64).map(|_| vec![number; 3 * PAGE]).collect();
+        let mut near = options.create_or_open_path(&path).unwrap();
+        let mut far = far.open_path(&path).unwrap();
+        near.send(&[number; 200]).unwrap();
+        let mut buffer = [0; 256];
+        assert_eq!(far.recv(&mut buffer).unwrap(), 200);
+        assert_eq!(buffer[..200], [number; 200]);
+        assert!(beside.iter().flatten().all(|byte| *byte == number));
+    }
+    std::fs::remove_file(&path).unwrap();
 }

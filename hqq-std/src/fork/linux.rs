@@ -108,9 +108,9 @@ impl NotInherited {
     /// Maps the first `len` bytes of `file`; `populate`: touches each page now. A mapping is of the description, as a
     /// descriptor is: its place is noted before it is made, so that no child keeps it, and with it the locks.
     pub(crate) fn map(file: &File, len: usize, populate: bool) -> io::Result<(Self, Memory)> {
-        let memory = Memory::reserve(len)?;
+        let memory = Memory::reserve(file, len)?;
         // Goes before the memory, where what follows fails, too.
-        let noted = Self::of(memory.as_mut_ptr(), len, -1);
+        let noted = Self::of(memory.as_mut_ptr(), memory.whole(), -1);
         memory.fill(file, populate)?;
         noted.leave_hole(&memory);
         Ok((noted, memory))
@@ -122,7 +122,7 @@ impl NotInherited {
         let advised = unsafe {
             libc::madvise(
                 memory.as_mut_ptr().cast(),
-                memory.len(),
+                memory.whole(),
                 libc::MADV_DONTFORK,
             )
         };

@@ -135,7 +135,7 @@ fn no_child_keeps_the_locks_by_memory_that_is_being_mapped() {
     for is_mapped in [false, true] {
         let locked = file.reopen().unwrap();
         let descriptor = NotInherited::descriptor(&locked);
-        let memory = Memory::reserve(4096).unwrap();
+        let memory = Memory::reserve(&locked, 4096).unwrap();
         let noted = NotInherited::of(memory.as_mut_ptr(), 4096, -1);
         let locks = ByteLocks::new(locked);
         assert!(locks.try_lock(ATTACH, LockKind::Write).unwrap());
