@@ -372,7 +372,9 @@ impl Engine {
         self.count_taken();
         let awaits_peer = self.awaits_peer();
         self.note_peer();
-        let mut progress = self.flush();
+        // An answer that an earlier end of this side did not take is none to this one's offer.
+        let mut is_empty = false;
+        let mut progress = !self.session.is_about_to_offer() && self.flush();
         let mut now = self.now();
         while let Some(notice) = self.session.next_notice(now) {
             self.notice(notice);
@@ -393,6 +395,7 @@ impl Engine {
                         now = self.read_clock();
                     }
                     self.session.emptied(now);
+                    is_empty = true;
                     break;
                 }
                 Ok(_) => came = true,
@@ -412,9 +415,11 @@ impl Engine {
             self.goes_on();
         }
         progress |= came;
+        if is_empty || !self.session.is_about_to_offer() {
+            progress |= self.flush();
+        }
         if progress {
             self.heard();
-            self.flush();
             self.waiters.wake(Interest::Any);
         }
         if self.waiters.has(Interest::Room) && self.sender.is_writable() {

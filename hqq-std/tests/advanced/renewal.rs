@@ -1,10 +1,12 @@
 //! One peer after the other on the same link: nothing of an earlier one reaches a later one.
 
 use std::io::{self, Read as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hqq_core::packet::Features;
-use hqq_std::advanced::error::{CallError, LinkFailure, ReceiveError, TransferError};
+use hqq_std::advanced::error::{
+    CallError, LinkFailure, NegotiationError, ReceiveError, TransferError,
+};
 use hqq_std::{AdvancedLink, AdvancedOptions, Format, Incoming, LinkOptions, Message};
 
 use super::common::{LIMIT, Name, bounded, eventually};
@@ -54,6 +56,24 @@ fn an_answer_to_an_earlier_peer_goes_nowhere() {
     host.link.respond(&request, b"for the second").unwrap();
     assert_eq!(call.wait_until(limit()).unwrap(), b"for the second");
     assert_eq!(second.stats().dropped.late, 0);
+}
+
+/// The peer went before it took the answer to its offer, which was another one than the next peer's.
+#[test]
+fn an_answer_to_an_earlier_offer_is_none_to_the_next() {
+    let host = Host::new();
+    let open = |options| AdvancedLink::open(&host.name, &LinkOptions::new(), options).unwrap();
+    let first = open(AdvancedOptions::new());
+    let soon = Instant::now() + Duration::from_millis(50);
+    let unanswered = first.negotiate(Some(soon));
+    assert!(matches!(unanswered, Err(NegotiationError::TimedOut)));
+    let all = host.link.wait_for_negotiation(limit()).unwrap();
+    assert!(!all.features.is_empty());
+    drop(first);
+    host.link.renew();
+
+    let second = open(AdvancedOptions::new().features(Features::EMPTY));
+    agree(&second, &host.link);
 }
 
 #[test]

@@ -154,7 +154,8 @@ impl<
         let mut left = STEPS;
         let mut is_empty = false;
         let found = loop {
-            if left == STEPS || left == 0 || self.session.is_crowded() {
+            let is_due = left == STEPS || left == 0 || self.session.is_crowded();
+            if is_due && (is_empty || !self.session.is_about_to_offer()) {
                 match self.flush() {
                     // That nobody will hear of it is no reason not to listen: what the peer had sent before
                     // it left is received first.

@@ -25,7 +25,7 @@ use outbox::{Outbox, Posting};
 
 use super::calls::Calls;
 use super::inbound::{Inbound, MessageKey};
-use super::negotiate::{Agreement, NegotiateError, Negotiation, NegotiationState};
+use super::negotiate::{Agreement, NegotiateError, Negotiation, NegotiationState, Reply};
 use super::streams::{StreamState, Streams, Telling};
 use crate::layout::{Format, Layout};
 use crate::member::Role;
@@ -151,6 +151,13 @@ impl<const ASSEMBLIES: usize, const PENDING: usize, const CONNECTIONS: usize>
     /// [`NegotiateError::Repeated`].
     pub fn negotiate(&mut self, deadline: u64) -> Result<(), NegotiateError> {
         self.negotiation.ask(deadline)
+    }
+
+    /// Whether this side's offer is still to be sent. What is in the ring then was meant for an earlier one, or is the peer's own offer:
+    /// it is to be taken in before, as an answer among it would pass for one to this offer after.
+    #[must_use]
+    pub const fn is_about_to_offer(&self) -> bool {
+        matches!(self.negotiation.reply, Some(Reply::Offer))
     }
 
     /// The number that the next message of this side's gets.
