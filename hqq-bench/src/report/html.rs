@@ -42,7 +42,7 @@ impl Report {
         self.others_table(&mut page);
         page += "<footer>Two processes, each pinned to a core, take turns round by round; a ratio is the \
                  median over the rounds of a figure by the one it is compared with in the same round, the \
-                 spread its quartiles. A goal is met when the better quartile meets it. \
+                 spread its quartiles. A goal is met when the lower quartile meets it. \
                  Of both processes: cpu, processor time an operation; switches, changes of the running thread \
                  an operation; peak memory, the most that either has had for the row: what the row shares, \
                  and what it grew by. Of operations that were timed one by one, reading the clock is in each \

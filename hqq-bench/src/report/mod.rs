@@ -314,10 +314,10 @@ fn entry(
         Quantity::Messages => (1e9 / median, "messages/s"),
         Quantity::Bytes(bytes) => (bytes as f64 / median, "GB/s"),
     };
-    // The better quartile decides: what else the machine does only ever makes a round worse.
+    // The lower quartile decides.
     let (limit, met) = match goal.limit {
         Limit::AtMost(limit) => (Some(limit), Some(ratio.lower <= limit)),
-        Limit::AtLeast(limit) => (Some(limit), Some(ratio.upper >= limit)),
+        Limit::AtLeast(limit) => (Some(limit), Some(ratio.lower >= limit)),
         Limit::None => (None, None),
     };
     let at_least = matches!(goal.limit, Limit::AtLeast(_));

@@ -27,7 +27,7 @@ impl Report {
             self.heats_table(&mut text);
         }
         text += "ratio: median over the rounds of a row by the one that it is compared with, in the \
-                 same round; spread: its quartiles.\nA goal is met when the better quartile meets it. \
+                 same round; spread: its quartiles.\nA goal is met when the lower quartile meets it. \
                  Of both processes: cpu, processor time an operation; switches, changes of\nthe running \
                  thread an operation; peak, the most memory that either has had for the row: what the row \
                  shares, and what it grew by.\n";
