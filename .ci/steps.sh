@@ -167,7 +167,9 @@ test_workspace() {
             -e 's/^([0-9]+ kills beside|named after|a stopped|replaced under traffic:) .*/note: ci: &/' \
             -e 's/^.*: [0-9]+ threads killed .*/note: ci: &/' \
             -e 's/^ +[A-Za-z]+ +[0-9]+ +[0-9.]+ %$/note: ci: &/' \
-            -e 's/^[0-9]+ (messages to a parked receiver|buffers for a parked sender): .*/note: ci: &/' \
+            -e 's/^[0-9]+ (messages to a parked receiver|buffers for a parked sender|.* with error [0-9]+): .*/note: ci: &/' \
+            -e 's/^.*: [0-9]+ states, [0-9.]+ s$/note: ci: &/' \
+            -e 's/^.*(repaired in|claims after) .*/note: ci: &/' \
             -e 's/^in [0-9]+ s: .*/note: ci: &/'
 }
 
@@ -176,12 +178,14 @@ test_narrow() {
 }
 
 test_count() {
-    with_cfg_for_ours hqq_count test -p hqq-core --test count --test adversary
+    # How often each word was read, and beside how many writes.
+    with_cfg_for_ours hqq_count test -p hqq-core --test count --test adversary -- --show-output |
+        sed --unbuffered -E 's/^(.* bytes: packet and stamp .*|[0-9]+ runs.*|a (lap|release) before each .*)$/note: ci: \1/'
 }
 
 test_hostile() {
     HQQ_HOSTILE_SECONDS=60 run cargo test "${WORKSPACE[@]}" --test hostile -- --show-output |
-        sed --unbuffered -E 's/^(Writes .*|[0-9]+ [0-9]+|messages moved.*|late: .*|memory: .*| +[0-9]+ [A-Z].*)$/note: ci: \1/'
+        sed --unbuffered -E 's/^(Writes .*|[0-9]+ [0-9]+|messages moved.*|(late|control): .*|memory: .*| +[0-9]+ [A-Z].*)$/note: ci: \1/'
 }
 
 test_loom() {
@@ -245,7 +249,9 @@ bench() {
     # As users build it: what a send and a receive take depends on that.
     unset CARGO_PROFILE_RELEASE_LTO
     local bench=(cargo run --release --quiet -p hqq-bench --features peers --) missing=0 id printed
-    run "${bench[@]}" all --brief --json target/ci/bench.json --html target/ci/bench.html
+    # With the goals, as figures only: it is too short to meet them, and the machine is not alone.
+    run "${bench[@]}" all --brief --json target/ci/bench.json --html target/ci/bench.html |
+        sed --unbuffered -E 's/^.* [≤≥] .*$/note: ci: &/'
     grep -q "</html>" target/ci/bench.html
     # What is asked for, met or not: every row of docs/performance.md.
     for id in rtt-8 rtt-64 rtt-1k rtt-64-shared rtt-64-iceoryx2 msg-64-rtrb msg-64-arrayqueue \
@@ -254,6 +260,10 @@ bench() {
         call-iceoryx2 untrusted-64 untrusted-4k park-rtt one-core-rtt idle-cpu instructions attach repair; do
         grep -q "\"id\": \"$id\"" target/ci/bench.json || { echo "no row $id"; missing=1; }
     done
+    # What is no number is written as null.
+    if grep -E '"(ratio|value)": *null' target/ci/bench.json; then
+        missing=1
+    fi
     printed=$("${bench[@]}" instructions)
     echo "note: ci: ${printed//$'\n'/$'\n'note: ci: }"
     return "$missing"

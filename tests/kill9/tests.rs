@@ -11,35 +11,28 @@ use crate::crew::{Plan, Side, run};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn plans(kills: usize) -> [Plan; 6] {
+fn plans(kills: usize) -> [Plan; 8] {
     let plan = |name, sending, receiving, delivery| Plan {
         name,
         sending,
         receiving,
         delivery,
-        kills: kills.div_ceil(6),
+        kills: kills.div_ceil(8),
         leave: false,
         no_repair: false,
         patience: PATIENCE,
     };
     let (one, many) = (Side::exclusive(), Side::shared(2, 2));
+    let (three_to_one, one_to_three) = (Side::shared(3, 1), Side::shared(1, 3));
     [
         plan("one to one, at most once", one, one, AtMostOnce),
         plan("one to one, at least once", one, one, AtLeastOnce),
         plan("many to many, at most once", many, many, AtMostOnce),
         plan("many to many, at least once", many, many, AtLeastOnce),
-        plan(
-            "many to one, at least once",
-            Side::shared(3, 1),
-            one,
-            AtLeastOnce,
-        ),
-        plan(
-            "one to many, at least once",
-            one,
-            Side::shared(1, 3),
-            AtLeastOnce,
-        ),
+        plan("many to one, at most once", three_to_one, one, AtMostOnce),
+        plan("many to one, at least once", three_to_one, one, AtLeastOnce),
+        plan("one to many, at most once", one, one_to_three, AtMostOnce),
+        plan("one to many, at least once", one, one_to_three, AtLeastOnce),
     ]
 }
 
