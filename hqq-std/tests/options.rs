@@ -266,6 +266,27 @@ fn a_region_of_another_kind_of_file_is_refused() {
     }
 }
 
+/// Who makes a link at a name before the region is there would choose what is opened, or made.
+#[test]
+fn a_link_at_the_name_is_refused_whatever_it_leads_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("target");
+    for is_there in [false, true] {
+        if is_there {
+            drop(small().create_path(&target).unwrap());
+        }
+        let name = Name::new();
+        symlink(&target, name.path()).unwrap();
+        let opened = small().any_owner().open(&name).err().unwrap();
+        let created = small().create(&name).err().unwrap();
+        let either = small().any_owner().create_or_open(&name).err().unwrap();
+        assert!(matches!(opened, OpenError::NotAFile { .. }), "{opened:?}");
+        assert!(matches!(created, OpenError::Exists { .. }), "{created:?}");
+        assert!(matches!(either, OpenError::NotAFile { .. }), "{either:?}");
+        assert_eq!(target.exists(), is_there, "nothing was made through it");
+    }
+}
+
 #[test]
 fn prefault_and_huge_pages_change_nothing_else() {
     let (mut near, mut far) = small().prefault(true).pair().unwrap();
