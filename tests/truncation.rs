@@ -6,8 +6,9 @@
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use hqq_std::advanced::error::{CallError, LinkFailure, ReceiveError};
 use hqq_std::repair::Repaired;
 use hqq_std::{
     AdvancedLink, AdvancedOptions, DrainError, Format, LinkOptions, OpenError, RecvError,
@@ -107,6 +108,32 @@ fn nobody_waits_for_a_peer_where_no_region_is() {
     let waiting = std::thread::spawn(move || link.wait_for_peer(None));
     cut(&name, 0);
     assert!(!bounded(move || waiting.join().unwrap()));
+}
+
+#[test]
+fn calls_say_so_too() {
+    for format in [Format::V2, Format::V1] {
+        let (name, near, far) = pair(format);
+        let near = AdvancedLink::new(near, AdvancedOptions::new());
+        let far = AdvancedLink::new(far, AdvancedOptions::new());
+        let until = Instant::now() + LIMIT;
+        std::thread::scope(|scope| {
+            scope.spawn(|| far.wait_for_negotiation(Some(until)).unwrap());
+            near.negotiate(Some(until)).unwrap();
+        });
+        let serving = std::thread::spawn(move || far.receive_request(None).map(drop));
+        cut(&name, 0);
+        let error = near.call_until(1, &[7; SIZE], Some(until)).unwrap_err();
+        assert!(
+            matches!(error, CallError::Link(LinkFailure::Truncated)),
+            "{format:?}: {error:?}"
+        );
+        let served = bounded(move || serving.join().unwrap());
+        assert!(
+            matches!(served, Err(ReceiveError::Link(LinkFailure::Truncated))),
+            "{format:?}: {served:?}"
+        );
+    }
 }
 
 #[test]

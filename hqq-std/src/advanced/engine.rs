@@ -302,6 +302,15 @@ impl Engine {
         if self.process.is_over() && failure != LinkFailure::Forked {
             return self.leave_parent();
         }
+        // What is missing reads as zeros, of which anything may seem to follow.
+        let failure = match failure {
+            LinkFailure::Corrupt(_) | LinkFailure::Disconnected | LinkFailure::PeerDead
+                if self.is_truncated() =>
+            {
+                LinkFailure::Truncated
+            }
+            failure => failure,
+        };
         if failure == LinkFailure::PeerDead {
             self.retract_requests();
         }

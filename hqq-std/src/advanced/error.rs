@@ -6,7 +6,7 @@ use std::io;
 use hqq_core::advanced::{BeginError, CallFailure, DiscardReason, NegotiateError, PollError};
 use hqq_core::packet::{ErrorCode, Reason};
 
-use crate::error::message::FORKED;
+use crate::error::message::{FORKED, TRUNCATED};
 
 /// Why a link is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum LinkFailure {
     PeerDead,
     /// A ring holds what no rule leads to.
     Corrupt(PollError),
+    /// The region's file was made shorter while it was in use; see [`LinkOptions`](crate::LinkOptions::guard_truncation).
+    Truncated,
     /// This end was [closed](crate::AdvancedLink::close), or its last handle dropped.
     Closed,
     /// This process was forked from the one whose link it is: its threads and the region stayed there.
@@ -32,6 +34,7 @@ impl fmt::Display for LinkFailure {
             Self::Disconnected => f.write_str("the peer has closed its end: open a new link"),
             Self::PeerDead => f.write_str("the peer's process died: open a new link"),
             Self::Corrupt(error) => error.fmt(f),
+            Self::Truncated => f.write_str(TRUNCATED),
             Self::Closed => f.write_str("this link was closed"),
             Self::Forked => f.write_str(FORKED),
             Self::NoThread(kind) => write!(
@@ -47,7 +50,7 @@ impl std::error::Error for LinkFailure {}
 impl LinkFailure {
     const fn kind(self) -> io::ErrorKind {
         match self {
-            Self::Corrupt(_) => io::ErrorKind::InvalidData,
+            Self::Corrupt(_) | Self::Truncated => io::ErrorKind::InvalidData,
             Self::NoThread(kind) => kind,
             Self::Forked => io::ErrorKind::NotConnected,
             _ => io::ErrorKind::ConnectionAborted,

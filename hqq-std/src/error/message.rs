@@ -106,7 +106,8 @@ impl From<hqq_core::RecvError> for RecvError {
 pub(crate) const FORKED: &str =
     "this process was forked after the link was opened, which is its parent's: open one of its own";
 
-const TRUNCATED: &str = "the region's file was made shorter while it was in use: make it anew";
+pub(crate) const TRUNCATED: &str =
+    "the region's file was made shorter while it was in use: make it anew";
 
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -25,7 +25,7 @@ use crate::trace::event;
 use crate::wait::{Berth, Policy};
 
 pub use half::Half;
-pub(crate) use half::MISSING;
+use half::MISSING;
 pub(crate) use nowhere::nowhere;
 pub use receiver::{Incoming, Received, Receiver};
 pub use sender::Sender;

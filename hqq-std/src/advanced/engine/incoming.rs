@@ -15,7 +15,7 @@ use super::super::error::{BodyFailure, DialError, LinkFailure};
 use super::super::waiters::Interest;
 use super::express::{Taken, Want};
 use super::{DEAD, Engine, PendingCall};
-use crate::link::{MISSING, Sender};
+use crate::link::Sender;
 
 impl Engine {
     /// Takes one packet in, `packet` where that was claimed already. What is wanted, where all of it is in
@@ -26,7 +26,7 @@ impl Engine {
         packet: Option<Unwanted>,
     ) -> Result<Taken, LinkFailure> {
         if self.receiver.is_truncated() {
-            return Err(LinkFailure::Corrupt(PollError::Corrupt(MISSING)));
+            return Err(LinkFailure::Truncated);
         }
         let grant = match next(self.receiver.core(), packet) {
             Ok(grant) => grant,
