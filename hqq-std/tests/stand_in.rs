@@ -41,6 +41,21 @@ fn a_peer_without_locks_lives_as_long_as_its_stand_in() {
     assert!(sender.is_peer_dead() && receiver.is_peer_dead());
 }
 
+/// The next one comes before anybody has looked.
+#[test]
+fn one_that_follows_another_does_not_hide_a_death() {
+    let name = Name::new();
+    let (sender, receiver) = host(&name).split();
+    let stand_in = StandIn::for_role(&name, Role::Secondary).unwrap();
+    std::mem::forget(guest(&name));
+    assert!(!sender.is_peer_dead() && !receiver.is_peer_dead());
+    drop(stand_in);
+    let _next = StandIn::for_role(&name, Role::Secondary).unwrap();
+    assert!(sender.is_peer_dead() && receiver.is_peer_dead());
+    let _guest = guest(&name);
+    assert!(!sender.is_peer_dead() && !receiver.is_peer_dead());
+}
+
 #[test]
 fn nobody_else_gets_the_role() {
     let name = Name::new();
