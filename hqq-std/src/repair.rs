@@ -315,13 +315,6 @@ impl Caretaker {
         }
     }
 
-    /// As [`Caretaker::repair`], for whoever holds ATTACH through `locks`.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    pub(crate) fn repair_under(&self, locks: &ByteLocks) {
-        let repaired = life::repair(locks, &self.repairer, None);
-        life::wake(&self.repairer, &repaired);
-    }
-
     /// Repairs what dead members have left, and wakes whoever waits for it. Members that live are not
     /// touched, however long they have done nothing. Safe at any time, beside any traffic.
     ///

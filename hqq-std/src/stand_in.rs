@@ -12,9 +12,7 @@ use hqq_core::{Member, Role};
 use crate::attach::{SideByte, lock, member_byte};
 use crate::error::OpenError;
 use crate::name::RegionName;
-use crate::options::LinkOptions;
 use crate::own_locks::OwnLocks;
-use crate::repair::Caretaker;
 use crate::sys::{self, LockKind};
 use crate::wait::Backoff;
 
@@ -27,7 +25,9 @@ use crate::wait::Backoff;
 /// standard input (or as a descriptor that it inherits): then the kernel tells everybody when that
 /// process ends, however it does.
 ///
-/// Where an earlier peer of the role has died, that is recorded first, and whoever waits for it learns of it.
+/// A peer that has attached before this is taken is alive from now on, as firmware that was booted earlier. So is one that has died, as
+/// nothing tells the two apart: where this follows another one whose peer may have died, have that recorded first
+/// ([`Caretaker::repair`](crate::repair::Caretaker::repair)). Else whoever waits for the old peer waits for the next one.
 ///
 /// The peer has to take its role as [the rules](hqq_core::Link::attach) say: nobody else of its
 /// role attaches meanwhile, which this makes sure of.
@@ -58,8 +58,7 @@ impl StandIn {
     pub fn for_role(name: &str, role: Role) -> Result<Self, OpenError> {
         let name = RegionName::new(name)?;
         let path = name.path();
-        let caretaker = || LinkOptions::new().any_owner().caretaker(name.as_str());
-        Self::take(&|| sys::open_named(name.as_str()), &caretaker, path, role)
+        Self::take(&|| sys::open_named(name.as_str()), path, role)
     }
 
     /// As [`StandIn::for_role`], of the region in a file.
@@ -68,13 +67,11 @@ impl StandIn {
     /// As there.
     pub fn for_role_in(path: impl AsRef<Path>, role: Role) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        let caretaker = || LinkOptions::new().any_owner().caretaker_path(path);
-        Self::take(&|| sys::open_path(path), &caretaker, path.to_owned(), role)
+        Self::take(&|| sys::open_path(path), path.to_owned(), role)
     }
 
     fn take(
         open: &dyn Fn() -> io::Result<File>,
-        caretaker: &dyn Fn() -> Result<Caretaker, OpenError>,
         path: PathBuf,
         role: Role,
     ) -> Result<Self, OpenError> {
@@ -88,11 +85,6 @@ impl StandIn {
         if !lock(&locks, Backoff::within(Some(PATIENCE))).map_err(of_io("lock"))? {
             let waited = PATIENCE;
             return Err(OpenError::Busy { path, waited });
-        }
-        // An earlier peer's death shows in the bytes that are taken below: nobody would find it out after that, and who
-        // waits for that peer would wait for the next one. What is no region yet has had none.
-        if let Ok(caretaker) = caretaker() {
-            caretaker.repair_under(&locks);
         }
         let bytes = [
             SideByte::new(role, false).offset(),
