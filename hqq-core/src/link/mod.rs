@@ -73,7 +73,7 @@ use crate::ring::wake::Alarm;
 #[cfg(not(loom))]
 use crate::side::{Attached, Side};
 #[cfg(not(loom))]
-use crate::superblock::Fresh;
+use crate::superblock::{Delivery, Fresh};
 #[cfg(not(loom))]
 use crate::superblock::{FormatError, Identity};
 use crate::wait::Wait;
@@ -144,8 +144,13 @@ impl<G: Geometry> Link<G> {
         let end = |role, outgoing: &RingMemory<G>, incoming: &RingMemory<G>| {
             let side = |consumer| Attached::first(superblock, Side { role, consumer });
             let start = crate::Position::new(0);
-            let producer =
-                ExclusiveProducer::new(outgoing.clone(), start, side(false), Alarm::none());
+            let producer = ExclusiveProducer::new(
+                outgoing.clone(),
+                start,
+                Delivery::AtMostOnce,
+                side(false),
+                Alarm::none(),
+            );
             let consumer = ExclusiveConsumer::first(incoming.clone(), side(true));
             Self {
                 sender: Sender::new(producer),
@@ -192,7 +197,7 @@ impl<G: Geometry> Link<G> {
         let [sending_alarm, receiving_alarm] = taken.alarms(&region, options);
         let (sending, receiving) = (taken.sending.0.kept(), taken.receiving.0.kept());
         Ok((
-            ExclusiveProducer::new(taken.outgoing, next, sending, sending_alarm),
+            ExclusiveProducer::new(taken.outgoing, next, delivery, sending, sending_alarm),
             ExclusiveConsumer::new(taken.incoming, resume, delivery, receiving, receiving_alarm),
         ))
     }

@@ -41,7 +41,7 @@ impl<P: Producer> Sender<P> {
     ///
     /// Waits for nobody. On a shared side this, and every call that claims, may yet spend some spin hints:
     /// 32 where another sender claims at the same moment, and 64 at most where messages that came one after the other
-    /// have filled the ring, before it looks once more. That is about a microsecond.
+    /// have filled the ring, before it looks once more: from one microsecond to five, as long as such hints take.
     ///
     /// # Errors
     /// [`TrySendError`]; nothing was published then.
@@ -146,7 +146,7 @@ impl<P: Producer> Sender<P> {
 
     /// Messages of this direction that no receiver has finished with, at most the capacity: those of
     /// a batch that share a buffer count as one. One that an exclusive receiver was handed counts as
-    /// received.
+    /// received where delivery is at most once.
     #[must_use]
     pub fn unread(&self) -> usize {
         self.side.unread()

@@ -70,7 +70,7 @@ impl<G: Geometry> SharedLink<G> {
         let (sending, receiving) = (taken.sending.0.kept(), taken.receiving.0.kept());
         let (outgoing, incoming) = (taken.outgoing, taken.incoming);
         Ok(Self {
-            producer: SharedProducer::new(outgoing, member, sending, sending_alarm),
+            producer: SharedProducer::new(outgoing, member, delivery, sending, sending_alarm),
             consumer: SharedConsumer::new(
                 incoming,
                 member,

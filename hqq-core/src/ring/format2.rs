@@ -5,6 +5,7 @@ use super::{Corruption, Obstacle, stamp};
 use crate::layout::Geometry;
 use crate::position::Position;
 use crate::region::RingMemory;
+use crate::superblock::Delivery;
 use crate::sync::ordering::{self, Ordering};
 
 /// Messages of format 2 are numbered by position, so that senders that share a side need no other
@@ -131,8 +132,13 @@ pub(crate) fn step_released<G: Geometry>(memory: &RingMemory<G>, position: Posit
 }
 
 /// How many packets no consumer has finished with, among the last N before `end`: those that
-/// wait, and those of shared consumers that are being read.
-pub(crate) fn unread<G: Geometry>(memory: &RingMemory<G>, end: Position) -> usize {
+/// wait, and those of shared consumers that are being read. Of an exclusive one those that it was not handed, or, at
+/// least once, has not released: what it takes over from others lies before `r` and was handed out to nobody yet.
+pub(crate) fn unread<G: Geometry>(
+    memory: &RingMemory<G>,
+    end: Position,
+    delivery: Delivery,
+) -> usize {
     use ordering::{see_published, see_received, see_released};
     let count = memory.count();
     // Pairs with the Release of `r` in T4x: an exclusive consumer has been handed all before it.
@@ -147,7 +153,7 @@ pub(crate) fn unread<G: Geometry>(memory: &RingMemory<G>, end: Position) -> usiz
             match stamp::State::of(stamp) {
                 stamp::State::Published(at, _) => {
                     at == *position
-                        && at.since(received) >= 0
+                        && (delivery == Delivery::AtLeastOnce || at.since(received) >= 0)
                         && !stamp::is_released(at.plus(count), released, count)
                 }
                 stamp::State::Writing(at, _) | stamp::State::Reading(at, ..) => at == *position,

@@ -280,6 +280,32 @@ fn whoever_takes_a_reader_s_id_over_gets_what_it_had() {
     }
 }
 
+/// What a dead reader had claimed comes again, whatever `r` says: its sender is not told that all was received.
+#[test]
+fn what_an_exclusive_heir_has_yet_to_hand_out_is_unread() {
+    for start in STARTS {
+        let memory = memory(Delivery::AtLeastOnce, start);
+        let mut near = memory.exclusive(Role::Primary);
+        let dying = memory.shared_as(&AttachOptions::new(Role::Secondary));
+        near.try_send(&message(1)).unwrap();
+        let mut receiver = dying.receiver();
+        forget(receiver.try_next().unwrap());
+        forget(receiver);
+        forget(dying);
+        assert_eq!(near.sender().unread(), 1, "{start}");
+        let mut far = memory.exclusive_as(&heir(Role::Secondary));
+        assert_eq!(near.sender().unread(), 1, "{start}");
+        near.try_send(&message(2)).unwrap();
+        assert_eq!(near.sender().unread(), 2, "{start}");
+        for number in [1, 2] {
+            let grant = far.receiver().try_next().unwrap();
+            assert_eq!(grant.is_in_doubt(), number == 1);
+            drop(grant);
+            assert_eq!(near.sender().unread() as u64, 2 - number, "{start}");
+        }
+    }
+}
+
 /// A shared sender that dies while it fills a buffer, and its heir.
 fn filled_by_a_dead_sender(heir: &AttachOptions, shared: bool) {
     for start in STARTS {

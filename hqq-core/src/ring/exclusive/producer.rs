@@ -8,6 +8,7 @@ use crate::ring::stamp::{self, Turn, is_free, is_released};
 use crate::ring::wake::Alarm;
 use crate::ring::{Corruption, Obstacle, Operands, Producer, Put, Refused, Sealed};
 use crate::side::Attached;
+use crate::superblock::Delivery;
 use crate::sync::ordering;
 
 /// The producing side of a ring, alone on it.
@@ -23,6 +24,7 @@ pub struct ExclusiveProducer<G: Geometry> {
     turn: Turn,
     limit: Turn,
     counted: Turn,
+    delivery: Delivery,
     counters: Counters,
     side: Attached,
     alarm: Alarm,
@@ -32,6 +34,7 @@ impl<G: Geometry> ExclusiveProducer<G> {
     pub(crate) fn new(
         memory: RingMemory<G>,
         position: Position,
+        delivery: Delivery,
         side: Attached,
         alarm: Alarm,
     ) -> Self {
@@ -40,6 +43,7 @@ impl<G: Geometry> ExclusiveProducer<G> {
             turn: Turn::new(position),
             limit: Turn::new(position),
             counted: Turn::new(position),
+            delivery,
             counters: Counters::default(),
             side,
             alarm,
@@ -217,7 +221,7 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
     }
 
     fn unread(&self) -> usize {
-        crate::ring::unread(&self.memory, self.turn.position())
+        crate::ring::unread(&self.memory, self.turn.position(), self.delivery)
     }
 
     #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]

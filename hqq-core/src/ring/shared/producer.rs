@@ -14,6 +14,7 @@ use crate::ring::{
     ConcurrentProducer, Corruption, Counted, Obstacle, Operands, Put, Refused, Sealed,
 };
 use crate::side::Attached;
+use crate::superblock::Delivery;
 use crate::sync::{Stamp, ordering};
 
 /// Whether another producer has claimed `position` just now; never where nobody rests.
@@ -26,16 +27,24 @@ fn is_being_filled(word: u64, position: Position) -> bool {
 pub struct SharedProducer<G: Geometry> {
     memory: RingMemory<G>,
     member: Member,
+    delivery: Delivery,
     counters: SharedCounters,
     side: Attached,
     alarm: Alarm,
 }
 
 impl<G: Geometry> SharedProducer<G> {
-    pub(crate) fn new(memory: RingMemory<G>, member: Member, side: Attached, alarm: Alarm) -> Self {
+    pub(crate) fn new(
+        memory: RingMemory<G>,
+        member: Member,
+        delivery: Delivery,
+        side: Attached,
+        alarm: Alarm,
+    ) -> Self {
         Self {
             memory,
             member,
+            delivery,
             counters: SharedCounters::default(),
             side,
             alarm,
@@ -288,7 +297,7 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
     }
 
     fn unread(&self) -> usize {
-        crate::ring::unread(&self.memory, self.next_unclaimed())
+        crate::ring::unread(&self.memory, self.next_unclaimed(), self.delivery)
     }
 
     #[inline]
