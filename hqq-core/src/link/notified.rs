@@ -9,7 +9,8 @@ use super::{Receiver, Sender};
 use crate::ring::{Consumer, Producer};
 
 /// Wakes the task that waits for a link, from wherever it becomes known that the peer has done
-/// something: the handler of the interrupt that it raises, a timer, another task.
+/// something: the handler of the interrupt that it raises, a timer, another task. Ring also those of a shared side's other
+/// receivers after dropping one: what it let go of comes to them, and so may the end.
 ///
 /// One bell for each half, as it holds one task's waker. [`Bell::ring`] never blocks where there
 /// is compare-and-swap; elsewhere (`thumbv6m`) it masks interrupts for a few instructions, through
