@@ -25,15 +25,25 @@ struct Options {
     /// of them killed.
     #[arg(long, value_name = "N", default_value_t = 500)]
     runs: usize,
+
+    /// Nobody repairs what the killed leave: then the first test is to fail. Of builds with debug assertions.
+    #[cfg(debug_assertions)]
+    #[arg(long)]
+    no_repair: bool,
 }
 
 fn main() {
-    let Options { arguments, runs } = Options::parse();
+    let options = Options::parse();
+    let (arguments, runs) = (options.arguments, options.runs);
+    #[cfg(debug_assertions)]
+    let no_repair = options.no_repair;
+    #[cfg(not(debug_assertions))]
+    let no_repair = false;
     let trials = vec![
         Trial::test(
             "what_was_committed_comes_once_whoever_is_killed",
             move || {
-                tests::what_was_committed_comes_once_whoever_is_killed(runs);
+                tests::what_was_committed_comes_once_whoever_is_killed(runs, no_repair);
                 Ok(())
             },
         ),

@@ -36,9 +36,12 @@ fn plans(kills: usize) -> [Plan; 8] {
     ]
 }
 
-pub(crate) fn what_was_committed_comes_once_whoever_is_killed(kills: usize) {
+pub(crate) fn what_was_committed_comes_once_whoever_is_killed(kills: usize, no_repair: bool) {
     let mut hit: BTreeMap<Phase, u64> = BTreeMap::new();
-    for plan in plans(kills) {
+    for mut plan in plans(kills) {
+        if no_repair {
+            (plan.no_repair, plan.patience) = (true, Duration::from_secs(2));
+        }
         for (phase, times) in run(&plan).unwrap().killed {
             *hit.entry(phase).or_default() += times;
         }
