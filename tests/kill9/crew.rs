@@ -58,6 +58,17 @@ pub(crate) struct Plan {
     pub(crate) patience: Duration,
 }
 
+impl Plan {
+    /// The same where nobody repairs, which gets stuck soon.
+    pub(crate) const fn without_repair(self) -> Self {
+        Self {
+            no_repair: true,
+            patience: Duration::from_secs(2),
+            ..self
+        }
+    }
+}
+
 /// Nothing came any more: what there was.
 pub(crate) struct Stuck(String);
 

@@ -38,10 +38,12 @@ fn plans(kills: usize) -> [Plan; 8] {
 
 pub(crate) fn what_was_committed_comes_once_whoever_is_killed(kills: usize, no_repair: bool) {
     let mut hit: BTreeMap<Phase, u64> = BTreeMap::new();
-    for mut plan in plans(kills) {
-        if no_repair {
-            (plan.no_repair, plan.patience) = (true, Duration::from_secs(2));
-        }
+    for plan in plans(kills) {
+        let plan = if no_repair {
+            plan.without_repair()
+        } else {
+            plan
+        };
         for (phase, times) in run(&plan).unwrap().killed {
             *hit.entry(phase).or_default() += times;
         }
@@ -78,10 +80,9 @@ pub(crate) fn what_was_committed_comes_once_whoever_is_killed(kills: usize, no_r
 /// The test above would fail without repair: this one does what it does, and gets stuck.
 #[cfg(debug_assertions)]
 pub(crate) fn without_repair_a_killed_one_stops_the_others() {
-    let [_, _, mut plan, ..] = plans(0);
-    plan.no_repair = true;
+    let [_, _, plan, ..] = plans(0);
+    let mut plan = plan.without_repair();
     plan.kills = 100;
-    plan.patience = Duration::from_secs(2);
     let stuck = run(&plan).map(|outcome| outcome.killed).unwrap_err();
     let stuck = format!("{stuck:?}");
     // Not because this machine is slow: somebody who is dead still has a slot.

@@ -47,13 +47,12 @@ impl Report {
             let entries = self.goals.iter().filter(|entry| entry.asked == asked);
             goals_table(page, title, entries);
         }
-        let notes = self.notes();
-        if !notes.is_empty() {
-            *page += "<section><h2>How far \u{201c}met\u{201d} goes</h2>";
-            for note in notes {
-                let _ = write!(page, "<p>{}</p>", escape(&note));
-            }
-            *page += "</section>";
+        if let Some(note) = self.note() {
+            let _ = write!(
+                page,
+                "<section><h2>How far \u{201c}met\u{201d} goes</h2><p>{}</p></section>",
+                escape(&note)
+            );
         }
     }
 

@@ -34,7 +34,7 @@ impl Report {
                 row.against,
             );
         }
-        for note in self.notes() {
+        if let Some(note) = self.note() {
             let _ = write!(text, "\n{note}\n");
         }
         self.latencies_markdown(&mut text);

@@ -31,7 +31,7 @@ impl Report {
                  Of both processes: cpu, processor time an operation; switches, changes of\nthe running \
                  thread an operation; peak, the most memory that either has had for the row: what the row \
                  shares, and what it grew by.\n";
-        for note in self.notes() {
+        if let Some(note) = self.note() {
             let _ = writeln!(text, "{note}");
         }
         let hidden = self.others.iter().filter(|entry| entry.sweep).count();

@@ -2,6 +2,7 @@
 
 mod release;
 mod special;
+mod start;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
@@ -11,16 +12,13 @@ use crate::counters::{Counters, Event};
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::{Buffer, Buffers, RingMemory, Slot, WALKS, Walk};
-use crate::ring::join::Resume;
+use crate::region::{Buffer, Buffers, Slot, WALKS, Walk};
 use crate::ring::stamp::{Turn, is_elsewhere, is_free, is_packet_at, packet_at};
 use crate::ring::wake::Alarm;
 use crate::ring::{
-    Claimed, Consumer, Corruption, Left, Missed, Obstacle, Operands, Refused, Sealed, taken_of,
-    taken_word,
+    Claimed, Consumer, Corruption, Left, Missed, Obstacle, Operands, Refused, Sealed, taken_word,
 };
 use crate::side::{Attached, End};
-use crate::superblock::Delivery;
 use crate::sync::Counter;
 use crate::sync::ordering::{self, Ordering};
 
@@ -58,61 +56,6 @@ pub struct ExclusiveConsumer<G: Geometry> {
 }
 
 impl<G: Geometry> ExclusiveConsumer<G> {
-    /// The side of a ring that was initialised just now, from position 0 on.
-    #[cfg(not(loom))]
-    pub(crate) fn first(memory: RingMemory<G>, side: Attached) -> Self {
-        let start = Position::new(0);
-        Self::starting(memory, start, Delivery::AtMostOnce, side, Alarm::none())
-    }
-
-    /// A side that goes on where `resume` says.
-    pub(crate) fn new(
-        memory: RingMemory<G>,
-        resume: Resume,
-        delivery: Delivery,
-        side: Attached,
-        alarm: Alarm,
-    ) -> Self {
-        let mut consumer = Self::starting(memory, resume.start, delivery, side, alarm);
-        consumer.settled = resume.settled;
-        consumer.taken = taken_of(&consumer.memory, resume.settled);
-        if resume.start != resume.settled || consumer.taken != 0 {
-            consumer.special = Some(&Self::SPECIAL);
-        }
-        if resume.start != resume.settled || consumer.has_packet() {
-            consumer.side.heed_earlier_close();
-        }
-        consumer
-    }
-
-    fn starting(
-        memory: RingMemory<G>,
-        start: Position,
-        delivery: Delivery,
-        side: Attached,
-        alarm: Alarm,
-    ) -> Self {
-        let lag = match delivery {
-            Delivery::AtMostOnce => memory.count() / 2,
-            Delivery::AtLeastOnce => 1,
-        };
-        Self {
-            lag,
-            memory: Walk::new(memory),
-            turn: Turn::new(start),
-            reading: None,
-            flushed: Turn::new(start),
-            flush_at: Turn::new(start.plus(lag)),
-            counted: Turn::new(start),
-            settled: start,
-            taken: 0,
-            special: None,
-            counters: Counters::default(),
-            side,
-            alarm,
-        }
-    }
-
     /// T4x: hands out the packet at `turn`.
     #[inline]
     fn hand_out(&mut self, turn: Turn) {
@@ -171,23 +114,6 @@ fn with_size(slot: Slot<'_>, size: u64) -> [u64; 7] {
     let mut operands = slot.load_operands::<2>();
     operands[1] = size;
     operands
-}
-
-#[cfg(not(loom))]
-impl<G: Geometry> ExclusiveConsumer<G> {
-    /// The ring, and the position that comes next.
-    pub(in crate::ring) fn place(&self) -> (&RingMemory<G>, Position) {
-        (&self.memory, self.turn.position())
-    }
-
-    /// The positions that the next look may be at: the one that comes next, or those in doubt and the one after
-    /// them, N + 1 at most.
-    pub(in crate::ring) fn places(&self) -> impl Iterator<Item = Position> + use<G> {
-        let turn = self.turn.position();
-        let in_doubt = self.special.map_or(0, |_| self.settled.since(turn));
-        let in_doubt = usize::try_from(in_doubt).unwrap_or(0);
-        (0..=in_doubt).map(move |ahead| turn.plus(ahead))
-    }
 }
 
 impl<G: Geometry> Sealed for ExclusiveConsumer<G> {}

@@ -14,8 +14,8 @@ const HUGETLBFS: u64 = 0x9584_58f6;
 /// Pages of this process.
 ///
 /// # Invariants
-/// `whole` bytes from `base` on, no fewer than `len`, are mapped by this alone, and unmapped when it is dropped. Both are
-/// multiples of the size of the pages of what is mapped there.
+/// `whole` bytes from `base` on, no fewer than `len`, are mapped by this alone, and unmapped when it is dropped. `base` and
+/// `whole` are multiples of the size of the pages of what is mapped there.
 #[derive(Debug)]
 pub(crate) struct Memory {
     base: NonNull<u8>,
