@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::error::OpenError;
-use crate::fork::{Ended, Generation, NotInherited};
+use crate::fork::{Ended, Generation, NotInherited, Turn};
 use crate::sys::ByteLocks;
 use crate::wait::{Backoff, poll};
 
@@ -36,7 +36,8 @@ impl OwnLocks {
     /// before children were kept from what it gave: they may have that description for as long as they live.
     ///
     /// # Errors
-    /// Those of `open`; [`OpenError::Io`] where there was no time without a fork.
+    /// Those of `open`; [`OpenError::Forking`] where there was no time without a fork, [`OpenError::Io`] where forks cannot be
+    /// handled.
     pub(crate) fn new(path: &Path, open: &mut Open<'_>) -> Result<Self, OpenError> {
         Self::within(PATIENCE, path, open)
     }
@@ -48,17 +49,21 @@ impl OwnLocks {
         open: &mut Open<'_>,
     ) -> Result<Self, OpenError> {
         let started = Instant::now();
+        let turn = Turn::take().map_err(|error| OpenError::Io {
+            path: path.to_owned(),
+            action: "keep forked children out of",
+            error,
+        })?;
         // What keeps children away goes before what it is of.
         let mut earlier: Option<(NotInherited, File)> = None;
         loop {
             let left = patience.saturating_sub(started.elapsed());
             let quiet = poll(Backoff::within(Some(left)), || {
-                Some(Ended::now()).filter(|ended| ended.are_all())
+                Some(Ended::now(&turn)).filter(|ended| ended.are_all())
             });
-            let ended = quiet.ok_or_else(|| OpenError::Io {
+            let ended = quiet.ok_or_else(|| OpenError::Forking {
                 path: path.to_owned(),
-                action: "keep forked children out of",
-                error: io::ErrorKind::TimedOut.into(),
+                waited: started.elapsed(),
             })?;
             let file = open(earlier.as_ref().map(|(_, file)| file))?;
             let kept = NotInherited::descriptor(&file);

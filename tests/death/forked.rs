@@ -159,3 +159,52 @@ fn no_child_that_is_forked_while_regions_are_made_has_locks_of_them() {
         .text();
     assert_eq!(text, "0 children with locks\n");
 }
+
+/// Theirs were there before hqq-std's, and run amid its own.
+#[test]
+fn handlers_of_fork_open_links_that_are_their_processs_own() {
+    let names = [(); 3].map(|()| Name::new());
+    let options = LinkOptions::new().count(16).size(128).role(Role::Secondary);
+    let mut far = names.each_ref().map(|name| {
+        options.create_region(name).unwrap();
+        options.open(name).unwrap()
+    });
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_victim"));
+    command.arg("fork_handlers");
+    command.args(names.each_ref().map(|name| &**name));
+    let mut parent = Process::start(&mut command);
+    for told in [
+        "opened 0",
+        "opened 1",
+        "opened 2",
+        "child ",
+        "sent [Err(Forked), Ok(())]",
+    ] {
+        parent.wait_for_output(told);
+    }
+    let child = child_of(&parent);
+    parent.kill();
+    let mut buffer = [0; 128];
+    let mut receive = |link: usize| far[link].recv_timeout(&mut buffer, LIMIT);
+    // What the parent has opened goes with it.
+    assert_eq!(receive(0), Err(RecvError::PeerDead));
+    assert_eq!(receive(1), Err(RecvError::PeerDead));
+    assert_eq!(receive(2), Ok(5));
+    drop(child);
+    assert_eq!(receive(2), Err(RecvError::PeerDead));
+}
+
+#[test]
+fn links_are_opened_beside_threads_that_fork_without_a_pause() {
+    let name = Name::new();
+    LinkOptions::new()
+        .count(4)
+        .size(8)
+        .create_region(&name)
+        .unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_victim"));
+    let text = Process::start(command.args(["fork_beside", &name]))
+        .wait()
+        .text();
+    assert_eq!(text, "[]\n");
+}

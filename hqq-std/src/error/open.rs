@@ -107,6 +107,14 @@ pub enum OpenError {
         /// How long this call waited.
         waited: Duration,
     },
+    /// Forks of this process were under way all the time: a child would have had its locks, and kept them when this process dies. One fork that does not
+    /// end is enough, as where one of its handlers (`pthread_atfork`) waits for a lock that this thread holds.
+    Forking {
+        /// The path.
+        path: PathBuf,
+        /// How long this call waited.
+        waited: Duration,
+    },
     /// Both roles are in use.
     RolesTaken {
         /// The path.
@@ -183,6 +191,7 @@ impl OpenError {
                 // Just created, and not given its length yet.
                 | Self::Truncated { found: 0, .. }
                 | Self::Busy { .. }
+                | Self::Forking { .. }
                 | Self::RolesTaken { .. }
                 | Self::Attach {
                     error: AttachError::Format(FormatError::Empty | FormatError::Initialising { .. })
@@ -275,6 +284,11 @@ impl fmt::Display for OpenError {
                 "{} was being set up by another process for {waited:?}: try again",
                 path.display()
             ),
+            Self::Forking { path, waited } => write!(
+                f,
+                "this process went on forking for {waited:?}, and {} was not opened: hold no lock meanwhile that a handler of fork waits for, or try again",
+                path.display()
+            ),
             Self::RolesTaken { path } => write!(
                 f,
                 "both ends of {} are in use: wait until one leaves, or use another region",
@@ -326,7 +340,7 @@ impl From<OpenError> for io::Error {
             | OpenError::Sparse { .. }
             | OpenError::Truncated { .. } => io::ErrorKind::InvalidData,
             OpenError::NoSpace { .. } => io::ErrorKind::StorageFull,
-            OpenError::Busy { .. } => io::ErrorKind::TimedOut,
+            OpenError::Busy { .. } | OpenError::Forking { .. } => io::ErrorKind::TimedOut,
             OpenError::RolesTaken { .. } | OpenError::MembersTaken { .. } => {
                 io::ErrorKind::ResourceBusy
             }

@@ -5,17 +5,20 @@
     reason = "replaces mappings and descriptors in a forked child"
 )]
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{
     AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence,
 };
+use std::time::{Duration, Instant};
 
 use hqq_core::{Direction, Format, Layout};
 use nix::libc;
 
-use super::FORKS;
+use super::{FORKS, Generation};
+use crate::wait::{Backoff, poll};
 
 mod memory;
 
@@ -32,16 +35,63 @@ const USED: u32 = 2;
 static BEGUN: AtomicU32 = AtomicU32::new(0);
 static ENDED: AtomicU32 = AtomicU32::new(0);
 
-/// Forks that were over at some time.
+/// How many threads want to open something. A hint: whoever forks lets them.
+static OPENING: AtomicU32 = AtomicU32::new(0);
+
+/// How long no fork may end while whoever is to fork lets others open, for which forks without a pause would leave no time.
+/// They may wait for a fork that cannot go on before this one has.
+const GRACE: Duration = Duration::from_millis(10);
+
+/// The process that forked last.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+/// This process is a child, and all was done for that before its handler ran.
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// How many of the forks that are not over are this thread's: it opens something in another library's handler, and a
+    /// fork of its own copies nothing while it does.
+    static OWN: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A thread that wants to open something, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn(Generation);
+
+impl Turn {
+    /// # Errors
+    /// Where there is no memory for handlers of `fork`.
+    pub(crate) fn take() -> io::Result<Self> {
+        handle_forks()?;
+        // In a handler of another library's in the child, before `in_child` has run. Where a child has its parent's number, as in
+        // another namespace, what is opened there is taken for its parent's.
+        if OWN.get() > 0 && PROCESS.load(Ordering::Relaxed) != std::process::id() {
+            become_child();
+            IS_CHILD.store(true, Ordering::Relaxed);
+        }
+        OPENING.fetch_add(1, Ordering::Relaxed);
+        Ok(Self(Generation::current()))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // In a child that was forked since, nobody was opening anything.
+        if !self.0.is_over() {
+            OPENING.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Forks that were over at some time, and those of this thread's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ended(u32);
 
 impl Ended {
-    pub(crate) fn now() -> Self {
-        handle_forks();
+    /// While somebody has a turn.
+    pub(crate) fn now(_: &Turn) -> Self {
         // Acquire, with the Release in `after`: those children were made before what follows, and are among those that
         // have begun.
-        Self(ENDED.load(Ordering::Acquire))
+        Self(ENDED.load(Ordering::Acquire).wrapping_add(OWN.get()))
     }
 
     /// Whether there are no others by now: none was under way then, and none has begun since. A descriptor that was
@@ -53,23 +103,41 @@ impl Ended {
     }
 }
 
-fn handle_forks() {
+/// Has forks run the handlers below from now on.
+fn handle_forks() -> io::Result<()> {
     static HANDLED: AtomicBool = AtomicBool::new(false);
     // Acquire, with the Release below: whoever finds it so has handlers.
     if HANDLED.load(Ordering::Acquire) {
-        return;
+        return Ok(());
     }
     // Two threads may do this, and each fork counts twice then, which is as good. Who waited for the other would do so
     // for ever in a child that is forked meanwhile.
-    // SAFETY: the handlers are functions of this program that need no state but statics.
-    let error = unsafe { libc::pthread_atfork(Some(before), Some(after), Some(in_child)) };
-    if error == 0 {
-        HANDLED.store(true, Ordering::Release);
+    // SAFETY: the handlers are functions of this program that need no state but statics and what each thread has.
+    match unsafe { libc::pthread_atfork(Some(before), Some(after), Some(in_child)) } {
+        0 => HANDLED.store(true, Ordering::Release),
+        error => return Err(io::Error::from_raw_os_error(error)),
     }
+    Ok(())
 }
 
 /// Runs before each fork.
 extern "C" fn before() {
+    let own = OWN.get();
+    if own == 0 {
+        let mut last = (ENDED.load(Ordering::Relaxed), Instant::now());
+        let _ = poll(Backoff::new(), || {
+            let ended = ENDED.load(Ordering::Relaxed);
+            if ended != last.0 {
+                last = (ended, Instant::now());
+            }
+            let is_time = OPENING.load(Ordering::Relaxed) == 0 || last.1.elapsed() >= GRACE;
+            is_time.then_some(())
+        });
+    }
+    OWN.set(own.wrapping_add(1));
+    PROCESS.store(std::process::id(), Ordering::Relaxed);
+    // What is forked by a handler of a child's is one of its own.
+    IS_CHILD.store(false, Ordering::Relaxed);
     BEGUN.fetch_add(1, Ordering::Relaxed);
     // Pairs with the fence in `Ended::are_all`.
     fence(Ordering::SeqCst);
@@ -78,10 +146,11 @@ extern "C" fn before() {
 /// Runs in the parent after each fork, also after one that has failed.
 extern "C" fn after() {
     // A child that another handler forked amid this fork begins with as many over as had begun, this one among them.
-    let count =
-        |ended| (ended != BEGUN.load(Ordering::Relaxed)).then_some(u32::wrapping_add(ended, 1));
-    // Release, for `Ended::now`. In vain in such a child.
-    let _ = ENDED.fetch_update(Ordering::Release, Ordering::Relaxed, count);
+    if let Some(left) = OWN.get().checked_sub(1) {
+        OWN.set(left);
+        // Release, for `Ended::now`.
+        ENDED.fetch_add(1, Ordering::Release);
+    }
 }
 
 /// A mapping, or a descriptor.
@@ -108,6 +177,7 @@ impl NotInherited {
     /// Maps the first `len` bytes of `file`; `populate`: touches each page now. A mapping is of the description, as a
     /// descriptor is: its place is noted before it is made, so that no child keeps it, and with it the locks.
     pub(crate) fn map(file: &File, len: usize, populate: bool) -> io::Result<(Self, Memory)> {
+        handle_forks()?;
         let memory = Memory::reserve(file, len)?;
         // Goes before the memory, where what follows fails, too.
         let noted = Self::of(memory.as_mut_ptr(), memory.whole(), -1);
@@ -130,13 +200,13 @@ impl NotInherited {
         self.0.is_hole.store(advised == 0, Ordering::Release);
     }
 
-    /// Children have something else under its number. One that was forked before has the descriptor: see [`Ended`].
+    /// Children have something else under its number, once somebody has [had a turn](Turn). One that was forked before has the
+    /// descriptor: see [`Ended`].
     pub(crate) fn descriptor(file: &impl AsRawFd) -> Self {
         Self::of(std::ptr::null_mut(), 0, file.as_raw_fd())
     }
 
     fn of(base: *mut u8, len: usize, descriptor: RawFd) -> Self {
-        handle_forks();
         let entry = entry();
         entry.base.store(base, Ordering::Relaxed);
         entry.len.store(len, Ordering::Relaxed);
@@ -217,9 +287,19 @@ fn entry() -> &'static Entry {
 /// Runs in a forked child, where it is the only thread, before anything else of the program does.
 /// Async-signal-safe: system calls and atomics only.
 extern "C" fn in_child() {
+    // What another library's handler has opened since is this process's.
+    if !IS_CHILD.swap(false, Ordering::Relaxed) {
+        become_child();
+    }
+}
+
+/// Takes from a child what is its parent's. Relaxed throughout: there is no other thread.
+fn become_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
-    // Forks that other threads of the parent had begun never end here. Relaxed: there is no other thread.
+    // Forks that other threads of the parent had begun never end here, nor do they open anything.
     ENDED.store(BEGUN.load(Ordering::Relaxed), Ordering::Relaxed);
+    OWN.set(0);
+    OPENING.store(0, Ordering::Relaxed);
     let stand_in = stand_in();
     let mut at = ENTRIES.load(Ordering::Acquire);
     // SAFETY: entries are never freed, and published complete.

@@ -2,7 +2,9 @@
 //! descriptors that hold the parent's locks are replaced, so that the parent's death is seen.
 //!
 //! Each descriptor through which locks may be taken is noted before any is. None is opened while a child is forked, and where
-//! one was before it was noted, another description takes its place. Not known of is a fork that is under way as the
+//! one was before it was noted, another description takes its place. Forks wait a little for whoever opens, so that it gets its turn
+//! beside threads that fork without a pause. A thread that opens something in another library's handler of its own fork does not wait for that;
+//! in the child, whatever is opened before the handler here has run comes after what that does. Not known of is a fork that is under way as the
 //! process makes or opens its first region: its child may have that one's descriptor. Nor is one without handlers, as by `_Fork`, `vfork` or
 //! `posix_spawn`: its child has all descriptors until it runs another program or ends.
 //!
@@ -20,9 +22,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[cfg(all(test, any(target_os = "linux", target_os = "android")))]
 pub(crate) use linux::tests::Child;
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use linux::{Ended, Memory, NotInherited};
+pub(crate) use linux::{Ended, Memory, NotInherited, Turn};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) use portable::{Ended, Memory, NotInherited};
+pub(crate) use portable::{Ended, Memory, NotInherited, Turn};
 
 /// How often this process is a child of one that used links: once for each `fork` since.
 static FORKS: AtomicU32 = AtomicU32::new(0);

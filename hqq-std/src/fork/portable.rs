@@ -8,12 +8,23 @@ use hqq_core::Layout;
 use memmap2::MmapOptions;
 pub(crate) use memmap2::MmapRaw as Memory;
 
+/// A thread that opens something.
+#[derive(Debug)]
+pub(crate) struct Turn;
+
+impl Turn {
+    #[allow(clippy::unnecessary_wraps, reason = "as on Linux")]
+    pub(crate) const fn take() -> io::Result<Self> {
+        Ok(Self)
+    }
+}
+
 /// Forks, which are not counted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ended;
 
 impl Ended {
-    pub(crate) const fn now() -> Self {
+    pub(crate) const fn now(_: &Turn) -> Self {
         Self
     }
 

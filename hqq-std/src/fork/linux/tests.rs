@@ -1,13 +1,15 @@
 //! Forks beside a thread that opens a file.
 
 use std::path::Path;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::libc;
 
-use super::{Memory, NotInherited, after, before, in_child};
+use super::{Memory, NotInherited, after, before, handle_forks, in_child};
 use crate::attach::ATTACH;
+use crate::error::OpenError;
 use crate::own_locks::OwnLocks;
 use crate::sys::{ByteLocks, LockKind};
 
@@ -132,6 +134,7 @@ fn no_file_is_opened_while_a_child_is_forked() {
 fn no_child_keeps_the_locks_by_memory_that_is_being_mapped() {
     let file = tempfile::NamedTempFile::new().unwrap();
     file.as_file().set_len(4096).unwrap();
+    handle_forks().unwrap();
     for is_mapped in [false, true] {
         let locked = file.reopen().unwrap();
         let descriptor = NotInherited::descriptor(&locked);
@@ -159,11 +162,31 @@ fn no_child_keeps_the_locks_by_memory_that_is_being_mapped() {
 #[test]
 fn a_fork_that_does_not_end_is_not_waited_for_without_end() {
     const SHORT: Duration = Duration::from_millis(50);
-    let begun = Begun::now();
-    let result = OwnLocks::within(SHORT, Path::new("never"), &mut |_| panic!("opened"));
-    drop(begun);
-    assert_eq!(
-        result.err().unwrap().to_string(),
-        "cannot keep forked children out of never: timed out"
-    );
+    let (has_begun, is_over) = (Barrier::new(2), Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _begun = Begun::now();
+            has_begun.wait();
+            is_over.wait();
+        });
+        has_begun.wait();
+        let result = OwnLocks::within(SHORT, Path::new("never"), &mut |_| panic!("opened"));
+        is_over.wait();
+        let error = result.err().unwrap();
+        let forking = |waited| waited >= SHORT;
+        assert!(
+            matches!(error, OpenError::Forking { waited, .. } if forking(waited)),
+            "{error}"
+        );
+    });
+}
+
+/// Another library's handlers run before this one's or after, in the thread that forks.
+#[test]
+fn a_fork_of_its_own_is_not_waited_for() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let _begun = Begun::now();
+    // Other tests fork, too.
+    let locks = OwnLocks::new(file.path(), &mut |_| Ok(file.reopen().unwrap())).unwrap();
+    assert_own(&locks);
 }

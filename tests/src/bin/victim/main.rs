@@ -2,6 +2,7 @@
 //! has done.
 
 mod forking;
+mod handlers;
 mod stepping;
 
 use std::error::Error;
@@ -42,6 +43,12 @@ fn run(arguments: &[&str]) -> Result {
     }
     if let ["fork_making", name] = arguments {
         return forking::fork_making(name);
+    }
+    if let ["fork_handlers", names @ ..] = arguments {
+        return handlers::fork_handlers(names);
+    }
+    if let ["fork_beside", name] = arguments {
+        return handlers::fork_beside(name);
     }
     if let ["fork", name] = arguments {
         return forking::fork(name);

@@ -1,0 +1,108 @@
+//! A process that opens links while it forks: in handlers of `fork`, and beside threads that fork without a pause.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use hqq_std::{LinkOptions, Role, StandardLink};
+
+use crate::{LIFE, Result};
+
+/// Regions to open before the fork, and after it in the parent and in the child.
+static NAMES: OnceLock<[String; 3]> = OnceLock::new();
+static LINKS: Mutex<Vec<StandardLink>> = Mutex::new(Vec::new());
+
+/// Opens the region of that number, and says what came of it.
+fn open(number: usize) {
+    let name = NAMES.get().and_then(|names| names.get(number));
+    let options = LinkOptions::new().role(Role::Primary);
+    match options.open(name.map_or("", String::as_str)) {
+        Ok(link) => {
+            println!("opened {number}");
+            LINKS
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(link);
+        }
+        Err(error) => {
+            eprintln!("{number}: {error}");
+            std::process::exit(1);
+        }
+    }
+}
+
+extern "C" fn before() {
+    open(0);
+}
+
+extern "C" fn after() {
+    open(1);
+}
+
+extern "C" fn in_child() {
+    open(2);
+}
+
+/// Has handlers before hqq-std has its own, which run within those: all open a link each. The child sends through
+/// the one that it has opened.
+#[allow(unsafe_code, reason = "fork is an unsafe call")]
+pub(crate) fn fork_handlers(names: &[&str]) -> Result {
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    NAMES
+        .set(names.try_into().map_err(|_| "three names are needed")?)
+        .map_err(|_| "twice")?;
+    // SAFETY: the handlers run in this process's only thread.
+    if unsafe { nix::libc::pthread_atfork(Some(before), Some(after), Some(in_child)) } != 0 {
+        return Err("no handlers".into());
+    }
+    let _first = LinkOptions::new().pair()?;
+    // SAFETY: as above.
+    let child = unsafe { nix::libc::fork() };
+    if child == 0 {
+        let mut links = LINKS.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent: Vec<_> = links.iter_mut().map(|link| link.send(b"child")).collect();
+        println!("sent {sent:?}");
+    } else {
+        println!("child {child}");
+    }
+    std::thread::sleep(LIFE);
+    Ok(())
+}
+
+/// Opens and drops links while other threads fork, which takes long; says how often that failed.
+#[allow(unsafe_code, reason = "fork is an unsafe call")]
+pub(crate) fn fork_beside(name: &str) -> Result {
+    let memory = std::hint::black_box(vec![1_u8; 64 << 20]);
+    // Children are nobody's to wait for: there is no pause in the forks.
+    // SAFETY: nothing is called.
+    unsafe { nix::libc::signal(nix::libc::SIGCHLD, nix::libc::SIG_IGN) };
+    let (is_over, forks) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let failed = std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    // SAFETY: the child ends at once.
+                    let child = unsafe { nix::libc::fork() };
+                    if child == 0 {
+                        // SAFETY: as above.
+                        unsafe { nix::libc::_exit(0) };
+                    }
+                    forks.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        while forks.load(Ordering::Relaxed) < 8 {
+            std::thread::yield_now();
+        }
+        let mut failed = Vec::new();
+        for _ in 0..10 {
+            if failed.is_empty() {
+                failed.extend(LinkOptions::new().open(name).err());
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+        failed
+    });
+    drop(memory);
+    println!("{failed:?}");
+    Ok(())
+}
