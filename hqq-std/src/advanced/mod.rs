@@ -20,6 +20,7 @@ mod request;
 mod serve;
 mod shared;
 mod spare;
+mod stand_ins;
 mod stats;
 mod stream;
 mod waiters;

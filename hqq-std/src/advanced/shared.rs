@@ -13,8 +13,8 @@
 //! is left to be said, and no thread drives, a background thread does, started with the first need.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -25,6 +25,7 @@ use super::engine::{Engine, Look};
 use super::error::LinkFailure;
 use super::locked::{Locked, Quiet};
 use super::options::AdvancedOptions;
+use super::stand_ins::StandIns;
 use super::waiters::{Interest, Parked};
 use crate::attach::Attachment;
 use crate::fork::Generation;
@@ -43,8 +44,8 @@ pub(super) struct Shared {
     kicker: Waker,
     /// The process whose link it is.
     process: Generation,
-    /// In place of the engine, in a forked child where a thread of the parent's had the lock.
-    forked: OnceLock<Mutex<Engine>>,
+    /// In place of the engine, in forked children where a thread of the parent's had the lock.
+    forked: StandIns,
     /// For that.
     attachment: Arc<Attachment>,
     options: AdvancedOptions,
@@ -67,7 +68,7 @@ impl Shared {
             background: Condvar::new(),
             wanting: AtomicU32::new(0),
             process: Generation::current(),
-            forked: OnceLock::new(),
+            forked: StandIns::new(),
         }
     }
 
@@ -98,8 +99,8 @@ impl Shared {
     fn lock_taken(&self) -> MutexGuard<'_, Engine> {
         if self.is_in_child() {
             // Whoever has it may be a thread that this process has not.
-            let stand_in = || Mutex::new(stand_in(&self.attachment, self.options));
-            return self.forked.get_or_init(stand_in).lock();
+            let stand_in = || stand_in(&self.attachment, self.options);
+            return self.forked.lock(stand_in);
         }
         // Relaxed: a hint to who looks under the lock. The lock itself orders all else.
         self.wanting.fetch_add(1, Ordering::Relaxed);

@@ -15,7 +15,7 @@ const SIZE: usize = 8;
 /// Halves of a link in memory of this process's own, which say that they are of `attachment`. They take no call of the
 /// system, each of which may fail in a child. Never `None`.
 pub(crate) fn nowhere(attachment: &Arc<Attachment>) -> Option<(Sender, Receiver)> {
-    // For good, as nobody knows what is made of it; few bytes, and once a link.
+    // For good, as nobody knows what is made of it; few bytes, and once a link in each child.
     let memory = Box::leak(Box::new(StaticRegion::<COUNT, SIZE>::new()));
     let region = memory.into_region()?;
     let layout = &Fixed::<COUNT, SIZE>::LAYOUT;
