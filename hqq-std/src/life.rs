@@ -133,13 +133,15 @@ impl Life {
     }
 
     /// Whether whoever has claimed what is in the way may go on: it holds its lock, and has not left what it was to hand
-    /// out to others.
+    /// out to others. Where somebody repairs just now, that is waited for, for a moment.
     pub(crate) fn is_kept(&self, locks: &ByteLocks, role: Role, obstacle: &Obstacle) -> bool {
         let member = obstacle.member;
         let is_left = !obstacle.writing
             && self.repairer.delivery() == Delivery::AtLeastOnce
             && self.repairer.has_left(role, member);
-        !is_left && self.lives(locks, role, member)
+        let is_held =
+            || !ByteLocks::TELL_LIFE || is_held_for_good(locks, member_byte(role, member), LOOK);
+        !is_left && (self.me == (role, member) || is_held())
     }
 
     /// Whether a member holds its lock.
@@ -271,6 +273,20 @@ impl Life {
     }
 }
 
+/// Whether others hold a byte, but for one who repairs: with ATTACH, that one holds the bytes of the dead, and frees
+/// them first. One that is at it for longer than `patience` is not told from the byte's owner.
+fn is_held_for_good(locks: &ByteLocks, byte: i32, patience: Duration) -> bool {
+    let is_held = |byte| !matches!(locks.holder(byte), Ok(None));
+    poll(Backoff::within(Some(patience)), || {
+        if !is_held(byte) {
+            return Some(false);
+        }
+        // Once it is free, the repair that may have held the byte is over.
+        (!is_held(ATTACH)).then(|| is_held(byte))
+    })
+    .unwrap_or(true)
+}
+
 /// ATTACH, taken by one thread of this endpoint.
 struct Serial<'a> {
     locks: &'a ByteLocks,
@@ -297,5 +313,37 @@ impl Drop for Serial<'_> {
     fn drop(&mut self) {
         // Nothing can be done about a failure; closing the description frees it.
         let _ = self.locks.unlock(ATTACH);
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn who_is_repaired_is_not_taken_for_alive() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let open = || ByteLocks::new(file.reopen().unwrap());
+        let (mine, repairing, owner) = (open(), open(), open());
+        let byte = member_byte(Role::Secondary, Member::FIRST);
+        let lock = |locks: &ByteLocks, byte| locks.try_lock(byte, LockKind::Write).unwrap();
+        assert!(lock(&repairing, ATTACH) && lock(&repairing, byte));
+        assert!(
+            is_held_for_good(&mine, byte, Duration::ZERO),
+            "it is not waited for"
+        );
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // Time to look, while it is held.
+                std::thread::sleep(Duration::from_millis(50));
+                repairing.unlock(byte).unwrap();
+                repairing.unlock(ATTACH).unwrap();
+            });
+            assert!(!is_held_for_good(&mine, byte, PATIENCE));
+        });
+        assert!(lock(&owner, byte));
+        assert!(is_held_for_good(&mine, byte, PATIENCE));
     }
 }
