@@ -3,6 +3,7 @@
 mod answering;
 mod calling;
 mod pieces;
+mod reading;
 mod receiving;
 mod sending;
 mod streams;

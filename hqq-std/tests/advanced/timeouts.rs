@@ -1,9 +1,10 @@
 //! Calls that are given up: by a timeout, a deadline, or because nobody wants the answer; and what is
 //! counted.
 
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use hqq_std::advanced::error::{CallError, ReceiveError, TransferError};
+use hqq_std::advanced::error::{CallError, LinkFailure, ReceiveError, TransferError};
 use hqq_std::{AdvancedLink, Format, Request};
 
 use super::common::eventually;
@@ -279,4 +280,26 @@ fn what_executing_requests_takes_is_timed_now_and_then() {
         "{}",
         timed.min()
     );
+}
+
+/// The thread that sends its request waits for the reader, for as long as that takes.
+#[test]
+fn a_call_that_timed_out_beside_its_reader_keeps_no_link_open() {
+    let (near, far) = pair(Format::V2, 8, 64);
+    let (reader, mut gives) = std::io::pipe().unwrap();
+    let deadline = Instant::now() + SHORT;
+    let called = near.call_stream(1, reader, Some(1 << 30), Some(deadline));
+    assert!(matches!(called, Err(CallError::TimedOut)));
+    drop(near);
+    loop {
+        match far.receive_until(limit()) {
+            Ok(_) => {}
+            Err(ReceiveError::Link(LinkFailure::Disconnected)) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    // What it gives then is nobody's, and it goes.
+    eventually("the reader to be dropped", || {
+        gives.write(b"late").is_err().then_some(())
+    });
 }

@@ -1,6 +1,7 @@
 //! Calls.
 
 use std::io::Read;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use hqq_core::advanced::Transfer;
@@ -11,8 +12,10 @@ use super::super::error::{CallError, TransferError};
 use super::super::limit::Limit;
 use super::super::locked::Locked;
 use super::super::message::BodyReader;
+use super::super::owner::Owner;
 use super::super::stats::Began;
 use super::super::stream::Route;
+use super::reading::Parts;
 use super::sending::check_len;
 use super::{AT_ONCE, AdvancedLink};
 
@@ -225,7 +228,8 @@ impl AdvancedLink {
     /// Sends a request of any length from `reader` (`len` bytes, or up to its end where the peer has
     /// agreed to that) on a thread of its own, and reads the answer as it comes, also before all of the
     /// request was sent. The answer has to begin, and all of the request to be sent, until `deadline`;
-    /// [`BodyReader::set_deadline`] says when all of the answer has to be there.
+    /// [`BodyReader::set_deadline`] says when all of the answer has to be there. The reader is dropped once it gives something, or ends,
+    /// after the call is over; until then its thread waits for it, and keeps no link open.
     ///
     /// # Errors
     /// As [`AdvancedLink::call_timeout`], but nothing is too long; [`CallError::Input`] where the reader
@@ -271,17 +275,34 @@ impl AdvancedLink {
         drop(engine);
         let id = transfer.key().id;
         let call = Call::new(self.clone(), id);
-        let link = self.clone();
+        let parts = Parts::new(self, transfer, reader);
+        let owner = Arc::downgrade(&self.owner);
         let thread = std::thread::Builder::new().name("hqq-request".to_owned());
-        let sending = thread.spawn(move || {
-            match link.transfer_from(transfer, reader, Limit::until(deadline), None) {
-                // Of that the call learns otherwise; see `Call::sent`.
-                Ok(_) | Err(TransferError::Link(_)) => {}
-                Err(error) => link.shared().lock().call_unsent(id, error),
-            }
-        });
+        let sending = thread.spawn(move || send_request(&owner, parts, id, deadline));
         sending.map_err(CallError::Input)?;
         call.into_reader(deadline)
+    }
+}
+
+/// Sends a request as its reader gives it. While that is waited for, the link is not kept open.
+fn send_request(
+    owner: &Weak<Owner>,
+    mut parts: Parts<impl Read>,
+    id: u64,
+    deadline: Option<Instant>,
+) {
+    let mut limit = Limit::until(deadline);
+    while !parts.is_finished() {
+        let read = parts.read();
+        let Some(link) = owner.upgrade().map(AdvancedLink::of) else {
+            return;
+        };
+        match parts.send(&link, read, &mut limit, None) {
+            Ok(()) => {}
+            // Of that the call learns otherwise; see `Call::sent`.
+            Err(TransferError::Link(_)) => return,
+            Err(error) => return link.shared().lock().call_unsent(id, error),
+        }
     }
 }
 

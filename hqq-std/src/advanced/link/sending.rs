@@ -1,6 +1,5 @@
 //! Messages of any length that are sent.
 
-use std::io;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
@@ -189,77 +188,8 @@ impl AdvancedLink {
         }
     }
 
-    /// Sends what is left of a message whose bytes come from `reader`.
-    pub(in crate::advanced) fn transfer_from(
-        &self,
-        mut transfer: Transfer,
-        mut reader: impl Read,
-        mut limit: Limit<'_>,
-        request: Option<&Request>,
-    ) -> Result<u64, TransferError> {
-        let mut buffer = vec![0; self.shared().lock().buffer_size()];
-        while !transfer.is_finished() {
-            // Not a byte more than is sent: what follows is another's.
-            let wanted = transfer.remaining().map_or(buffer.len(), |left| {
-                usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()))
-            });
-            let read = match read_some(&mut reader, buffer.get_mut(..wanted).unwrap_or_default()) {
-                Ok(0) if wanted > 0 && transfer.remaining().is_some() => {
-                    Err(io::ErrorKind::UnexpectedEof.into())
-                }
-                read => read,
-            };
-            let read = match read {
-                Ok(read) => read,
-                Err(error) => return Err(self.give_up(&mut transfer, request, error, &mut limit)),
-            };
-            // At once, however little that is: the reader may have no more for long. A message whose
-            // length was not known ends with a part that is empty.
-            let mut bytes = buffer.get(..read).unwrap_or_default();
-            while !transfer.is_finished() {
-                let sent = self.advance(&mut transfer, bytes, read == 0, &mut limit, request)?;
-                bytes = bytes.get(sent..).unwrap_or_default();
-                if bytes.is_empty() {
-                    break;
-                }
-            }
-        }
-        Ok(transfer.offset())
-    }
-
-    pub(super) fn give_up(
-        &self,
-        transfer: &mut Transfer,
-        request: Option<&Request>,
-        error: io::Error,
-        limit: &mut Limit<'_>,
-    ) -> TransferError {
-        // The peer's reader waits for that, and nobody may drive this end soon: for this, too, room
-        // is waited for.
-        let mut told = false;
-        let waited = self.wait_within(limit, |engine| {
-            for _ in 0..2 {
-                // Nobody is there to be told, also where messages that nobody receives stand before the end.
-                if engine.unanswered().is_some() {
-                    return Ok(());
-                }
-                if engine.session.control().is_some() {
-                    return Err(Interest::Room);
-                }
-                if !std::mem::replace(&mut told, true) {
-                    abort(engine, transfer, request, false);
-                }
-            }
-            Ok(())
-        });
-        if waited.is_none() && !told {
-            self.abandon(transfer, request, false);
-        }
-        TransferError::Input(error)
-    }
-
     /// Repeats `check` until it gives a value, or the limit has passed.
-    fn wait_within<T>(
+    pub(super) fn wait_within<T>(
         &self,
         limit: &mut Limit<'_>,
         mut check: impl FnMut(&mut Engine) -> Result<T, Interest>,
@@ -350,20 +280,6 @@ pub(super) fn try_advance(
         }
         Advance::Closed => Ok(Err(TransferError::StreamClosed)),
         Advance::Left(failure) => Ok(Err(failure.into())),
-    }
-}
-
-/// What one read gives.
-fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    if buffer.is_empty() {
-        return Ok(0);
-    }
-    loop {
-        match reader.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // No more than there was room for, whatever it says.
-            read => return read.map(|len| len.min(buffer.len())),
-        }
     }
 }
 
