@@ -42,6 +42,57 @@ const AT_ONCE: usize = 4096;
 /// is not to depend on this end's own calls. Only what such a call could not say any more (an abort, a refusal)
 /// is sent later by a thread in the background, which is started for that, or for the first future.
 ///
+/// # Event loops
+/// It has no descriptor as a half of a [`StandardLink`] has ([`Readiness`](crate::wait::Readiness)): that could not tell whose answer has come, and
+/// somebody has to move the link before there is one. Its futures do for any loop, each with a waker that makes a
+/// descriptor readable; what moves the link is the thread in the background then.
+/// ```
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+/// use std::sync::Arc;
+/// use std::task::{Context, Poll, Wake, Waker};
+/// use hqq_std::{AdvancedLink, AdvancedOptions};
+/// use rustix::event::{PollFd, PollFlags, poll};
+///
+/// struct Bell(UnixStream);
+/// impl Wake for Bell {
+///     fn wake(self: Arc<Self>) {
+///         // It fails where it is full, and readable therefore.
+///         let _ = (&self.0).write(&[1]);
+///     }
+/// }
+///
+/// let (near, far) = hqq_std::pair()?;
+/// let options = AdvancedOptions::new();
+/// let (near, far) = (AdvancedLink::new(near, options), AdvancedLink::new(far, options));
+/// let sender = std::thread::spawn(move || {
+///     near.negotiate(None)?;
+///     near.send_large(b"wake up")?;
+///     Ok::<(), std::io::Error>(())
+/// });
+/// far.wait_for_negotiation(None)?;
+/// let (readable, bell) = UnixStream::pair()?;
+/// bell.set_nonblocking(true)?;
+/// let waker = Waker::from(Arc::new(Bell(bell)));
+/// let mut receiving = Box::pin(far.receive_async());
+/// let message = loop {
+///     if let Poll::Ready(message) = receiving.as_mut().poll(&mut Context::from_waker(&waker)) {
+///         break message?;
+///     }
+///     // With whatever else the loop waits for.
+///     poll(&mut [PollFd::new(&readable, PollFlags::IN)], None)?;
+///     (&readable).read(&mut [0; 64])?;
+/// };
+/// assert_eq!(message.body(), b"wake up");
+/// sender.join().unwrap()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Peers that stand still
+/// A peer that was stopped is not told from one that takes long: calls end at their deadlines (`TimedOut`), and those
+/// without one wait. [`PeerStalled`](crate::SendError::PeerStalled) says which member of a shared side has a slot in its hand; here each side
+/// has one, and an exclusive side's claims are seen by nobody.
+///
 /// # What it copies
 /// Bytes of messages are copied into the ring once, and out of it once, into memory of this side's; what a reader
 /// gives, twice into it. Filling a buffer in place, and reading one there, are for `hqq-core`'s
