@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::error::OpenError;
-use crate::fork::{Ended, Generation, NotInherited, Turn};
+use crate::fork::{Ended, Generation, NotInherited, Turn, notice_child};
 use crate::sys::ByteLocks;
 use crate::wait::{Backoff, poll};
 
@@ -94,6 +94,7 @@ impl OwnLocks {
 
 impl Drop for OwnLocks {
     fn drop(&mut self) {
+        notice_child();
         // A child that is forked before the descriptor is closed is not to keep them, and leaves its parent's alone. Nothing can be done about a failure; closing frees them, too.
         if !self.is_given && !self.process.is_over() {
             let _ = self.locks.unlock_all();

@@ -280,7 +280,7 @@ fn errors_have_the_kinds_of_std_and_keep_what_they_were() {
 #[test]
 fn errors_name_their_values_and_say_what_to_do() {
     let path = || Path::new("/dev/shm/box").to_path_buf();
-    let cases: [(OpenError, &[&str]); 8] = [
+    let cases: [(OpenError, &[&str]); 9] = [
         (
             OpenError::Exists { path: path() },
             &["/dev/shm/box", "exists", "open it"],
@@ -318,6 +318,13 @@ fn errors_name_their_values_and_say_what_to_do() {
                 waited: Duration::from_secs(5),
             },
             &["/dev/shm/box", "5s", "try again"],
+        ),
+        (
+            OpenError::Forking {
+                path: path(),
+                waited: Duration::from_secs(5),
+            },
+            &["/dev/shm/box", "5s", "handler of fork"],
         ),
         (
             OpenError::MembersTaken {

@@ -162,8 +162,8 @@ fn no_child_that_is_forked_while_regions_are_made_has_locks_of_them() {
 
 /// Theirs were there before hqq-std's, and run amid its own.
 #[test]
-fn handlers_of_fork_open_links_that_are_their_processs_own() {
-    let names = [(); 3].map(|()| Name::new());
+fn handlers_of_fork_open_and_drop_links_of_their_own_process_alone() {
+    let names = [(); 4].map(|()| Name::new());
     let options = LinkOptions::new().count(16).size(128).role(Role::Secondary);
     let mut far = names.each_ref().map(|name| {
         options.create_region(name).unwrap();
@@ -183,9 +183,15 @@ fn handlers_of_fork_open_links_that_are_their_processs_own() {
         parent.wait_for_output(told);
     }
     let child = child_of(&parent);
-    parent.kill();
     let mut buffer = [0; 128];
+    assert_eq!(
+        far[3].recv_timeout(&mut buffer, std::time::Duration::from_millis(50)),
+        Err(RecvError::TimedOut),
+        "the child has dropped its parent's link"
+    );
+    parent.kill();
     let mut receive = |link: usize| far[link].recv_timeout(&mut buffer, LIMIT);
+    assert_eq!(receive(3), Err(RecvError::PeerDead));
     // What the parent has opened goes with it.
     assert_eq!(receive(0), Err(RecvError::PeerDead));
     assert_eq!(receive(1), Err(RecvError::PeerDead));

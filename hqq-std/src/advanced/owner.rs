@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::engine::Engine;
 use super::shared::Shared;
+use crate::fork::notice_child;
 
 /// See the module.
 pub(super) struct Owner {
@@ -41,6 +42,7 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        notice_child();
         if self.shared.is_in_child() {
             // In a forked child, which has none of the threads: nobody waits, and one may have had a lock.
             std::mem::forget(self.background.get_mut().take());

@@ -14,7 +14,7 @@ use hqq_core::ring::{Consumer, Obstacle, Producer};
 use hqq_core::{AttachError, Format, Member, Receiver, Role, Sender};
 
 use crate::error::OpenError;
-use crate::fork::Generation;
+use crate::fork::{Generation, notice_child};
 use crate::life::Life;
 use crate::lookout::Lookout;
 use crate::mapping::Mapping;
@@ -263,6 +263,7 @@ impl Attachment {
 
     /// Holds ATTACH until the result is dropped, which also gives the side's byte free.
     pub(crate) fn leave(&self, side: SideByte) -> Leaving<'_> {
+        notice_child();
         if self.is_forked() {
             // Neither the locks nor the memory are the parent's any more, and a thread that is not in
             // this process may hold the mutex.

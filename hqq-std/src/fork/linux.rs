@@ -62,12 +62,7 @@ impl Turn {
     /// Where there is no memory for handlers of `fork`.
     pub(crate) fn take() -> io::Result<Self> {
         handle_forks()?;
-        // In a handler of another library's in the child, before `in_child` has run. Where a child has its parent's number, as in
-        // another namespace, what is opened there is taken for its parent's.
-        if OWN.get() > 0 && PROCESS.load(Ordering::Relaxed) != std::process::id() {
-            become_child();
-            IS_CHILD.store(true, Ordering::Relaxed);
-        }
+        notice_child();
         OPENING.fetch_add(1, Ordering::Relaxed);
         Ok(Self(Generation::current()))
     }
@@ -100,6 +95,16 @@ impl Ended {
         // Pairs with the fence in `before`: a fork that is not counted here finds the entries that were made before.
         fence(Ordering::SeqCst);
         BEGUN.load(Ordering::Relaxed) == self.0
+    }
+}
+
+/// Does what `in_child` does where that has yet to run: in another library's handler, in the child. Before anything is opened
+/// or dropped there. Where a child has its parent's number, as in another namespace, it is not noticed; what is opened
+/// is taken for its parent's then.
+pub(crate) fn notice_child() {
+    if OWN.get() > 0 && PROCESS.load(Ordering::Relaxed) != std::process::id() {
+        become_child();
+        IS_CHILD.store(true, Ordering::Relaxed);
     }
 }
 

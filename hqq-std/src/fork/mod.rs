@@ -4,7 +4,8 @@
 //! Each descriptor through which locks may be taken is noted before any is. None is opened while a child is forked, and where
 //! one was before it was noted, another description takes its place. Forks wait a little for whoever opens, so that it gets its turn
 //! beside threads that fork without a pause. A thread that opens something in another library's handler of its own fork does not wait for that;
-//! in the child, whatever is opened before the handler here has run comes after what that does. Not known of is a fork that is under way as the
+//! in the child, what the handler here does is done before anything is opened or dropped there. (Other calls of its parent's links
+//! are too early there, as their memory is missing.) Not known of is a fork that is under way as the
 //! process makes or opens its first region: its child may have that one's descriptor. Nor is one without handlers, as by `_Fork`, `vfork` or
 //! `posix_spawn`: its child has all descriptors until it runs another program or ends.
 //!
@@ -22,9 +23,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 #[cfg(all(test, any(target_os = "linux", target_os = "android")))]
 pub(crate) use linux::tests::Child;
 #[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) use linux::{Ended, Memory, NotInherited, Turn};
+pub(crate) use linux::{Ended, Memory, NotInherited, Turn, notice_child};
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) use portable::{Ended, Memory, NotInherited, Turn};
+pub(crate) use portable::{Ended, Memory, NotInherited, Turn, notice_child};
 
 /// How often this process is a child of one that used links: once for each `fork` since.
 static FORKS: AtomicU32 = AtomicU32::new(0);

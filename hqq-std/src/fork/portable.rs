@@ -19,6 +19,9 @@ impl Turn {
     }
 }
 
+/// Nothing is to be done.
+pub(crate) const fn notice_child() {}
+
 /// Forks, which are not counted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ended;

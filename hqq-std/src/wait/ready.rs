@@ -22,6 +22,7 @@ use hqq_core::ring::wake::Ticket;
 
 use super::{Berth, berth};
 use crate::attach::Attachment;
+use crate::fork::notice_child;
 use crate::sys::{self, Slept};
 
 /// Longest sleep of the helper, which looks so often whether its peer lives, however often it is woken.
@@ -191,6 +192,7 @@ impl Ready {
 
 impl Drop for Ready {
     fn drop(&mut self) {
+        notice_child();
         // Release: pairs with the Acquire in `help`.
         self.signal.closed.store(true, Ordering::Release);
         if let Some(berth) = &self.berth {

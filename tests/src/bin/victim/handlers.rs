@@ -7,9 +7,10 @@ use hqq_std::{LinkOptions, Role, StandardLink};
 
 use crate::{LIFE, Result};
 
-/// Regions to open before the fork, and after it in the parent and in the child.
-static NAMES: OnceLock<[String; 3]> = OnceLock::new();
+/// Regions to open before the fork, and after it in the parent and in the child; and one that is open before.
+static NAMES: OnceLock<[String; 4]> = OnceLock::new();
 static LINKS: Mutex<Vec<StandardLink>> = Mutex::new(Vec::new());
+static EARLIER: Mutex<Option<StandardLink>> = Mutex::new(None);
 
 /// Opens the region of that number, and says what came of it.
 fn open(number: usize) {
@@ -39,22 +40,31 @@ extern "C" fn after() {
 }
 
 extern "C" fn in_child() {
+    drop(
+        EARLIER
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(),
+    );
     open(2);
 }
 
-/// Has handlers before hqq-std has its own, which run within those: all open a link each. The child sends through
-/// the one that it has opened.
+/// Has handlers before hqq-std has its own, which run within those: all open a link each, and the child's drops one of its
+/// parent's first. The child sends through the one that it has opened.
 #[allow(unsafe_code, reason = "fork is an unsafe call")]
 pub(crate) fn fork_handlers(names: &[&str]) -> Result {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     NAMES
-        .set(names.try_into().map_err(|_| "three names are needed")?)
+        .set(names.try_into().map_err(|_| "four names are needed")?)
         .map_err(|_| "twice")?;
     // SAFETY: the handlers run in this process's only thread.
     if unsafe { nix::libc::pthread_atfork(Some(before), Some(after), Some(in_child)) } != 0 {
         return Err("no handlers".into());
     }
-    let _first = LinkOptions::new().pair()?;
+    let name = NAMES.get().and_then(|names| names.last());
+    let earlier = LinkOptions::new().role(Role::Primary);
+    let earlier = earlier.open(name.map_or("", String::as_str))?;
+    *EARLIER.lock().unwrap_or_else(PoisonError::into_inner) = Some(earlier);
     // SAFETY: as above.
     let child = unsafe { nix::libc::fork() };
     if child == 0 {
