@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use common::{LIMIT, Name, bounded};
 use hqq_core::AttachError;
+use hqq_std::inspect::Snapshot;
 use hqq_std::link::HasRegion as _;
 use hqq_std::{
     LinkOptions, Mode, OpenError, RecvError, Role, SendError, SharedReceiver, TryRecvError,
@@ -37,6 +38,30 @@ fn a_direction_closes_with_the_last_clone_and_sender() {
         receiver.recv_timeout(&mut [0; 64], LIMIT),
         Err(RecvError::Disconnected)
     );
+}
+
+/// Claims that follow each other leave the counters behind (PROTOCOL.md, "Rows"); the slots tell how far both sides are.
+#[test]
+fn a_snapshot_says_how_far_rows_have_come() {
+    let name = Name::new();
+    let options = LinkOptions::new().count(64).size(64).shared();
+    options.create_region(&name).unwrap();
+    let far = options.clone().role(Role::Secondary).open(&name).unwrap();
+    let near = options.role(Role::Primary).open(&name).unwrap();
+    let (mut sender, mut receiver) = (near.sender(), far.receiver());
+    for _ in 0..13 {
+        sender.send(&[1; 48]).unwrap();
+    }
+    for _ in 0..11 {
+        assert_eq!(recv(&mut receiver), [1; 48]);
+    }
+    let snapshot = Snapshot::of_name(&name).unwrap();
+    let rings = snapshot.rings.iter();
+    let ring = rings.max_by_key(|ring| ring.published.get()).unwrap();
+    assert_eq!((ring.published.get(), ring.taken.get()), (13, 11));
+    assert_eq!(ring.unread, 2);
+    assert!((5..=13).contains(&ring.producer_counter.get()));
+    assert!((3..=11).contains(&ring.consumer_counter.get()));
 }
 
 #[test]

@@ -123,7 +123,16 @@ fn broken() -> Vec<(Broken, Sign, Setup)> {
         repairer(),
     ])
     .runs();
+    let rows = [
+        p(Shared, 1, 3).in_rows(),
+        p(Shared, 2, 2).in_rows(),
+        c(Shared, 1).in_rows(),
+    ];
+    let rows = setup(&rows).count(4);
     vec![
+        (B::NeverMovesOn, invariant(3), rows.clone()),
+        (B::ClaimsBeforeMovingOn, invariant(3), rows.clone()),
+        (B::SkipsInRow, invariant(3), rows),
         (
             B::RetractsWithoutAttach,
             invariant(1),

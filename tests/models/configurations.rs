@@ -98,6 +98,57 @@ fn ring_holds_while_all_live() {
     }
 }
 
+/// Rows of claims, of which the counter is moved on with the last one only, beside members that do so with each.
+#[test]
+fn ring_holds_with_rows() {
+    let two_to_two = [
+        producer(Shared, 1, 3).in_rows(),
+        producer(Shared, 2, 1).in_rows(),
+        consumer(Shared, 1).in_rows(),
+        consumer(Shared, 2).in_rows(),
+    ];
+    let setup = Setup::new(&two_to_two).count(4);
+    holds("rows to rows, 4 slots", &setup);
+    let beside_others = [
+        producer(Shared, 1, 4).in_rows(),
+        producer(Shared, 2, 2),
+        consumer(Exclusive, 1),
+    ];
+    let setup = Setup::new(&beside_others).count(4).base(WRAPS);
+    holds("rows beside others, 4 slots, as positions wrap", &setup);
+    let beside_others = [
+        producer(Exclusive, 1, 6),
+        consumer(Shared, 1).in_rows(),
+        consumer(Shared, 2),
+    ];
+    let setup = Setup::new(&beside_others).count(4);
+    holds("to rows beside others, 4 slots", &setup);
+    let dying = [
+        producer(Shared, 1, 3).in_rows(),
+        consumer(Shared, 1).in_rows(),
+        producer(Shared, 1, 1).late().in_rows(),
+        consumer(Shared, 1).late().in_rows(),
+        repairer(),
+    ];
+    let setup = Setup::new(&dying).count(4).deaths(2);
+    hold("rows and their heirs, 4 slots, 2 deaths", &setup);
+    let to_exclusive = [
+        producer(Shared, 1, 3).in_rows(),
+        consumer(Shared, 1).in_rows(),
+        producer(Exclusive, 1, 2).late(),
+        consumer(Exclusive, 1).late(),
+        repairer(),
+    ];
+    let setup = Setup::new(&to_exclusive).count(4).deaths(1);
+    hold("rows, then exclusive, 4 slots, 1 death", &setup);
+    if all() {
+        let setup = Setup::new(&to_exclusive).count(4).deaths(2);
+        hold("rows, then exclusive, 4 slots, 2 deaths", &setup);
+        let setup = Setup::new(&two_to_two).and(repairer()).count(4).deaths(1);
+        hold("rows to rows, 4 slots, 1 death", &setup);
+    }
+}
+
 #[test]
 fn ring_holds_when_members_die() {
     let two_to_two = [

@@ -30,7 +30,7 @@ impl Turn<'_> {
             }
             Step::Idle if spec.is_exclusive() => self.look_for_packet(),
             Step::Idle => {
-                let position = self.offset(self.world.r)?;
+                let position = self.begin_at(self.world.r)?;
                 self.go(Step::LookToRead { position });
             }
             Step::LookToRead { position } => {
@@ -41,7 +41,14 @@ impl Turn<'_> {
                     claimed: None,
                 };
                 let next = match stamp::for_reading(word, self.position(position), count) {
+                    ForReading::Claim(_) if self.moves_before(position) => Step::MoveR {
+                        position,
+                        word: Some(word),
+                    },
                     ForReading::Claim(_) => Step::ClaimToRead { position, word },
+                    ForReading::Help if spec.rows => Step::LookToRead {
+                        position: position + 1,
+                    },
                     ForReading::Help => help,
                     ForReading::Wait
                         if self.breaks(Broken::HelpsGreater)
@@ -55,21 +62,34 @@ impl Turn<'_> {
                     {
                         help
                     }
+                    ForReading::Wait if spec.rows => Step::MoveR {
+                        position,
+                        word: None,
+                    },
                     ForReading::Wait => Step::Blocked,
                 };
                 self.go(next);
             }
+            Step::MoveR { position, word } => {
+                let counter = self.move_on(Side::Consuming, position)?;
+                if counter != position {
+                    self.me().row = None;
+                }
+                self.go(match word {
+                    Some(word) => Step::ClaimToRead { position, word },
+                    None if counter != position => Step::Idle,
+                    None => Step::Blocked,
+                });
+            }
             Step::ClaimToRead { position, word } => self.claim_to_read(position, word)?,
             Step::HelpR { position, claimed } => {
-                if self.world.r == self.position(position).get() {
+                if spec.rows {
+                    self.move_on(Side::Consuming, position + 1)?;
+                } else if self.world.r == self.position(position).get() {
                     self.world.r = self.position(position + 1).get();
                 }
                 let next = match claimed {
-                    Some(opcode) => {
-                        // Read in the same step: only who has claimed the position changes it.
-                        self.me().taken = self.taken_of(position);
-                        self.begin(position, opcode)
-                    }
+                    Some(opcode) => self.begin_claimed(position, opcode),
                     None => Step::Idle,
                 };
                 self.go(next);
@@ -224,15 +244,28 @@ impl Turn<'_> {
         let own = member(self.spec().member);
         let reading = State::Reading(self.position(position), own, opcode);
         if !self.exchange(self.setup.index(position), word, reading)? {
+            self.me().row = None;
             self.go(Step::Idle);
             return Ok(());
         }
         self.claimed(position)?;
-        self.go(Step::HelpR {
-            position,
-            claimed: Some(opcode),
-        });
+        let next = if self.ends_row(position) {
+            Step::HelpR {
+                position,
+                claimed: Some(opcode),
+            }
+        } else {
+            self.begin_claimed(position, opcode)
+        };
+        self.go(next);
         Ok(())
+    }
+
+    /// The first step with a packet that a shared side has claimed.
+    fn begin_claimed(&mut self, position: u8, opcode: u8) -> Step {
+        // Read in the same step: only who has claimed the position changes it.
+        self.me().taken = self.taken_of(position);
+        self.begin(position, opcode)
     }
 
     /// T4x.

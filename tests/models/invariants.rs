@@ -20,6 +20,20 @@ pub(crate) fn check(setup: &Setup, world: &World) -> Result<(), Fault> {
     if beyond(world.w, writers) || !narrow && beyond(world.r, readers) {
         return Err("invariant 3: a counter is beyond what was claimed");
     }
+    // Where no exclusive side has left a counter behind.
+    let behind = |side: Side, counter: u64, claimed: u8| {
+        let mut actors = setup.actors.iter();
+        let shared = actors.all(|actor| actor.side != Some(side) || !actor.is_exclusive());
+        let most = i64::from(setup.row().max(1));
+        shared
+            && setup
+                .position(claimed)
+                .since(hqq_core::Position::new(counter))
+                > most
+    };
+    if behind(Side::Producing, world.w, writers) || behind(Side::Consuming, world.r, readers) {
+        return Err("invariant 3: a counter is further behind than a row");
+    }
     Ok(())
 }
 

@@ -34,20 +34,27 @@ impl Turn<'_> {
             }
             Step::Idle if spec.is_exclusive() => self.look_at_counter(),
             Step::Idle => {
-                let position = self.offset(self.world.w)?;
+                let position = self.begin_at(self.world.w)?;
                 self.go(Step::LookToWrite { position });
             }
             Step::LookToWrite { position } => {
                 let word = self.stamp(position);
                 let next = match stamp::for_writing(word, self.position(position), count) {
-                    ForWriting::Claim => Step::ClaimToWrite { position, word },
+                    ForWriting::Claim => self.claim_step(position, word),
                     ForWriting::ClaimIfReleased => Step::LookAtReleased { position, word },
                     _ if self.breaks(Broken::ClaimsAnything) => {
                         Step::LookAtReleased { position, word }
                     }
+                    ForWriting::Help if spec.rows => Step::LookToWrite {
+                        position: position + 1,
+                    },
                     ForWriting::Help => Step::HelpW {
                         position,
                         claimed: false,
+                    },
+                    ForWriting::Wait if spec.rows => Step::MoveW {
+                        position,
+                        word: None,
                     },
                     // Full, or `w` has moved: in both cases from the start.
                     ForWriting::Wait => Step::Idle,
@@ -57,14 +64,31 @@ impl Turn<'_> {
             Step::LookAtReleased { position, word } => {
                 let free = stamp::is_released(self.position(position), self.world.released, count);
                 self.go(if free {
-                    Step::ClaimToWrite { position, word }
+                    self.claim_step(position, word)
+                } else if spec.rows {
+                    Step::MoveW {
+                        position,
+                        word: None,
+                    }
                 } else {
                     Step::Idle
                 });
             }
+            Step::MoveW { position, word } => {
+                let counter = self.move_on(Side::Producing, position)?;
+                if counter != position {
+                    self.me().row = None;
+                }
+                self.go(match word {
+                    Some(word) => Step::ClaimToWrite { position, word },
+                    None => Step::Idle,
+                });
+            }
             Step::ClaimToWrite { position, word } => self.claim_to_write(position, word)?,
             Step::HelpW { position, claimed } => {
-                if self.world.w == self.position(position).get() {
+                if spec.rows {
+                    self.move_on(Side::Producing, position + 1)?;
+                } else if self.world.w == self.position(position).get() {
                     self.world.w = self.position(position + 1).get();
                 }
                 self.go(if claimed {
@@ -107,6 +131,18 @@ impl Turn<'_> {
         Ok(true)
     }
 
+    /// What comes before a slot that is free for `position` is claimed.
+    fn claim_step(&self, position: u8, word: u64) -> Step {
+        if self.moves_before(position) {
+            Step::MoveW {
+                position,
+                word: Some(word),
+            }
+        } else {
+            Step::ClaimToWrite { position, word }
+        }
+    }
+
     /// T3x, first look: the private copy of `released`, else the counter itself.
     fn look_at_counter(&mut self) {
         let private = *self.me();
@@ -128,6 +164,7 @@ impl Turn<'_> {
     fn claim_to_write(&mut self, position: u8, word: u64) -> Result<(), Fault> {
         let writing = State::Writing(self.position(position), member(self.spec().member));
         if !self.exchange(self.setup.index(position), word, writing)? {
+            self.me().row = None;
             self.go(Step::Idle);
             return Ok(());
         }
@@ -136,10 +173,15 @@ impl Turn<'_> {
             return Err("invariant 3: producers' claims are no prefix");
         }
         *claimed += 1;
-        self.go(Step::HelpW {
-            position,
-            claimed: true,
-        });
+        let next = if self.ends_row(position) {
+            Step::HelpW {
+                position,
+                claimed: true,
+            }
+        } else {
+            self.first_write(position)
+        };
+        self.go(next);
         Ok(())
     }
 

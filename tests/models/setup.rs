@@ -25,6 +25,12 @@ rules! {
     ClaimsAnything,
     /// T2 helps where the sequence is greater than what is looked for.
     HelpsGreater,
+    /// T2 is left out at the end of a row, too.
+    NeverMovesOn,
+    /// Who does not get the position where its row goes on claims another one without T2.
+    ClaimsBeforeMovingOn,
+    /// A row goes on two positions after the one that was claimed.
+    SkipsInRow,
     /// A consumer passes over a slot that is being written.
     SkipsWriting,
     /// T3 is done before the payload is there.
@@ -112,6 +118,8 @@ pub(crate) struct Actor {
     pub(crate) spared: bool,
     /// Takes back what dead consumers have not taken, once.
     pub(crate) retracts: bool,
+    /// Of a shared side: begins after what it claimed last, and leaves T2 out in between.
+    pub(crate) rows: bool,
 }
 
 impl Actor {
@@ -141,6 +149,11 @@ impl Actor {
         }
     }
 
+    /// One that moves its side's counter on at the end of each row of claims.
+    pub(crate) const fn in_rows(self) -> Self {
+        Self { rows: true, ..self }
+    }
+
     /// A consumer that leaves after so many messages.
     pub(crate) const fn leaves_after(self, limit: u8) -> Self {
         Self { limit, ..self }
@@ -162,6 +175,7 @@ pub(crate) const fn producer(mode: Mode, member: u8, limit: u8) -> Actor {
         narrow: false,
         spared: false,
         retracts: false,
+        rows: false,
     }
 }
 
@@ -176,6 +190,7 @@ pub(crate) const fn consumer(mode: Mode, member: u8) -> Actor {
         narrow: false,
         spared: false,
         retracts: false,
+        rows: false,
     }
 }
 
@@ -190,6 +205,7 @@ pub(crate) const fn repairer() -> Actor {
         narrow: false,
         spared: false,
         retracts: false,
+        rows: false,
     }
 }
 
@@ -263,6 +279,11 @@ impl Setup {
 
     pub(crate) fn at_least_once(&self) -> bool {
         self.delivery == Delivery::AtLeastOnce
+    }
+
+    /// Claims that a member may make before it moves the counter on.
+    pub(crate) const fn row(&self) -> u8 {
+        self.count as u8 / 2
     }
 
     /// The position `offset` after the first.

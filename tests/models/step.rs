@@ -142,6 +142,12 @@ pub(crate) enum Step {
         position: u8,
         claimed: bool,
     },
+    /// T2 before a position is claimed, or where there is no room.
+    MoveW {
+        position: u8,
+        /// The stamp, where it is to be claimed.
+        word: Option<u64>,
+    },
     Fill {
         position: u8,
     },
@@ -183,6 +189,12 @@ pub(crate) enum Step {
         position: u8,
         /// The opcode where this consumer claimed the position itself.
         claimed: Option<u8>,
+    },
+    /// T2 before a position is claimed, or where there is no packet.
+    MoveR {
+        position: u8,
+        /// The stamp, where it is to be claimed.
+        word: Option<u64>,
     },
     StoreRHigh {
         position: u8,

@@ -76,6 +76,46 @@ impl Turn<'_> {
             .map_err(|_| "a counter is far from every position in use")
     }
 
+    /// T2: moves a side's counter on to `offset`; where it is then.
+    pub(crate) fn move_on(&mut self, side: Side, offset: u8) -> Result<u8, Fault> {
+        let to = self.position(offset);
+        let counter = match side {
+            Side::Producing => &mut self.world.w,
+            Side::Consuming => &mut self.world.r,
+        };
+        if to.since(Position::new(*counter)) > 0 {
+            *counter = to.get();
+        }
+        let counter = *counter;
+        self.offset(counter)
+    }
+
+    /// Where a shared side begins to look: after what it claimed last, or at its counter.
+    pub(crate) fn begin_at(&self, counter: u64) -> Result<u8, Fault> {
+        match self.world.actors[self.actor].row {
+            Some(next) => Ok(next),
+            None => self.offset(counter),
+        }
+    }
+
+    /// Whether T2 has to be done before `position` is claimed.
+    pub(crate) fn moves_before(&self, position: u8) -> bool {
+        self.spec().rows
+            && self.world.actors[self.actor].row != Some(position)
+            && !self.breaks(Broken::ClaimsBeforeMovingOn)
+    }
+
+    /// A shared side has claimed `position`; whether it does T2 now.
+    pub(crate) fn ends_row(&mut self, position: u8) -> bool {
+        let next = position + 1;
+        let goes_on = self.me().row == Some(position)
+            && (self.position(next).index(self.setup.row().into()) != 0
+                || self.breaks(Broken::NeverMovesOn));
+        let skipped = u8::from(self.breaks(Broken::SkipsInRow));
+        self.me().row = self.spec().rows.then_some(next + skipped);
+        !goes_on
+    }
+
     /// How many members of `side` live, and how many will come.
     pub(crate) fn alive(&self, side: Side) -> usize {
         self.count(side, Private::is_alive)

@@ -86,6 +86,8 @@ pub(crate) struct Private {
     pub(crate) step: Step,
     /// An exclusive side's position; a consumer that hands out messages in doubt: the next.
     pub(crate) position: u8,
+    /// The position after the one that a shared side claimed last, where it begins at that.
+    pub(crate) row: Option<u8>,
     /// Positions before it may have been read by a consumer that died.
     pub(crate) settled: u8,
     /// What an exclusive consumer last stored in `released`.
@@ -111,6 +113,7 @@ impl Private {
         Self {
             step,
             position: 0,
+            row: None,
             settled: 0,
             flushed: 0,
             cached: 0,

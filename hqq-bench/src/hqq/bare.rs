@@ -29,6 +29,11 @@ const AHEAD: usize = 4;
 /// After so many messages without a look in vain a receiver that shares its side asks, too, as links do: earlier it
 /// would take lines that the sender is about to write.
 const STREAK: u64 = 8;
+/// Claims in a row of which one that shares its side moves the counter on with the last one only, as links do.
+const ROW: u64 = 8;
+/// Spin hints for which a sender that shares its side leaves a full ring alone after a streak, as links do: looking, it would take
+/// the lines that the receiver is about to give back.
+const REST: usize = 64;
 
 /// What happens to a slot for a position: the lower bits of its stamp, which only counts up.
 const FREE: u64 = 0;
@@ -93,7 +98,7 @@ impl<const W: usize, const L: usize, const N: usize> Bare<W, L, N> {
             }
         }
         Ok(if self.shared {
-            let side = |_| Shared { streak: 0 };
+            let side = |next| Shared { next, streak: 0 };
             moving(self.way, self.end(lines, role, side)?, role)
         } else {
             let side = |position| Exclusive {
@@ -279,21 +284,23 @@ impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Exclusive
 
 /// Others may be on the side.
 struct Shared {
-    /// Messages received since there was none.
+    /// The position after the last one that was claimed here, or where others are.
+    next: u64,
+    /// Messages since there was none, or no room.
     streak: u64,
 }
 
 impl Shared {
-    /// Claims the position that `counter` says, where its slot has come to `from`.
+    /// Claims the next position, where its slot has come to `from`.
     #[inline]
     fn claim<const W: usize, const L: usize, const N: usize>(
+        &mut self,
         ring: &Ring<W, L, N>,
         counter: &AtomicU64,
         from: u64,
         to: u64,
     ) -> Option<u64> {
-        // Relaxed: a hint.
-        let position = counter.load(Ordering::Relaxed);
+        let position = self.next;
         let (slot, from) = (ring.stamp(position), stamp(position, from));
         // Relaxed: the exchange acquires.
         match slot.load(Ordering::Relaxed).cmp(&from) {
@@ -306,30 +313,49 @@ impl Shared {
                     Ordering::Acquire,
                     Ordering::Relaxed,
                 );
+                if claimed.is_ok() {
+                    self.next = position + 1;
+                }
                 claimed.ok().map(|_| position)
             }
             Greater => {
-                Self::go_on(counter, position);
+                // Relaxed: a hint.
+                self.next = counter.load(Ordering::Relaxed).max(position + 1);
                 None
             }
         }
     }
 
-    /// Somebody has claimed this position.
+    /// This position was claimed, and those before it.
     #[inline]
     fn go_on(counter: &AtomicU64, position: u64) {
-        // Relaxed: a hint. Who fails finds that another has done it.
-        let _ =
-            counter.compare_exchange(position, position + 1, Ordering::Relaxed, Ordering::Relaxed);
+        let next = position + 1;
+        if !next.is_multiple_of(ROW) {
+            return;
+        }
+        // Relaxed: a hint. Who fails finds that another has moved it.
+        let seen = counter.load(Ordering::Relaxed);
+        if seen < next {
+            let _ = counter.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 }
 
 impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Shared {
     #[inline]
     fn try_send(&mut self, ring: &Ring<W, L, N>, message: [u64; W]) -> bool {
-        let Some(position) = Self::claim(ring, ring.w, FREE, WRITING) else {
+        let Some(position) = self.claim(ring, ring.w, FREE, WRITING) else {
+            if std::mem::take(&mut self.streak) >= STREAK {
+                let last = self.next + (N / 4).clamp(1, REST) as u64 - 1;
+                // Relaxed: a hint.
+                let is_full = || ring.stamp(last).load(Ordering::Relaxed) != stamp(last, FREE);
+                for _ in (0..REST).take_while(|_| is_full()) {
+                    std::hint::spin_loop();
+                }
+            }
             return false;
         };
+        self.streak += 1;
         ring.write(position, message);
         // Pairs with the Acquire in `claim` of the other side.
         ring.stamp(position)
@@ -343,7 +369,7 @@ impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Shared {
 
     #[inline]
     fn try_recv(&mut self, ring: &Ring<W, L, N>) -> Option<[u64; W]> {
-        let Some(position) = Self::claim(ring, ring.r, PUBLISHED, READING) else {
+        let Some(position) = self.claim(ring, ring.r, PUBLISHED, READING) else {
             self.streak = 0;
             return None;
         };

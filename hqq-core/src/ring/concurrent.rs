@@ -13,8 +13,10 @@ use crate::side::End;
 #[allow(private_interfaces, reason = "sealed, for this crate only")]
 pub trait Counted: Sealed {
     fn shared_counters(&self) -> &SharedCounters;
-    /// Whether messages stream through this side, as far as a handle does not notice by itself; a hint.
-    fn is_streaming(&self) -> bool {
+    /// Whether messages stream through this side, as far as a handle does not notice by itself; a hint. `last` is the
+    /// position that it claimed last.
+    fn is_streaming(&self, last: Position) -> bool {
+        let _ = last;
         false
     }
     /// Records the totals in the region, where there is room for them.
@@ -31,27 +33,30 @@ pub trait Counted: Sealed {
 pub trait ConcurrentProducer: Counted {
     type Geometry: Geometry;
     fn buffers(&self) -> &Buffers<Self::Geometry>;
-    fn try_claim(&self) -> Result<Position, Refused>;
+    /// As [`Producer::try_claim`](super::Producer::try_claim), and which position it looked at last. `at`: the one after
+    /// the last that this handle claimed, where nobody else claimed any between its last two.
+    fn try_claim(&self, at: Option<Position>) -> (Result<Position, Refused>, Position);
     fn publish(&self, position: Position, opcode: u8, operands: &[u64; 7]);
     fn publish_short(&self, position: Position, opcode: u8, operand: u64);
-    /// As [`Producer::put_quickly`](super::Producer::put_quickly); at which position.
+    /// As [`Producer::put_quickly`](super::Producer::put_quickly), at this position, if nobody else has claimed it.
     #[inline]
     fn put_quickly<O: Operands>(
         &self,
+        position: Position,
         opcode: u8,
         len: usize,
         fill: impl FnOnce(Buffer<'_>, u64) -> O,
-    ) -> (Put, Position)
+    ) -> Put
     where
         Self: Sized,
     {
-        let _ = (opcode, len, fill);
-        (Put::Not, Position::default())
+        let _ = (position, opcode, len, fill);
+        Put::Not
     }
-    /// As `try_claim`, where that has just found a full ring after messages that came one after the other: leaves the
-    /// ring to consumers for a moment before, if that helps them.
-    fn try_claim_after_rest(&self) -> Result<Position, Refused> {
-        Err(Refused::Blocked)
+    /// As `try_claim`, where that has just found a full ring at `at` after messages that came one after the other: leaves
+    /// the ring to consumers for a moment before, if that helps them.
+    fn try_claim_after_rest(&self, at: Position) -> (Result<Position, Refused>, Position) {
+        (Err(Refused::Blocked), at)
     }
     /// As [`Producer::wake`](super::Producer::wake).
     fn wake(&self) {}
@@ -86,7 +91,8 @@ pub trait ConcurrentProducer: Counted {
 pub trait ConcurrentConsumer: Counted {
     type Geometry: Geometry;
     fn buffers(&self) -> &Buffers<Self::Geometry>;
-    fn try_claim(&self) -> Result<Claimed, Refused>;
+    /// As [`Consumer::try_claim`](super::Consumer::try_claim); the rest as in [`ConcurrentProducer::try_claim`].
+    fn try_claim(&self, at: Option<Position>) -> (Result<Claimed, Refused>, Position);
     fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7];
     fn operand(&self, position: Position, index: usize) -> u64;
     fn release(&self, position: Position);
@@ -94,18 +100,20 @@ pub trait ConcurrentConsumer: Counted {
     fn let_go(&self, position: Position) {
         self.release(position);
     }
-    /// As [`Consumer::take_quickly`](super::Consumer::take_quickly); at which position.
+    /// As [`Consumer::take_quickly`](super::Consumer::take_quickly), at this position, if nobody else has
+    /// claimed it.
     #[inline]
     fn take_quickly<O: Operands, T>(
         &self,
+        position: Position,
         opcode: u8,
         take: impl FnOnce(Buffer<'_>, &O) -> Option<T>,
-    ) -> (Result<T, Missed<O>>, Position)
+    ) -> Result<T, Missed<O>>
     where
         Self: Sized,
     {
-        let _ = (opcode, take);
-        (Err(Missed::Unclaimed), Position::default())
+        let _ = (position, opcode, take);
+        Err(Missed::Unclaimed)
     }
     /// Asks for the lines of a position that may be claimed soon.
     fn prefetch(&self, position: Position) {

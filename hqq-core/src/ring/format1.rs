@@ -174,15 +174,16 @@ impl<G: Geometry> ConcurrentProducer for Format1Producer<G> {
     }
 
     #[inline]
-    fn try_claim(&self) -> Result<Position, Refused> {
+    fn try_claim(&self, _: Option<Position>) -> (Result<Position, Refused>, Position) {
         // Acquire: the payload there has been read.
-        try_claim(
+        let claimed = try_claim(
             &self.memory,
             self.memory.w(),
             ordering::see_free(),
             for_writing,
             |_| {},
-        )
+        );
+        (claimed, Position::default())
     }
 
     #[inline]
@@ -298,21 +299,22 @@ impl<G: Geometry> ConcurrentConsumer for Format1Consumer<G> {
     }
 
     #[inline]
-    fn try_claim(&self) -> Result<Claimed, Refused> {
+    fn try_claim(&self, _: Option<Position>) -> (Result<Claimed, Refused>, Position) {
         // Acquire: packet and payload are there.
-        let position = try_claim(
+        let claimed = try_claim(
             &self.memory,
             self.memory.r(),
             ordering::see_published(),
             for_reading,
             |position| self.memory.prefetch(position),
-        )?;
-        Ok(Claimed {
+        );
+        let claimed = claimed.map(|position| Claimed {
             position,
             header: self.memory.slot(position).load_header(),
             in_doubt: false,
             taken: 0,
-        })
+        });
+        (claimed, Position::default())
     }
 
     #[inline]

@@ -63,8 +63,10 @@ pub struct Handle<T: SideRef<Side: Counted>> {
     due: u64,
     /// Bytes in the messages that the totals do not have yet.
     bytes: u64,
-    /// Where [`Consumer::take_quickly`] was last.
-    last: Position,
+    /// The position after the one that was claimed last.
+    next: Position,
+    /// That one followed the one that was claimed before it, and nobody else is known to have claimed any since.
+    in_a_row: bool,
 }
 
 /// Messages that a handle adds to the totals at once.
@@ -83,7 +85,8 @@ impl<T: SideRef<Side: Counted>> Handle<T> {
             streak: 0,
             due: TOGETHER,
             bytes: 0,
-            last: Position::new(0),
+            next: Position::new(0),
+            in_a_row: false,
         }
     }
 
@@ -95,6 +98,22 @@ impl<T: SideRef<Side: Counted>> Handle<T> {
     #[inline]
     fn goes_on(&self) -> bool {
         !T::ALONE && self.streak >= STREAK
+    }
+
+    /// Where to go on, if nobody else has claimed that.
+    #[inline]
+    fn at(&self) -> Option<Position> {
+        self.in_a_row.then_some(self.next)
+    }
+
+    /// An attempt to claim came to this position.
+    #[inline]
+    fn came_to(&mut self, position: Position, claimed: bool) {
+        // One that was claimed first is no row, but nothing is lost by taking it for one.
+        self.in_a_row = position == self.next && (claimed || self.in_a_row);
+        if claimed {
+            self.next = position.plus(1);
+        }
     }
 
     /// Messages that the totals do not have yet.
@@ -125,7 +144,7 @@ impl<T: SideRef<Side: Counted>> Handle<T> {
     #[cold]
     #[inline(never)]
     fn settle_and_look(&mut self) {
-        if self.target().is_streaming() {
+        if self.target().is_streaming(self.next.minus(1)) {
             self.settle();
         } else {
             self.begin_anew();
@@ -204,10 +223,11 @@ where
 
     #[inline]
     fn try_claim(&mut self) -> Result<Position, Refused> {
-        let claimed = self.target().try_claim();
+        let (mut claimed, mut position) = self.target().try_claim(self.at());
         if claimed == Err(Refused::Blocked) && self.goes_on() {
-            return self.target().try_claim_after_rest();
+            (claimed, position) = self.target().try_claim_after_rest(position);
         }
+        self.came_to(position, claimed.is_ok());
         claimed
     }
 
@@ -218,9 +238,16 @@ where
         len: usize,
         fill: impl FnOnce(Buffer<'_>, u64) -> O,
     ) -> Put {
-        let (put, position) = self.target().put_quickly(opcode, len, fill);
-        if put != Put::Not && self.goes_on() {
-            self.target().prefetch(position.plus(AHEAD));
+        let position = self.next;
+        if !self.in_a_row {
+            return Put::Not;
+        }
+        let put = self.target().put_quickly(position, opcode, len, fill);
+        if put != Put::Not {
+            self.next = position.plus(1);
+            if self.goes_on() {
+                self.target().prefetch(position.plus(AHEAD));
+            }
         }
         put
     }
@@ -326,7 +353,11 @@ where
 
     #[inline]
     fn try_claim(&mut self) -> Result<Claimed, Refused> {
-        self.target().try_claim()
+        let (claimed, position) = self.target().try_claim(self.at());
+        // Those in doubt are of before.
+        let is_next = claimed.as_ref().is_ok_and(|claimed| !claimed.in_doubt);
+        self.came_to(position, is_next);
+        claimed
     }
 
     #[inline]
@@ -335,8 +366,15 @@ where
         opcode: u8,
         take: impl FnOnce(Buffer<'_>, &O) -> Option<U>,
     ) -> Result<U, Missed<O>> {
-        let (taken, position) = self.target().take_quickly(opcode, take);
-        self.last = position;
+        let position = self.next;
+        if !self.in_a_row {
+            return Err(Missed::Unclaimed);
+        }
+        let taken = self.target().take_quickly(position, opcode, take);
+        if matches!(taken, Err(Missed::Unclaimed)) {
+            return taken;
+        }
+        self.next = position.plus(1);
         if taken.is_ok() && self.goes_on() {
             self.target().prefetch(position.plus(AHEAD));
         }
@@ -344,7 +382,7 @@ where
     }
 
     fn last_claimed(&self) -> Position {
-        self.last
+        self.next.minus(1)
     }
 
     #[inline]

@@ -243,7 +243,7 @@ pub(crate) fn first_consumer<G: Geometry>(
 }
 
 /// `r`, mended where a 32-bit consumer left it half-written, and helped past what was claimed.
-fn received<G: Geometry>(memory: &RingMemory<G>) -> Position {
+pub(super) fn received<G: Geometry>(memory: &RingMemory<G>) -> Position {
     let count = memory.count();
     // Pairs with the Release of T4x.
     let mut next = Position::new(memory.r().load(ordering::see_received()));

@@ -4,7 +4,7 @@
 //! At most N steps each, whatever the ring holds.
 
 use super::Claimed;
-use super::join::{bury, forget_taken, replace};
+use super::join::{bury, forget_taken, received, replace};
 use super::stamp::{self, State};
 use crate::layout::Geometry;
 use crate::member::{Member, MemberSet};
@@ -161,8 +161,8 @@ pub(crate) fn retract<G: Geometry>(
     retraction: &mut Retraction<'_>,
 ) -> usize {
     let count = memory.count();
-    // Pairs with the Release of T4x: all before it was handed out.
-    let first = Position::new(memory.r().load(ordering::see_received()));
+    // All before it was handed out. Not `r` itself, which may lag (T2): as many of the last packets would be left out.
+    let first = received(memory);
     let mut retracted = 0;
     for ahead in 0..count {
         let position = first.plus(ahead);

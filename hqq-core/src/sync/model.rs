@@ -47,12 +47,12 @@ impl Counter {
         self.0.store(value, order);
     }
 
-    /// Moves the counter from `expected` to `new`; somebody else having done it is as good.
-    pub(crate) fn help(&self, expected: u64, new: u64) {
+    /// Moves the counter from `expected` to `new`, or says to where somebody else has.
+    pub(crate) fn help(&self, expected: u64, new: u64) -> Result<(), u64> {
         // Relaxed: the counters are hints, the slots carry the synchronisation (PROTOCOL.md T2).
-        let _ = self
-            .0
-            .compare_exchange(expected, new, Ordering::Relaxed, Ordering::Relaxed);
+        self.0
+            .compare_exchange(expected, new, Ordering::Relaxed, Ordering::Relaxed)
+            .map(|_| ())
     }
 
     /// Claims `expected` by moving the counter on from it (format 1); `false` where somebody else

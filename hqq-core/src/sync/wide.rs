@@ -64,17 +64,20 @@ impl Counter {
         self.0.store(value.to_le(), order);
     }
 
-    /// Moves the counter from `expected` to `new`; somebody else having done it is as good.
+    /// Moves the counter from `expected` to `new`, or says to where somebody else has.
     #[inline]
-    pub(crate) fn help(&self, expected: u64, new: u64) {
+    pub(crate) fn help(&self, expected: u64, new: u64) -> Result<(), u64> {
         counted!(Counter, read self);
         // Relaxed: the counters are hints, the slots carry the synchronisation (PROTOCOL.md T2).
-        let _ = self.0.compare_exchange(
-            expected.to_le(),
-            new.to_le(),
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        self.0
+            .compare_exchange(
+                expected.to_le(),
+                new.to_le(),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            )
+            .map(|_| ())
+            .map_err(u64::from_le)
     }
 
     /// Claims `expected` by moving the counter on from it (format 1); `false` where somebody else

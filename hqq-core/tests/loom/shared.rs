@@ -1,12 +1,16 @@
 //! Shared sides, alone and across from exclusive ones.
 
-use hqq_core::Role;
-use hqq_core::ring::{Consumer, Producer};
-use hqq_core::{Receiver, Sender};
+use hqq_core::ring::shared::{SharedConsumer, SharedProducer};
+use hqq_core::ring::{Consumer, Handle, Producer};
+use hqq_core::{
+    AttachOptions, Fixed, InitOptions, Layout, Receiver, Region, Role, Sender, SharedLink,
+    initialise,
+};
+use loom::sync::Arc;
 use loom::thread;
 
 use crate::support::{
-    BUFFERED, INLINE, LINE, assert_delivered, check, exclusive, receive_all, receive_some,
+    BUFFERED, INLINE, LINE, Shared, assert_delivered, check, exclusive, receive_all, receive_some,
     receiver, region, send_all, send_some, sender, shared,
 };
 
@@ -141,5 +145,82 @@ fn exclusive_to_two_shared() {
         let from = [receiver(&far), receiver(&far)];
         drop(far);
         one_to_two(to, from);
+    });
+}
+
+/// A shared end of a ring of four slots, in which every second claim of a row leaves its counter behind. Lines are what
+/// is put and taken in rows.
+struct FourSlots {
+    producer: Shared<SharedProducer<Fixed<4, LINE>>>,
+    consumer: Shared<SharedConsumer<Fixed<4, LINE>>>,
+}
+
+impl FourSlots {
+    fn ends() -> [Self; 2] {
+        let layout = Layout::new(4, LINE, 64, 2).unwrap();
+        let region = Region::model(&layout);
+        initialise(&region, &layout, &InitOptions::new()).unwrap();
+        [Role::Primary, Role::Secondary].map(|role| {
+            let options = AttachOptions::new(role);
+            let link = SharedLink::attach(region.clone(), &options).unwrap();
+            let (producer, consumer) = link.split();
+            Self {
+                producer: Shared(Arc::new(producer)),
+                consumer: Shared(Arc::new(consumer)),
+            }
+        })
+    }
+
+    fn sender(&self) -> Sender<impl Producer + Send + 'static> {
+        Sender::new(Handle::new(self.producer.clone()))
+    }
+
+    fn receiver(&self) -> Receiver<impl Consumer + Send + 'static> {
+        Receiver::new(Handle::new(self.consumer.clone()))
+    }
+}
+
+#[test]
+fn a_row_to_a_row() {
+    check(2, || {
+        let [near, far] = FourSlots::ends();
+        let (sender, receiver) = (near.sender(), far.receiver());
+        drop((near, far));
+        let producer = thread::spawn(move || send_all(sender, 1, 5));
+        let received = receive_all(receiver);
+        producer.join().unwrap();
+        assert_delivered(&[5], &[received]);
+    });
+}
+
+/// Another sender comes upon a counter that a row has left behind.
+#[test]
+fn two_rows_to_a_row() {
+    check(1, || {
+        let [near, far] = FourSlots::ends();
+        let (senders, receiver) = ([near.sender(), near.sender()], far.receiver());
+        drop((near, far));
+        let [first, second] = senders;
+        let first = thread::spawn(move || send_some(first, 1, 3));
+        let second = thread::spawn(move || send_some(second, 2, 1));
+        let received = receive_all(receiver);
+        let sent = [first.join().unwrap(), second.join().unwrap()];
+        assert_delivered(&sent, &[received]);
+    });
+}
+
+/// Another receiver comes upon one.
+#[test]
+fn a_row_to_two_rows() {
+    check(1, || {
+        let [near, far] = FourSlots::ends();
+        let (sender, receivers) = (near.sender(), [far.receiver(), far.receiver()]);
+        drop((near, far));
+        let [first, second] = receivers;
+        let producer = thread::spawn(move || send_some(sender, 1, 3));
+        let first = thread::spawn(move || receive_some(first, 1));
+        let second = receive_all(second);
+        let sent = producer.join().unwrap();
+        assert_delivered(&[sent], &[first.join().unwrap(), second]);
     });
 }

@@ -31,6 +31,7 @@ mod places;
 mod platform;
 mod repair;
 mod rest_of_runs;
+mod rows;
 mod runs;
 mod scribble;
 mod sides;

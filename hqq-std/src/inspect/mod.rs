@@ -101,10 +101,12 @@ pub struct Ring {
     pub direction: Direction,
     /// The producers' claim counter, a hint.
     pub producer_counter: Position,
-    /// The consumers' claim counter.
+    /// The consumers' claim counter; a hint where they share their side.
     pub consumer_counter: Position,
     /// One position after the last one that was published, as far as slots tell.
     pub published: Position,
+    /// One position after the last one that was taken, as far as slots and the counter tell.
+    pub taken: Position,
     /// How far an exclusive consumer has released, the low 32 bits; `None` in format 1.
     pub released: Option<u32>,
     /// Slots that are not free, the first 16,384 of them.

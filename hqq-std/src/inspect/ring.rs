@@ -44,6 +44,7 @@ impl Ring {
             producer_counter: counters.producer,
             consumer_counter: counters.consumer,
             published: counters.producer,
+            taken: counters.consumer,
             released: counters.released,
             slots: Vec::new(),
             unread: 0,
@@ -98,16 +99,25 @@ impl Ring {
 }
 
 impl Ring {
-    /// Takes a slot into account for how far producers have come.
+    /// Takes a slot into account for how far producers and consumers have come, behind whom their counters may be.
     fn note(&mut self, count: usize, state: SlotState) {
-        let published = match state {
+        let (published, taken) = match state {
             // A lap before, it was published and released; at first nothing was.
-            SlotState::Free(at) if at.get() >= count as u64 => at.minus(count).plus(1),
-            SlotState::Published(at) | SlotState::Reading(at, _) => at.plus(1),
+            SlotState::Free(at) if at.get() >= count as u64 => {
+                let next = at.minus(count).plus(1);
+                (next, Some(next))
+            }
+            SlotState::Reading(at, _) => (at.plus(1), Some(at.plus(1))),
+            SlotState::Published(at) => (at.plus(1), None),
             _ => return,
         };
         if published.since(self.published) > 0 {
             self.published = published;
+        }
+        if let Some(taken) = taken
+            && taken.since(self.taken) > 0
+        {
+            self.taken = taken;
         }
     }
 }

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::left::Left;
-use super::{give_way, limit};
+use super::{Look, claim_next, give_way, hint, move_on, row};
 use crate::counters::SharedCounters;
 use crate::layout::Geometry;
 use crate::member::Member;
@@ -18,7 +18,7 @@ use crate::ring::{
 };
 use crate::side::{Attached, End};
 use crate::superblock::Delivery;
-use crate::sync::{Stamp, ordering};
+use crate::sync::ordering;
 
 /// The consuming side of a ring, for many threads at once and beside other members.
 pub struct SharedConsumer<G: Geometry> {
@@ -30,6 +30,7 @@ pub struct SharedConsumer<G: Geometry> {
     settled: Position,
     /// At least once: what receivers let go of.
     left: Left,
+    row: usize,
     counters: SharedCounters,
     side: Attached,
     alarm: Alarm,
@@ -48,6 +49,7 @@ impl<G: Geometry> SharedConsumer<G> {
     ) -> Self {
         let Resume { start, settled } = resume;
         let mut consumer = Self {
+            row: row(memory.count()),
             memory,
             member,
             delivery,
@@ -138,95 +140,78 @@ impl<G: Geometry> SharedConsumer<G> {
 
     /// The next position that was not claimed yet; a hint.
     fn next(&self) -> Position {
-        // Relaxed: a hint.
-        Position::new(self.memory.r().load(Ordering::Relaxed))
+        hint(self.memory.r())
     }
 
-    /// T4 and T2, from what was `seen`; `None` after an exchange in vain.
+    /// What is to be handed out before, or T4 and T2 from `position` on, where its stamp was `word`.
     #[inline(never)]
-    fn claim_among_others(&self, mut seen: Option<(Position, u64)>) -> Result<Claimed, Refused> {
+    fn claim_among_others(
+        &self,
+        position: Position,
+        word: u64,
+    ) -> (Result<Claimed, Refused>, Position) {
         // Relaxed: a hint, which `try_claim_in_doubt` looks at again.
         if Position::new(self.in_doubt.load(Ordering::Relaxed)) != self.settled
             && let Some(claimed) = self.try_claim_in_doubt()
         {
-            return Ok(claimed);
+            let position = claimed.position;
+            return (Ok(claimed), position);
         }
         if let Some(claimed) = self.try_claim_left() {
-            return Ok(claimed);
+            let position = claimed.position;
+            return (Ok(claimed), position);
         }
         let memory = &self.memory;
         let count = memory.count();
-        // An exchange in vain was the first step.
-        for _ in usize::from(seen.is_none())..limit(count) {
-            let (position, word) = seen.take().unwrap_or_else(|| self.look());
-            let stamp = memory.slot(position).stamp();
-            match stamp::for_reading(word, position, count) {
-                ForReading::Claim(opcode) => {
-                    if let Some(claimed) = self.exchange(stamp, word, position, opcode) {
-                        return Ok(claimed);
-                    }
-                }
-                ForReading::Help => {
-                    memory.r().help(position.get(), position.plus(1).get());
-                }
-                ForReading::Wait => {
-                    // Relaxed: only asks whether somebody else got on meanwhile.
-                    if Position::new(memory.r().load(Ordering::Relaxed)) == position {
-                        return Err(Refused::Blocked);
-                    }
-                }
-            }
-        }
-        Err(Refused::Busy)
+        let look = |word, position| match stamp::for_reading(word, position, count) {
+            ForReading::Claim(opcode) => Look::Claim((word, opcode)),
+            ForReading::Help => Look::Claimed,
+            ForReading::Wait => Look::Wait,
+        };
+        let (claimed, position) = claim_next(
+            memory.r(),
+            count,
+            position,
+            look(word, position),
+            |position| look(self.stamp_at(position), position),
+            |position, (word, opcode)| self.claim(*word, position, *opcode),
+        );
+        let claimed = claimed.map(|(_, opcode)| self.claimed(position, opcode));
+        (claimed, position)
     }
 
-    /// The next position, and the stamp there.
     #[inline]
-    fn look(&self) -> (Position, u64) {
-        let position = self.next();
+    fn stamp_at(&self, position: Position) -> u64 {
         // Relaxed: the exchange acquires what it claims.
-        let word = self.memory.slot(position).stamp().load(Ordering::Relaxed);
-        (position, word)
+        self.memory.slot(position).stamp().load(Ordering::Relaxed)
     }
 
-    /// T4 for a stamp that shows a packet at `position`, and T2; `None` where somebody else was faster.
+    /// What was claimed at `position`.
     #[inline]
-    fn exchange(
-        &self,
-        stamp: &Stamp,
-        word: u64,
-        position: Position,
-        opcode: u8,
-    ) -> Option<Claimed> {
-        if !self.claim(stamp, word, position, opcode) {
-            return None;
-        }
+    fn claimed(&self, position: Position, opcode: u8) -> Claimed {
         let memory = &self.memory;
         let taken = taken_of(memory, position);
         if taken != 0 {
             clear_taken(memory);
         }
-        Some(Claimed {
+        Claimed {
             position,
             header: u64::from(opcode),
             in_doubt: false,
             taken,
-        })
+        }
     }
 
-    /// T4 and T2; `false` where somebody else was faster.
+    /// T4; `false` where somebody else was faster.
     #[inline]
-    fn claim(&self, stamp: &Stamp, word: u64, position: Position, opcode: u8) -> bool {
-        // T4. Pairs with the Release of T3 and T3x.
-        let claimed = stamp.compare_exchange(
+    fn claim(&self, word: u64, position: Position, opcode: u8) -> bool {
+        // Pairs with the Release of T3 and T3x.
+        let claimed = self.memory.slot(position).stamp().compare_exchange(
             word,
             stamp::reading(position, self.member, opcode),
             ordering::claim_reading(),
             Ordering::Relaxed,
         );
-        if claimed.is_ok() {
-            self.memory.r().help(position.get(), position.plus(1).get());
-        }
         claimed.is_ok()
     }
 }
@@ -241,7 +226,7 @@ impl<G: Geometry> Counted for SharedConsumer<G> {
     }
 
     /// Its handles find nothing there in between where not.
-    fn is_streaming(&self) -> bool {
+    fn is_streaming(&self, _: Position) -> bool {
         true
     }
 
@@ -265,54 +250,57 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
 
     /// T4 and T2, as they go where nobody interferes.
     #[inline]
-    fn try_claim(&self) -> Result<Claimed, Refused> {
-        let (position, word) = self.look();
+    fn try_claim(&self, at: Option<Position>) -> (Result<Claimed, Refused>, Position) {
+        let position = at.unwrap_or_else(|| self.next());
+        let mut word = self.stamp_at(position);
         // Relaxed: as in `claim_among_others`.
         let none_in_doubt = Position::new(self.in_doubt.load(Ordering::Relaxed)) == self.settled;
-        let Some(opcode) = stamp::packet_at(word, position).filter(|_| none_in_doubt) else {
-            return self.claim_among_others(Some((position, word)));
-        };
-        let stamp = self.memory.slot(position).stamp();
-        if let Some(claimed) = self.exchange(stamp, word, position, opcode) {
-            return Ok(claimed);
+        if let Some(opcode) = stamp::packet_at(word, position).filter(|_| none_in_doubt) {
+            if self.claim(word, position, opcode) {
+                move_on(self.memory.r(), position, position.plus(1));
+                return (Ok(self.claimed(position, opcode)), position);
+            }
+            give_way();
+            word = self.stamp_at(position);
         }
-        give_way();
-        self.claim_among_others(None)
+        self.claim_among_others(position, word)
     }
 
     #[inline]
     fn take_quickly<O: Operands, T>(
         &self,
+        position: Position,
         opcode: u8,
         take: impl FnOnce(Buffer<'_>, &O) -> Option<T>,
-    ) -> (Result<T, Missed<O>>, Position) {
-        if O::place(&self.memory, self.settled).is_none() {
+    ) -> Result<T, Missed<O>> {
+        let missed = Err(Missed::Unclaimed);
+        let Some((slot, buffer)) = O::place(&self.memory, position) else {
             // Not a look for what cannot be.
-            return (Err(Missed::Unclaimed), self.settled);
-        }
-        let (position, word) = self.look();
-        let missed = (Err(Missed::Unclaimed), position);
+            return missed;
+        };
+        let word = self.stamp_at(position);
         // Relaxed: as in `claim_among_others`.
         let none_in_doubt = Position::new(self.in_doubt.load(Ordering::Relaxed)) == self.settled;
         if word != stamp::published(position, opcode) || !none_in_doubt {
             return missed;
         }
-        let Some((slot, buffer)) = O::place(&self.memory, position) else {
+        if taken_of(&self.memory, position) != 0 || !self.claim(word, position, opcode) {
             return missed;
-        };
-        if taken_of(&self.memory, position) != 0
-            || !self.claim(slot.stamp(), word, position, opcode)
-        {
-            return missed;
+        }
+        let next = position.plus(1);
+        if next.index(self.row) == 0 {
+            // Where it stands if this handle has moved it on before.
+            move_on(self.memory.r(), next.minus(self.row), next);
         }
         let operands = O::load(slot);
         let Some(taken) = take(buffer, &operands) else {
-            return (Err(Missed::Claimed(operands)), position);
+            return Err(Missed::Claimed(operands));
         };
         self.release(position);
-        (Ok(taken), position)
+        Ok(taken)
     }
 
+    #[inline]
     fn release(&self, position: Position) {
         step_released(&self.memory, position);
         // T5. Pairs with the Acquire of T1 and T3x.
@@ -430,7 +418,7 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
         false
     }
 
-    /// `r` may lag by one where a consumer died after its claim, and stays so until the next look; producers
+    /// `r` may lag, until the next look where its consumer died (T2); producers
     /// may be a lap further meanwhile.
     fn corruption(&self) -> Option<Corruption> {
         let found = crate::ring::corruption(&self.memory, || self.next())?;

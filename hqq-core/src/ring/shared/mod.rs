@@ -1,6 +1,12 @@
 //! Shared sides: any number of threads and members; a claim is a compare-and-swap on the slot's
 //! own stamp, which then names its owner.
 
+use core::sync::atomic::Ordering;
+
+use super::Refused;
+use crate::position::Position;
+use crate::sync::Counter;
+
 mod consumer;
 mod left;
 mod producer;
@@ -15,6 +21,94 @@ const REST: usize = 32;
 const LONG_REST: usize = 64;
 /// A model has nothing to gain by a rest.
 const RESTS: bool = !cfg!(loom);
+/// Claims in a row of one handle of which it moves the counter on with the last one only (T2): each exchange costs
+/// as much as all else that a claim does. Less than a ring has slots, so that whoever begins at the counter finds
+/// the next position.
+const ROW: usize = 8;
+
+/// Claims of a handle, one after the other, of which it moves the counter on with the last one only.
+const fn row(count: usize) -> usize {
+    if count / 2 < ROW { count / 2 } else { ROW }
+}
+
+/// The next position that was not claimed yet, or one a little before; a hint.
+fn hint(counter: &Counter) -> Position {
+    // Relaxed: the slots carry the synchronisation.
+    Position::new(counter.load(Ordering::Relaxed))
+}
+
+/// T2: moves a counter that stood at `seen` on to `next`, before which everything is claimed.
+// Out of the way of messages, few of which come here.
+#[inline(never)]
+fn move_on(counter: &Counter, mut seen: Position, next: Position) {
+    // An attempt fails where somebody else has moved it, and honest ones move it no more often on the way to `next`.
+    for _ in 0..=ROW {
+        if next.since(seen) <= 0 {
+            return;
+        }
+        match counter.help(seen.get(), next.get()) {
+            Ok(()) => return,
+            Err(now) => seen = Position::new(now),
+        }
+    }
+}
+
+/// What a slot says to who would claim a position.
+enum Look<C> {
+    Claim(C),
+    /// Somebody has claimed it.
+    Claimed,
+    Wait,
+}
+
+/// T1 or T4, and T2, beside others that claim; what was claimed, and the position that was looked at last. Begins at
+/// `position`, before which everything is claimed, with what its slot was `found` to say.
+#[inline]
+#[allow(clippy::cast_possible_wrap, reason = "a ring has at most 2^14 slots")]
+fn claim_next<C>(
+    counter: &Counter,
+    count: usize,
+    mut position: Position,
+    found: Look<C>,
+    look: impl Fn(Position) -> Look<C>,
+    claim: impl Fn(Position, &C) -> bool,
+) -> (Result<C, Refused>, Position) {
+    let mut seen = position;
+    let mut found = Some(found);
+    for _ in 0..limit(count) {
+        match found.take().unwrap_or_else(|| look(position)) {
+            Look::Claim(found) => {
+                // Before the claim: should this member die after it, no more than that is left out.
+                move_on(counter, seen, position);
+                if claim(position, &found) {
+                    move_on(counter, position, position.plus(1));
+                    return (Ok(found), position);
+                }
+            }
+            Look::Claimed => {
+                position = position.plus(1);
+                // No honest counter is so far behind: others have got on meanwhile.
+                if position.index(ROW) == 0 {
+                    seen = hint(counter);
+                    if seen.since(position) > 0 {
+                        position = seen;
+                    }
+                }
+            }
+            Look::Wait => {
+                seen = hint(counter);
+                // A position further ahead of the counter is of so long ago that positions have come round since.
+                if (0..=count as i64).contains(&position.since(seen)) {
+                    move_on(counter, seen, position);
+                    return (Err(Refused::Blocked), position);
+                }
+                // Somebody else got on meanwhile.
+                position = seen;
+            }
+        }
+    }
+    (Err(Refused::Busy), position)
+}
 
 /// Others are claiming: leaves the side to them for a moment.
 #[cold]

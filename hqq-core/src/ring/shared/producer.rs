@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering;
 
-use super::{LONG_REST, RESTS, give_way, limit, rest};
+use super::{LONG_REST, Look, RESTS, claim_next, give_way, hint, move_on, rest, row};
 use crate::counters::SharedCounters;
 use crate::layout::Geometry;
 use crate::member::Member;
@@ -28,6 +28,7 @@ pub struct SharedProducer<G: Geometry> {
     memory: RingMemory<G>,
     member: Member,
     delivery: Delivery,
+    row: usize,
     counters: SharedCounters,
     side: Attached,
     alarm: Alarm,
@@ -42,6 +43,7 @@ impl<G: Geometry> SharedProducer<G> {
         alarm: Alarm,
     ) -> Self {
         Self {
+            row: row(memory.count()),
             memory,
             member,
             delivery,
@@ -53,8 +55,7 @@ impl<G: Geometry> SharedProducer<G> {
 
     /// The next position that was not claimed yet; a hint.
     fn next(&self) -> Position {
-        // Relaxed: a hint.
-        Position::new(self.memory.w().load(Ordering::Relaxed))
+        hint(self.memory.w())
     }
 
     /// The next position that was not claimed yet, also where who claimed those before has not gone on (T2), or died
@@ -81,59 +82,44 @@ impl<G: Geometry> SharedProducer<G> {
         self.alarm.check(&self.memory, true);
     }
 
-    /// T1 and T2, from what was `seen`; `None` after an exchange in vain or a rest.
+    /// T1 and T2, from `position` on, where its stamp was `word`.
     #[inline(never)]
-    fn claim_among_others(&self, mut seen: Option<(Position, u64)>) -> Result<Position, Refused> {
+    fn claim_among_others(
+        &self,
+        position: Position,
+        word: u64,
+    ) -> (Result<Position, Refused>, Position) {
         let memory = &self.memory;
         let count = memory.count();
-        // An exchange in vain, or a rest, was the first step.
-        for _ in usize::from(seen.is_none())..limit(count) {
-            let (position, word) = seen.take().unwrap_or_else(|| self.look());
-            let stamp = memory.slot(position).stamp();
-            let claim = match stamp::for_writing(word, position, count) {
-                ForWriting::Claim => true,
-                ForWriting::ClaimIfReleased => {
-                    // Pairs with the Release of T5x: the payload there has been read.
-                    let released = memory.released().load(ordering::see_released());
-                    stamp::is_released(position, released, count)
+        let look = |word, position| match stamp::for_writing(word, position, count) {
+            ForWriting::Claim => Look::Claim(word),
+            ForWriting::ClaimIfReleased => {
+                // Pairs with the Release of T5x: the payload there has been read.
+                let released = memory.released().load(ordering::see_released());
+                if stamp::is_released(position, released, count) {
+                    Look::Claim(word)
+                } else {
+                    Look::Wait
                 }
-                ForWriting::Help => {
-                    memory.w().help(position.get(), position.plus(1).get());
-                    continue;
-                }
-                ForWriting::Wait => false,
-            };
-            if !claim {
-                // Relaxed: only asks whether somebody else got on meanwhile.
-                if Position::new(memory.w().load(Ordering::Relaxed)) == position {
-                    return Err(Refused::Blocked);
-                }
-                continue;
             }
-            if self.exchange(stamp, word, position) {
-                return Ok(position);
-            }
-        }
-        Err(Refused::Busy)
+            ForWriting::Help => Look::Claimed,
+            ForWriting::Wait => Look::Wait,
+        };
+        let (claimed, position) = claim_next(
+            memory.w(),
+            count,
+            position,
+            look(word, position),
+            |position| look(self.stamp_at(position), position),
+            |position, word| self.claim(memory.slot(position).stamp(), *word, position),
+        );
+        (claimed.map(|_| position), position)
     }
 
-    /// The next position, and the stamp there.
     #[inline]
-    fn look(&self) -> (Position, u64) {
-        let position = self.next();
+    fn stamp_at(&self, position: Position) -> u64 {
         // Relaxed: the exchange acquires what it claims.
-        let word = self.memory.slot(position).stamp().load(Ordering::Relaxed);
-        (position, word)
-    }
-
-    /// T1 for a stamp that shows `position` to be free, and T2; `false` where somebody else was faster.
-    #[inline]
-    fn exchange(&self, stamp: &Stamp, word: u64, position: Position) -> bool {
-        let claimed = self.claim(stamp, word, position);
-        if claimed {
-            self.go_on(position);
-        }
-        claimed
+        self.memory.slot(position).stamp().load(Ordering::Relaxed)
     }
 
     /// T1.
@@ -148,12 +134,6 @@ impl<G: Geometry> SharedProducer<G> {
         );
         claimed.is_ok()
     }
-
-    /// T2.
-    #[inline]
-    fn go_on(&self, position: Position) {
-        self.memory.w().help(position.get(), position.plus(1).get());
-    }
 }
 
 impl<G: Geometry> Sealed for SharedProducer<G> {}
@@ -166,10 +146,8 @@ impl<G: Geometry> Counted for SharedProducer<G> {
     }
 
     /// More than one message is on its way: so none waits for an answer to the one before.
-    fn is_streaming(&self) -> bool {
-        // Relaxed: a hint.
-        let received = Position::new(self.memory.r().load(Ordering::Relaxed));
-        self.next().since(received) > 1
+    fn is_streaming(&self, last: Position) -> bool {
+        last.since(hint(self.memory.r())) > 0
     }
 
     fn record(&self) {
@@ -192,36 +170,40 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
 
     /// T1 and T2, as they go where nobody interferes.
     #[inline]
-    fn try_claim(&self) -> Result<Position, Refused> {
-        let (position, word) = self.look();
+    fn try_claim(&self, at: Option<Position>) -> (Result<Position, Refused>, Position) {
+        let position = at.unwrap_or_else(|| self.next());
+        let mut word = self.stamp_at(position);
         if word == stamp::free(position) {
-            if self.exchange(self.memory.slot(position).stamp(), word, position) {
-                return Ok(position);
+            if self.claim(self.memory.slot(position).stamp(), word, position) {
+                move_on(self.memory.w(), position, position.plus(1));
+                return (Ok(position), position);
             }
-        } else if !is_being_filled(word, position) {
-            return self.claim_among_others(Some((position, word)));
+            give_way();
+            word = self.stamp_at(position);
+        } else if is_being_filled(word, position) {
+            give_way();
         }
-        give_way();
-        self.claim_among_others(None)
+        self.claim_among_others(position, word)
     }
 
     #[inline]
     fn put_quickly<O: Operands>(
         &self,
+        position: Position,
         opcode: u8,
         len: usize,
         fill: impl FnOnce(Buffer<'_>, u64) -> O,
-    ) -> (Put, Position) {
-        let (position, word) = self.look();
+    ) -> Put {
+        let word = self.stamp_at(position);
         let Some((slot, buffer)) = O::place(&self.memory, position) else {
-            return (Put::Not, position);
+            return Put::Not;
         };
         let is_usable = word == stamp::free(position)
             && len <= buffer.len()
             && self.side.is_peer_not_ended()
             && self.claim(slot.stamp(), word, position);
         if !is_usable {
-            return (Put::Not, position);
+            return Put::Not;
         }
         fill(buffer, crate::ring::copy_id(position)).store(slot);
         // T3. Pairs with the Acquire of T4 and T4x.
@@ -231,31 +213,31 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
         );
         // Not before: a consumer that waits looks at the slot all the time, and takes its line from here if it sees
         // the claim, so that the line has to come back for the packet. Whoever claims meanwhile does this, too.
-        self.go_on(position);
-        let put = if self.alarm.is_asleep(&self.memory, true) {
+        let next = position.plus(1);
+        if next.index(self.row) == 0 {
+            // Where it stands if this handle has moved it on before.
+            move_on(self.memory.w(), next.minus(self.row), next);
+        }
+        if self.alarm.is_asleep(&self.memory, true) {
             Put::ToSleeper
         } else {
             Put::Done
-        };
-        (put, position)
+        }
     }
 
     /// A look at each slot would take its line from a consumer that is about to release it: this one looks at one
     /// further on. An exclusive consumer releases many at once, and leaves their stamps.
     #[cold]
     #[inline(never)]
-    fn try_claim_after_rest(&self) -> Result<Position, Refused> {
+    fn try_claim_after_rest(&self, at: Position) -> (Result<Position, Refused>, Position) {
         if !RESTS || self.side.is_peer_exclusive() {
-            return Err(Refused::Blocked);
+            return (Err(Refused::Blocked), at);
         }
         let some = (self.memory.count() / 4).clamp(1, LONG_REST);
-        let last = self.next().plus(some - 1);
-        let stamp = self.memory.slot(last).stamp();
-        // Relaxed: a hint.
-        rest(LONG_REST, || {
-            stamp.load(Ordering::Relaxed) == stamp::free(last)
-        });
-        self.claim_among_others(Some(self.look()))
+        let last = at.plus(some - 1);
+        // A hint.
+        rest(LONG_REST, || self.stamp_at(last) == stamp::free(last));
+        self.claim_among_others(at, self.stamp_at(at))
     }
 
     fn wake(&self) {

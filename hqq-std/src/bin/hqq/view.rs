@@ -109,10 +109,10 @@ impl View {
             .iter()
             .enumerate()
             .map(|(index, ring)| {
-                let (published, taken) = (ring.published.get(), ring.consumer_counter.get());
+                let (published, taken) = (ring.published.get(), ring.taken.get());
                 let earlier = before.and_then(|(snapshot, seconds)| {
                     let ring = snapshot.rings.get(index)?;
-                    Some((ring.published.get(), ring.consumer_counter.get(), seconds))
+                    Some((ring.published.get(), ring.taken.get(), seconds))
                 });
                 RingView {
                     direction: ring.direction as u8,
