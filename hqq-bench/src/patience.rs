@@ -34,11 +34,19 @@ pub(crate) struct Patience<'a> {
     watch: &'a mut dyn Watch,
     /// Both processes share a core: spinning would only keep the other one from working.
     yields: bool,
+    /// When the wait of a link's call began, and what it ended with.
+    since: Option<Instant>,
+    failure: Option<BenchError>,
 }
 
 impl<'a> Patience<'a> {
     pub(crate) fn new(watch: &'a mut dyn Watch, yields: bool) -> Self {
-        Self { watch, yields }
+        Self {
+            watch,
+            yields,
+            since: None,
+            failure: None,
+        }
     }
 
     /// Repeats `look` until it gives something.
@@ -66,12 +74,12 @@ impl<'a> Patience<'a> {
     }
 
     /// A wait of `hqq-core` that does the same, for one call.
+    // Little to make: it is made for each message.
+    #[inline]
     pub(crate) fn waiting(&mut self, hint: Hint) -> LinkWait<'_, 'a> {
         LinkWait {
             patience: self,
             hint,
-            since: None,
-            failure: None,
         }
     }
 
@@ -96,14 +104,12 @@ impl<'a> Patience<'a> {
 pub(crate) struct LinkWait<'a, 'b> {
     patience: &'a mut Patience<'b>,
     hint: Hint,
-    since: Option<Instant>,
-    failure: Option<BenchError>,
 }
 
 impl LinkWait<'_, '_> {
     /// What a call that timed out failed of: of this wait, or of `error`.
     pub(crate) fn explain(self, error: impl Into<BenchError>) -> BenchError {
-        self.failure.unwrap_or_else(|| error.into())
+        self.patience.failure.take().unwrap_or_else(|| error.into())
     }
 }
 
@@ -113,13 +119,20 @@ impl Wait for LinkWait<'_, '_> {
         if self.hint == Hint::SpinLoop {
             std::hint::spin_loop();
         }
-        if !waiting.round.is_multiple_of(LOOKS) && !self.patience.yields {
+        let patience = &mut *self.patience;
+        if waiting.round == 1 {
+            patience.since = None;
+        }
+        if !waiting.round.is_multiple_of(LOOKS) && !patience.yields {
             return ControlFlow::Continue(());
         }
-        match self.patience.pause(&mut self.since) {
+        let mut since = patience.since;
+        let paused = patience.pause(&mut since);
+        patience.since = since;
+        match paused {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
-                self.failure = Some(error);
+                patience.failure = Some(error);
                 ControlFlow::Break(())
             }
         }

@@ -1,5 +1,7 @@
 //! What two ends do with messages: numbered ones are written, moved and checked, whatever moves them.
 
+use hqq_core::Role;
+
 use crate::error::BenchError;
 use crate::measure::Part;
 use crate::patience::Patience;
@@ -155,6 +157,72 @@ impl<E: End> Echo for Buffered<E> {
     }
 }
 
+/// An end and messages of a word, which the compiler knows, as a program does that sends words: as it knows the messages
+/// of queues and of rings by hand.
+struct InWords<E> {
+    end: E,
+    messages: Messages,
+    incoming: [u8; 8],
+}
+
+impl<E: End> InWords<E> {
+    #[inline]
+    fn receive(&mut self, patience: &mut Patience<'_>) -> Result<u64, BenchError> {
+        let len = self.end.recv(&mut self.incoming, patience)?;
+        if len == self.incoming.len() {
+            Ok(u64::from_ne_bytes(self.incoming))
+        } else {
+            Err(self.messages.changed())
+        }
+    }
+}
+
+impl<E: End> Source for InWords<E> {
+    #[inline]
+    fn send(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
+        self.end.send(&number.to_ne_bytes(), patience)
+    }
+}
+
+impl<E: End> Sink for InWords<E> {
+    #[inline]
+    fn take(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
+        if self.receive(patience)? == number {
+            Ok(())
+        } else {
+            Err(self.messages.changed())
+        }
+    }
+}
+
+impl<E: End> Echo for InWords<E> {
+    #[inline]
+    fn echo(&mut self, patience: &mut Patience<'_>) -> Result<(), BenchError> {
+        let word = self.receive(patience)?;
+        self.end.send(&word.to_ne_bytes(), patience)
+    }
+}
+
+/// What the process of this role does with an end and such messages.
+pub(crate) fn copying<E: End + 'static>(
+    end: E,
+    messages: Messages,
+    way: Way,
+    role: Role,
+) -> Box<dyn Part> {
+    if messages.size == size_of::<u64>() {
+        let incoming = [0; 8];
+        let end = InWords {
+            end,
+            messages,
+            incoming,
+        };
+        way.part(end, role)
+    } else {
+        way.part(Buffered::new(end, messages), role)
+    }
+}
+
 /// How messages travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -165,6 +233,14 @@ pub(crate) enum Way {
 }
 
 impl Way {
+    /// The part of the process of this role.
+    fn part<E: Source + Sink + Echo + 'static>(self, end: E, role: Role) -> Box<dyn Part> {
+        match role {
+            Role::Primary => self.first(end),
+            Role::Secondary => self.second(end),
+        }
+    }
+
     /// The part of the first process.
     pub(crate) fn first<E: Source + Sink + 'static>(self, end: E) -> Box<dyn Part> {
         match self {

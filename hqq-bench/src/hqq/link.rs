@@ -16,9 +16,7 @@ use crate::measure::DEPTH;
 use crate::memory::{LINE, Lines, region};
 use crate::patience::{Hint, Patience};
 use crate::runner::{Measure, Part};
-use crate::work::{
-    Asking, Buffered, Echoing, End, Messages, Receiving, Sending, Sink, Source, Way,
-};
+use crate::work::{End, Messages, Receiving, Sending, Sink, Source, Way, copying};
 
 /// Messages in a batch.
 pub(crate) const BATCH: u32 = 16;
@@ -173,15 +171,9 @@ impl CoreLink {
             buffer,
         };
         match (self.way, self.lending) {
-            (Way::RoundTrip, _) => {
-                let end = Buffered::new(end, messages);
-                if sends {
-                    Box::new(Asking::new(end))
-                } else {
-                    Box::new(Echoing(end))
-                }
+            (Way::RoundTrip, _) | (Way::OneWay, Lending::Copying) => {
+                copying(end, messages, self.way, role)
             }
-            (Way::OneWay, Lending::Copying) => one_way(sends, Buffered::new(end, messages)),
             (Way::OneWay, Lending::Grant) => one_way(sends, lent(end)),
             (Way::OneWay, Lending::Closure) => one_way(sends, InClosures(lent(end))),
             (Way::OneWay, Lending::TrustedGrant) => one_way(sends, InPlace(lent(end))),
@@ -239,8 +231,11 @@ impl<P: Producer, C: Consumer> End for LinkEnd<P, C> {
     #[inline]
     fn send(&mut self, message: &[u8], patience: &mut Patience<'_>) -> Result<(), BenchError> {
         let mut wait = patience.waiting(self.hint);
-        let sent = self.sender.send(message, &mut wait);
-        sent.map_err(|error| wait.explain(error))
+        // Not moved, where nothing failed: it would be read in other pieces than it was written in.
+        match self.sender.send(message, &mut wait) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(wait.explain(error)),
+        }
     }
 
     #[inline]
@@ -250,8 +245,10 @@ impl<P: Producer, C: Consumer> End for LinkEnd<P, C> {
         patience: &mut Patience<'_>,
     ) -> Result<usize, BenchError> {
         let mut wait = patience.waiting(self.hint);
-        let received = self.receiver.recv(buffer, &mut wait);
-        received.map_err(|error| wait.explain(error))
+        match self.receiver.recv(buffer, &mut wait) {
+            Ok(len) => Ok(len),
+            Err(error) => Err(wait.explain(error)),
+        }
     }
 }
 

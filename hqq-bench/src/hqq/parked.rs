@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use hqq_core::Role;
 use hqq_std::wait::Policy;
 use hqq_std::{LinkOptions, StandardLink};
 
@@ -10,7 +11,7 @@ use crate::error::BenchError;
 use crate::measure::{Measure, Part, Place};
 use crate::memory::Lines;
 use crate::patience::Patience;
-use crate::work::{Buffered, End, Messages, Way};
+use crate::work::{End, Messages, Way, copying};
 
 /// Round trips, or messages one way, over a link of `hqq-std`.
 pub(crate) struct SystemLink {
@@ -25,10 +26,10 @@ pub(crate) struct SystemLink {
 }
 
 impl SystemLink {
-    fn end(&self, mut link: StandardLink, lent: Option<OwnedFd>) -> Buffered<SystemEnd> {
+    fn part(&self, mut link: StandardLink, lent: Option<OwnedFd>, role: Role) -> Box<dyn Part> {
         link.set_wait_policy(self.policy);
         let end = SystemEnd { link, _lent: lent };
-        Buffered::new(end, Messages::new(self.id, self.size))
+        copying(end, Messages::new(self.id, self.size), self.way, role)
     }
 }
 
@@ -48,12 +49,12 @@ impl Measure for SystemLink {
     fn first(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
         let (count, size) = self.geometry;
         let (link, lent) = lent::create_with(lines, LinkOptions::new().count(count).size(size))?;
-        Ok(self.way.first(self.end(link, Some(lent))))
+        Ok(self.part(link, Some(lent), Role::Primary))
     }
 
     fn second(&self, lines: Lines) -> Result<Box<dyn Part>, BenchError> {
         let link = lent::open(lines)?;
-        Ok(self.way.second(self.end(link, None)))
+        Ok(self.part(link, None, Role::Secondary))
     }
 
     fn place(&self) -> Place {

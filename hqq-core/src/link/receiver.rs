@@ -59,7 +59,31 @@ impl<C: Consumer> Receiver<C> {
     /// [`RecvError`].
     #[inline]
     pub fn recv(&mut self, buffer: &mut [u8], wait: &mut impl Wait) -> Result<usize, RecvError> {
-        self.wait(wait, |receiver, first| receiver.attempt(buffer, first))
+        // Shared sides answer sooner where the look that finds something is the one that is repeated here.
+        if !C::WALKS {
+            return self.wait(wait, |receiver, first| receiver.attempt(buffer, first));
+        }
+        match self.attempt(buffer, true) {
+            Ok(len) => Ok(len),
+            Err(error) => self.recv_waiting(buffer, wait, error),
+        }
+    }
+
+    /// As [`Receiver::recv`], after the first attempt.
+    // Kept out of the way of messages that are there: callers would save their registers for it.
+    #[cold]
+    #[inline(never)]
+    fn recv_waiting(
+        &mut self,
+        buffer: &mut [u8],
+        wait: &mut impl Wait,
+        error: TryRecvError,
+    ) -> Result<usize, RecvError> {
+        let mut begun = Some(error);
+        self.wait(wait, |receiver, _| match begun.take() {
+            Some(error) => Err(error),
+            None => receiver.attempt(buffer, false),
+        })
     }
 
     /// The next message as a value of type `T`.
@@ -226,7 +250,9 @@ impl<C: Consumer> Receiver<C> {
         self.side.counters()
     }
 
-    #[inline]
+    // Always: it is short, and as a function it would give what it does through memory.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline)]
     fn attempt(&mut self, buffer: &mut [u8], first: bool) -> Result<usize, TryRecvError> {
         if !SHORT_WAYS {
             self.load(first)?;

@@ -12,7 +12,7 @@ use super::waiting::wait_until;
 use crate::counters::{Counters, Event};
 use crate::packet::{INLINE_MAX, Opcode, Packet, inline};
 use crate::position::Position;
-use crate::region::Buffer;
+use crate::region::{Buffer, WALKS};
 use crate::ring::{Obstacle, Producer, Put};
 use crate::wait::{Wait, WaitReason};
 
@@ -56,7 +56,30 @@ impl<P: Producer> Sender<P> {
     /// [`SendError`]; nothing was published then.
     #[inline]
     pub fn send(&mut self, message: &[u8], wait: &mut impl Wait) -> Result<(), SendError> {
-        self.wait(wait, |sender, first| sender.attempt(message, first))
+        if !WALKS {
+            return self.wait(wait, |sender, first| sender.attempt(message, first));
+        }
+        match self.attempt(message, true) {
+            Ok(()) => Ok(()),
+            Err(error) => self.send_waiting(message, wait, error),
+        }
+    }
+
+    /// As [`Sender::send`], after the first attempt.
+    // Kept out of the way of messages that there is room for: callers would save their registers for it.
+    #[cold]
+    #[inline(never)]
+    fn send_waiting(
+        &mut self,
+        message: &[u8],
+        wait: &mut impl Wait,
+        error: TrySendError,
+    ) -> Result<(), SendError> {
+        let mut begun = Some(error);
+        self.wait(wait, |sender, _| match begun.take() {
+            Some(error) => Err(error),
+            None => sender.attempt(message, false),
+        })
     }
 
     /// Sends the pieces one after the other as one message, if a buffer is free.
@@ -256,7 +279,9 @@ impl<P: Producer> Sender<P> {
         send_path::is_inline(&self.side, len)
     }
 
-    #[inline]
+    // Always: it is short, and as a function it would give what it does through memory.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline)]
     fn attempt(&mut self, payload: impl Payload, first: bool) -> Result<(), TrySendError> {
         match self.side.with(SendQuickly(payload)) {
             Put::Done => Ok(()),
