@@ -333,10 +333,14 @@ impl Shared {
         if !next.is_multiple_of(ROW) {
             return;
         }
+        // Where it stands if it was moved on from here before.
+        let mut seen = next - ROW;
         // Relaxed: a hint. Who fails finds that another has moved it.
-        let seen = counter.load(Ordering::Relaxed);
-        if seen < next {
-            let _ = counter.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed);
+        while seen < next {
+            match counter.compare_exchange(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => seen = now,
+            }
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::side::End;
 #[doc(hidden)]
 #[allow(private_interfaces, reason = "sealed, for this crate only")]
 pub trait Counted: Sealed {
+    /// Whether a handle may go on after what it claimed last (PROTOCOL.md, "Rows").
+    const IN_ROWS: bool = true;
     fn shared_counters(&self) -> &SharedCounters;
     /// Whether messages stream through this side, as far as a handle does not notice by itself; a hint. `last` is the
     /// position that it claimed last.

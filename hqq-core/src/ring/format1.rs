@@ -158,6 +158,8 @@ impl<G: Geometry> Sealed for Format1Producer<G> {}
 
 #[allow(private_interfaces, reason = "sealed, for this crate only")]
 impl<G: Geometry> Counted for Format1Producer<G> {
+    const IN_ROWS: bool = false;
+
     #[inline]
     fn shared_counters(&self) -> &SharedCounters {
         &self.counters
@@ -283,6 +285,8 @@ impl<G: Geometry> Sealed for Format1Consumer<G> {}
 
 #[allow(private_interfaces, reason = "sealed, for this crate only")]
 impl<G: Geometry> Counted for Format1Consumer<G> {
+    const IN_ROWS: bool = false;
+
     #[inline]
     fn shared_counters(&self) -> &SharedCounters {
         &self.counters

@@ -109,6 +109,9 @@ impl<T: SideRef<Side: Counted>> Handle<T> {
     /// An attempt to claim came to this position.
     #[inline]
     fn came_to(&mut self, position: Position, claimed: bool) {
+        if !T::Side::IN_ROWS {
+            return;
+        }
         // One that was claimed first is no row, but nothing is lost by taking it for one.
         self.in_a_row = position == self.next && (claimed || self.in_a_row);
         if claimed {

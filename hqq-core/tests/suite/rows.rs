@@ -114,3 +114,31 @@ fn a_handle_that_comes_back_late_goes_on_where_the_others_are() {
     assert_eq!(receive(&mut late), Ok(message(1000)));
     assert_eq!(receive(&mut late), Err(TryRecvError::Empty));
 }
+
+/// Who holds a message that a row has claimed is in nobody's way: those who wait do so for the next position.
+#[test]
+fn a_message_that_a_row_holds_is_no_obstacle() {
+    let memory = Memory::new(16, SIZE, 0);
+    let (near, far) = (memory.shared(Role::Primary), memory.shared(Role::Secondary));
+    let (mut sender, mut waiting, mut holding) = (near.sender(), far.receiver(), far.receiver());
+    for number in 0..2 {
+        assert_eq!(sender.try_send(&pattern(number, 48)), Ok(()));
+        assert_eq!(receive(&mut holding), Ok(pattern(number, 48)));
+    }
+    assert_eq!(receive(&mut waiting), Err(TryRecvError::Empty));
+    assert_eq!(sender.try_send(&pattern(2, 48)), Ok(()));
+    let error = holding.try_recv(&mut [0; 8]);
+    assert!(
+        matches!(error, Err(TryRecvError::BufferTooSmall { .. })),
+        "{error:?}"
+    );
+    let held = Position::new(memory.get64(memory.layout.slots(Direction::ToSecondary) - R));
+    assert_eq!(
+        held,
+        Position::new(2),
+        "the counter lags behind what is held"
+    );
+    assert_eq!(waiting.obstacle(), None);
+    assert_eq!(receive(&mut waiting), Err(TryRecvError::Empty));
+    assert_eq!(receive(&mut holding), Ok(pattern(2, 48)));
+}

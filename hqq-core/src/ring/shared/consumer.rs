@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::left::Left;
-use super::{Look, claim_next, give_way, hint, move_on, row};
+use super::{Look, claim_next, give_way, hint, move_on, next_unclaimed, row};
 use crate::counters::SharedCounters;
 use crate::layout::Geometry;
 use crate::member::Member;
@@ -141,6 +141,18 @@ impl<G: Geometry> SharedConsumer<G> {
     /// The next position that was not claimed yet; a hint.
     fn next(&self) -> Position {
         hint(self.memory.r())
+    }
+
+    /// The next position that was not claimed yet, also where `r` lags behind slots that others have claimed (T2), for
+    /// long where one of them died then. After at most N looks.
+    fn next_unclaimed(&self) -> Position {
+        let count = self.memory.count();
+        next_unclaimed(self.next(), count, |position| {
+            // Pairs with the Release of T3 and T3x.
+            let stamp = self.memory.slot(position).stamp();
+            let word = stamp.load(ordering::see_published());
+            matches!(stamp::for_reading(word, position, count), ForReading::Help)
+        })
     }
 
     /// What is to be handed out before, or T4 and T2 from `position` on, where its stamp was `word`.
@@ -371,7 +383,7 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     }
 
     fn obstacle(&self) -> Option<Obstacle> {
-        crate::ring::obstacle(&self.memory, self.next())
+        crate::ring::obstacle(&self.memory, self.next_unclaimed())
     }
 
     #[inline]
@@ -399,23 +411,7 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
         if !none_in_doubt || !self.left.is_empty() {
             return true;
         }
-        let (next, count) = (self.next(), self.memory.count());
-        // `r` lags behind slots that others have claimed, for long where one of them died then.
-        for ahead in 0..count {
-            let position = next.plus(ahead);
-            // Pairs with the Release of T3 and T3x.
-            let stamp = self
-                .memory
-                .slot(position)
-                .stamp()
-                .load(ordering::see_published());
-            match stamp::for_reading(stamp, position, count) {
-                ForReading::Claim(_) => return true,
-                ForReading::Help => {}
-                ForReading::Wait => return false,
-            }
-        }
-        false
+        crate::ring::has_packet(&self.memory, self.next_unclaimed())
     }
 
     /// `r` may lag, until the next look where its consumer died (T2); producers

@@ -22,11 +22,10 @@ const LONG_REST: usize = 64;
 /// A model has nothing to gain by a rest.
 const RESTS: bool = !cfg!(loom);
 /// Claims in a row of one handle of which it moves the counter on with the last one only (T2): each exchange costs
-/// as much as all else that a claim does. Less than a ring has slots, so that whoever begins at the counter finds
-/// the next position.
+/// as much as all else that a claim does.
 const ROW: usize = 8;
 
-/// Claims of a handle, one after the other, of which it moves the counter on with the last one only.
+/// [`ROW`] in a ring of so many slots: half of them at most, so that who begins at the counter is never a lap behind.
 const fn row(count: usize) -> usize {
     if count / 2 < ROW { count / 2 } else { ROW }
 }
@@ -37,11 +36,27 @@ fn hint(counter: &Counter) -> Position {
     Position::new(counter.load(Ordering::Relaxed))
 }
 
-/// T2: moves a counter that stood at `seen` on to `next`, before which everything is claimed.
+/// The first position from `next` on that nobody `has_claimed`. After at most N looks.
+fn next_unclaimed(
+    mut next: Position,
+    count: usize,
+    has_claimed: impl Fn(Position) -> bool,
+) -> Position {
+    for _ in 0..count {
+        if !has_claimed(next) {
+            break;
+        }
+        next = next.plus(1);
+    }
+    next
+}
+
+/// T2: moves a counter that may stand at `seen` on to `next`, before which everything is claimed.
 // Out of the way of messages, few of which come here.
 #[inline(never)]
 fn move_on(counter: &Counter, mut seen: Position, next: Position) {
-    // An attempt fails where somebody else has moved it, and honest ones move it no more often on the way to `next`.
+    // The first attempt may be a guess. No honest counter is further behind than a row then, and each attempt after that fails
+    // because somebody has moved it on.
     for _ in 0..=ROW {
         if next.since(seen) <= 0 {
             return;

@@ -2,7 +2,9 @@
 
 use core::sync::atomic::Ordering;
 
-use super::{LONG_REST, Look, RESTS, claim_next, give_way, hint, move_on, rest, row};
+use super::{
+    LONG_REST, Look, RESTS, claim_next, give_way, hint, move_on, next_unclaimed, rest, row,
+};
 use crate::counters::SharedCounters;
 use crate::layout::Geometry;
 use crate::member::Member;
@@ -61,17 +63,16 @@ impl<G: Geometry> SharedProducer<G> {
     /// The next position that was not claimed yet, also where who claimed those before has not gone on (T2), or died
     /// before. After at most N looks.
     fn next_unclaimed(&self) -> Position {
-        let memory = &self.memory;
-        let mut position = self.next();
-        for _ in 0..memory.count() {
+        let count = self.memory.count();
+        next_unclaimed(self.next(), count, |position| {
             // Pairs with the Release of T5.
-            let word = memory.slot(position).stamp().load(ordering::see_free());
-            match stamp::for_writing(word, position, memory.count()) {
-                ForWriting::Help => position = position.plus(1),
-                _ => break,
-            }
-        }
-        position
+            let word = self
+                .memory
+                .slot(position)
+                .stamp()
+                .load(ordering::see_free());
+            matches!(stamp::for_writing(word, position, count), ForWriting::Help)
+        })
     }
 
     /// T3 of a slot whose operands are stored, and what follows each: whoever sleeps is woken.
@@ -296,7 +297,7 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
     }
 
     fn obstacle(&self) -> Option<Obstacle> {
-        crate::ring::obstacle(&self.memory, self.next())
+        crate::ring::obstacle(&self.memory, self.next_unclaimed())
     }
 
     fn has_room(&self) -> bool {
