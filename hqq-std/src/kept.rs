@@ -63,6 +63,8 @@ impl<T> DerefMut for Kept<T> {
 
 impl<T> Drop for Kept<T> {
     fn drop(&mut self) {
+        // Handles of shared sides add up what they have counted, in memory that a child has not.
+        crate::fork::notice_child();
         let leaving = self.side.map(|side| self.attachment.leave(side));
         // SAFETY: this is the only place that drops it, and it is not used afterwards.
         unsafe { ManuallyDrop::drop(&mut self.inner) };

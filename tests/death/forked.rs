@@ -161,8 +161,7 @@ fn no_child_that_is_forked_while_regions_are_made_has_locks_of_them() {
 }
 
 /// Theirs were there before hqq-std's, and run amid its own.
-#[test]
-fn handlers_of_fork_open_and_drop_links_of_their_own_process_alone() {
+fn handlers_open_and_drop_links_of_their_own_process_alone(victim: &str) {
     let names = [(); 4].map(|()| Name::new());
     let options = LinkOptions::new().count(16).size(128).role(Role::Secondary);
     let mut far = names.each_ref().map(|name| {
@@ -170,7 +169,7 @@ fn handlers_of_fork_open_and_drop_links_of_their_own_process_alone() {
         options.open(name).unwrap()
     });
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_victim"));
-    command.arg("fork_handlers");
+    command.arg(victim);
     command.args(names.each_ref().map(|name| &**name));
     let mut parent = Process::start(&mut command);
     for told in [
@@ -198,6 +197,16 @@ fn handlers_of_fork_open_and_drop_links_of_their_own_process_alone() {
     assert_eq!(receive(2), Ok(5));
     drop(child);
     assert_eq!(receive(2), Err(RecvError::PeerDead));
+}
+
+#[test]
+fn handlers_of_fork_open_and_drop_links_of_their_own_process_alone() {
+    handlers_open_and_drop_links_of_their_own_process_alone("fork_handlers");
+}
+
+#[test]
+fn handlers_of_fork_that_fork_do_so_too() {
+    handlers_open_and_drop_links_of_their_own_process_alone("fork_handlers_that_fork");
 }
 
 #[test]

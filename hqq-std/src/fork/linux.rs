@@ -21,6 +21,7 @@ use super::{FORKS, Generation};
 use crate::wait::{Backoff, poll};
 
 mod memory;
+mod wiped;
 
 pub(crate) use memory::Memory;
 
@@ -42,7 +43,7 @@ static OPENING: AtomicU32 = AtomicU32::new(0);
 /// They may wait for a fork that cannot go on before this one has.
 const GRACE: Duration = Duration::from_millis(10);
 
-/// The process that forked last.
+/// The process that forked last. This and the next one serve where the kernel [wipes](wiped) nothing.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
 /// This process is a child, and all was done for that before its handler ran.
 static IS_CHILD: AtomicBool = AtomicBool::new(false);
@@ -99,9 +100,16 @@ impl Ended {
 }
 
 /// Does what `in_child` does where that has yet to run: in another library's handler, in the child. Before anything is opened
-/// or dropped there. Where a child has its parent's number, as in another namespace, it is not noticed; what is opened
-/// is taken for its parent's then.
+/// or dropped there.
 pub(crate) fn notice_child() {
+    if let Some(is_new) = wiped::is_new_child() {
+        if is_new {
+            become_child();
+        }
+        return;
+    }
+    // A child that has its parent's number, as in another namespace, is not noticed; what is opened is taken for its
+    // parent's then.
     if OWN.get() > 0 && PROCESS.load(Ordering::Relaxed) != std::process::id() {
         become_child();
         IS_CHILD.store(true, Ordering::Relaxed);
@@ -115,6 +123,7 @@ fn handle_forks() -> io::Result<()> {
     if HANDLED.load(Ordering::Acquire) {
         return Ok(());
     }
+    wiped::make();
     // Two threads may do this, and each fork counts twice then, which is as good. Who waited for the other would do so
     // for ever in a child that is forked meanwhile.
     // SAFETY: the handlers are functions of this program that need no state but statics and what each thread has.
@@ -127,15 +136,20 @@ fn handle_forks() -> io::Result<()> {
 
 /// Runs before each fork.
 extern "C" fn before() {
+    // A child whose other handlers fork.
+    notice_child();
     let own = OWN.get();
     if own == 0 {
+        let begun = Instant::now();
         let mut last = (ENDED.load(Ordering::Relaxed), Instant::now());
         let _ = poll(Backoff::new(), || {
             let ended = ENDED.load(Ordering::Relaxed);
             if ended != last.0 {
                 last = (ended, Instant::now());
             }
-            let is_time = OPENING.load(Ordering::Relaxed) == 0 || last.1.elapsed() >= GRACE;
+            let is_time = OPENING.load(Ordering::Relaxed) == 0
+                || last.1.elapsed() >= GRACE
+                || begun.elapsed() >= 10 * GRACE;
             is_time.then_some(())
         });
     }
@@ -292,8 +306,12 @@ fn entry() -> &'static Entry {
 /// Runs in a forked child, where it is the only thread, before anything else of the program does.
 /// Async-signal-safe: system calls and atomics only.
 extern "C" fn in_child() {
-    // What another library's handler has opened since is this process's.
-    if !IS_CHILD.swap(false, Ordering::Relaxed) {
+    // Where it was done before, what another library's handler has opened since is this process's.
+    if let Some(is_new) = wiped::is_new_child() {
+        if is_new {
+            become_child();
+        }
+    } else if !IS_CHILD.swap(false, Ordering::Relaxed) {
         become_child();
     }
 }

@@ -6,8 +6,7 @@
     reason = "refers to a shared word as the kernel's interface wants it"
 )]
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hqq_core::ring::wake::{Ticket, WaitWords, WakeDomain, WakeHook};
@@ -27,22 +26,38 @@ struct Abilities {
     barrier: bool,
 }
 
+/// Asked for once: twice where two threads come first. Who waited for the other would do so for ever in a child that is
+/// forked meanwhile.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the low half is the kernel's name"
+)]
 fn abilities() -> Abilities {
-    static ABILITIES: OnceLock<Abilities> = OnceLock::new();
-    *ABILITIES.get_or_init(|| Abilities {
-        domain: domain(),
-        barrier: register(),
-    })
+    const KNOWN: u64 = 1 << 34;
+    const BARRIER: u64 = 1 << 33;
+    const DOMAIN: u64 = 1 << 32;
+    static ABILITIES: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: the word says all.
+    let mut word = ABILITIES.load(Ordering::Relaxed);
+    if word == 0 {
+        let domain = kernel().map_or(0, |name| DOMAIN | u64::from(name));
+        word = KNOWN | domain | if register() { BARRIER } else { 0 };
+        ABILITIES.store(word, Ordering::Relaxed);
+    }
+    Abilities {
+        domain: (word & DOMAIN != 0).then(|| WakeDomain::new(word as u32)),
+        barrier: word & BARRIER != 0,
+    }
 }
 
 /// The kernel that runs: its boot id, which containers share and guests do not.
-fn domain() -> Option<WakeDomain> {
+fn kernel() -> Option<u32> {
     let id = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
     // FNV-1a: no secret, and the same in every process.
     let hash = id.iter().fold(0x811c_9dc5, |hash: u32, byte| {
         (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
     });
-    Some(WakeDomain::new(hash))
+    Some(hash)
 }
 
 /// Has this process, and what it forks, take part in the barriers that others make.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use hqq_std::{LinkOptions, Role, StandardLink};
+use hqq_std::{LinkOptions, Role, SharedSender, StandardLink};
 
 use crate::{LIFE, Result};
 
@@ -11,6 +11,11 @@ use crate::{LIFE, Result};
 static NAMES: OnceLock<[String; 4]> = OnceLock::new();
 static LINKS: Mutex<Vec<StandardLink>> = Mutex::new(Vec::new());
 static EARLIER: Mutex<Option<StandardLink>> = Mutex::new(None);
+/// Handles of a shared side, with messages that its totals do not have yet.
+static HANDLES: Mutex<Vec<SharedSender>> = Mutex::new(Vec::new());
+/// The child's handler forks, too, first and last; and it is doing so, which these handlers have no part in.
+static FORKS: AtomicBool = AtomicBool::new(false);
+static IS_FORKING: AtomicBool = AtomicBool::new(false);
 
 /// Opens the region of that number, and says what came of it.
 fn open(number: usize) {
@@ -31,15 +36,41 @@ fn open(number: usize) {
     }
 }
 
+/// Makes a child of the child's, which ends at once.
+#[allow(unsafe_code, reason = "fork is an unsafe call")]
+fn fork_again() {
+    if FORKS.load(Ordering::Relaxed) {
+        IS_FORKING.store(true, Ordering::Relaxed);
+        // SAFETY: the child ends at once.
+        if unsafe { nix::libc::fork() } == 0 {
+            // SAFETY: as above.
+            unsafe { nix::libc::_exit(0) };
+        }
+        IS_FORKING.store(false, Ordering::Relaxed);
+    }
+}
+
 extern "C" fn before() {
-    open(0);
+    if !IS_FORKING.load(Ordering::Relaxed) {
+        open(0);
+    }
 }
 
 extern "C" fn after() {
-    open(1);
+    if !IS_FORKING.load(Ordering::Relaxed) {
+        open(1);
+    }
 }
 
 extern "C" fn in_child() {
+    if IS_FORKING.load(Ordering::Relaxed) {
+        return;
+    }
+    fork_again();
+    HANDLES
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clear();
     drop(
         EARLIER
             .lock()
@@ -47,12 +78,14 @@ extern "C" fn in_child() {
             .take(),
     );
     open(2);
+    fork_again();
 }
 
-/// Has handlers before hqq-std has its own, which run within those: all open a link each, and the child's drops one of its
-/// parent's first. The child sends through the one that it has opened.
+/// Has handlers before hqq-std has its own, which run within those: all open a link each, and the child's drops some of its
+/// parent's first. The child sends through the one that it has opened. `forks`: its handler forks before and after that.
 #[allow(unsafe_code, reason = "fork is an unsafe call")]
-pub(crate) fn fork_handlers(names: &[&str]) -> Result {
+pub(crate) fn fork_handlers(names: &[&str], forks: bool) -> Result {
+    FORKS.store(forks, Ordering::Relaxed);
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     NAMES
         .set(names.try_into().map_err(|_| "four names are needed")?)
@@ -65,6 +98,18 @@ pub(crate) fn fork_handlers(names: &[&str]) -> Result {
     let earlier = LinkOptions::new().role(Role::Primary);
     let earlier = earlier.open(name.map_or("", String::as_str))?;
     *EARLIER.lock().unwrap_or_else(PoisonError::into_inner) = Some(earlier);
+    let (near, far) = LinkOptions::new().count(64).size(8).shared().pair()?;
+    let (mut handles, mut receiver) = (Vec::new(), far.receiver());
+    // As many as make it record them.
+    for _ in 0..64 {
+        let mut handle = near.sender();
+        for _ in 0..60 {
+            handle.send(b"counted")?;
+            receiver.recv(&mut [0; 8])?;
+        }
+        handles.push(handle);
+    }
+    *HANDLES.lock().unwrap_or_else(PoisonError::into_inner) = handles;
     // SAFETY: as above.
     let child = unsafe { nix::libc::fork() };
     if child == 0 {

@@ -45,7 +45,10 @@ fn run(arguments: &[&str]) -> Result {
         return forking::fork_making(name);
     }
     if let ["fork_handlers", names @ ..] = arguments {
-        return handlers::fork_handlers(names);
+        return handlers::fork_handlers(names, false);
+    }
+    if let ["fork_handlers_that_fork", names @ ..] = arguments {
+        return handlers::fork_handlers(names, true);
     }
     if let ["fork_beside", name] = arguments {
         return handlers::fork_beside(name);
