@@ -14,25 +14,27 @@ use crate::support::{
     receiver, region, send_all, send_some, sender, shared,
 };
 
-/// One sender of three messages, one receiver.
+/// One sender of so many messages, one receiver.
 fn one_to_one(
     sender: Sender<impl Producer + Send + 'static>,
+    count: u8,
     receiver: Receiver<impl Consumer + Send + 'static>,
 ) {
-    let producer = thread::spawn(move || send_all(sender, 1, 3));
+    let producer = thread::spawn(move || send_all(sender, 1, count));
     let received = receive_all(receiver);
     producer.join().unwrap();
-    assert_delivered(&[3], &[received]);
+    assert_delivered(&[count], &[received]);
 }
 
-/// Two senders of three messages together, one receiver.
+/// Two senders of so many messages each, one receiver.
 fn two_to_one<P: Producer + Send + 'static>(
     senders: [Sender<P>; 2],
+    [some, more]: [u8; 2],
     receiver: Receiver<impl Consumer + Send + 'static>,
 ) {
     let [first, second] = senders;
-    let first = thread::spawn(move || send_some(first, 1, 2));
-    let second = thread::spawn(move || send_some(second, 2, 1));
+    let first = thread::spawn(move || send_some(first, 1, some));
+    let second = thread::spawn(move || send_some(second, 2, more));
     let received = receive_all(receiver);
     let sent = [first.join().unwrap(), second.join().unwrap()];
     assert_delivered(&sent, &[received]);
@@ -57,7 +59,7 @@ fn shared_to_shared<const SIZE: usize>() {
     let (_forth, far) = shared::<SIZE>(&region, Role::Secondary);
     let (to, from) = (sender(&near), receiver(&far));
     drop((near, far));
-    one_to_one(to, from);
+    one_to_one(to, 3, from);
 }
 
 #[test]
@@ -84,7 +86,7 @@ fn exclusive_to_shared() {
         let (_forth, far) = shared::<INLINE>(&region, Role::Secondary);
         let from = receiver(&far);
         drop(far);
-        one_to_one(to, from);
+        one_to_one(to, 3, from);
     });
 }
 
@@ -96,7 +98,7 @@ fn shared_to_exclusive() {
         let (_forth, from) = exclusive::<INLINE>(&region, Role::Secondary);
         let to = sender(&near);
         drop(near);
-        one_to_one(to, from);
+        one_to_one(to, 3, from);
     });
 }
 
@@ -108,7 +110,7 @@ fn two_shared_to_shared() {
         let (_forth, far) = shared::<INLINE>(&region, Role::Secondary);
         let (to, from) = ([sender(&near), sender(&near)], receiver(&far));
         drop((near, far));
-        two_to_one(to, from);
+        two_to_one(to, [2, 1], from);
     });
 }
 
@@ -132,7 +134,7 @@ fn two_shared_to_exclusive() {
         let (_forth, from) = exclusive::<INLINE>(&region, Role::Secondary);
         let to = [sender(&near), sender(&near)];
         drop(near);
-        two_to_one(to, from);
+        two_to_one(to, [2, 1], from);
     });
 }
 
@@ -184,12 +186,9 @@ impl FourSlots {
 fn a_row_to_a_row() {
     check(2, || {
         let [near, far] = FourSlots::ends();
-        let (sender, receiver) = (near.sender(), far.receiver());
+        let (to, from) = (near.sender(), far.receiver());
         drop((near, far));
-        let producer = thread::spawn(move || send_all(sender, 1, 5));
-        let received = receive_all(receiver);
-        producer.join().unwrap();
-        assert_delivered(&[5], &[received]);
+        one_to_one(to, 5, from);
     });
 }
 
@@ -198,14 +197,9 @@ fn a_row_to_a_row() {
 fn two_rows_to_a_row() {
     check(1, || {
         let [near, far] = FourSlots::ends();
-        let (senders, receiver) = ([near.sender(), near.sender()], far.receiver());
+        let (to, from) = ([near.sender(), near.sender()], far.receiver());
         drop((near, far));
-        let [first, second] = senders;
-        let first = thread::spawn(move || send_some(first, 1, 3));
-        let second = thread::spawn(move || send_some(second, 2, 1));
-        let received = receive_all(receiver);
-        let sent = [first.join().unwrap(), second.join().unwrap()];
-        assert_delivered(&sent, &[received]);
+        two_to_one(to, [3, 1], from);
     });
 }
 
@@ -214,13 +208,8 @@ fn two_rows_to_a_row() {
 fn a_row_to_two_rows() {
     check(1, || {
         let [near, far] = FourSlots::ends();
-        let (sender, receivers) = (near.sender(), [far.receiver(), far.receiver()]);
+        let (to, from) = (near.sender(), [far.receiver(), far.receiver()]);
         drop((near, far));
-        let [first, second] = receivers;
-        let producer = thread::spawn(move || send_some(sender, 1, 3));
-        let first = thread::spawn(move || receive_some(first, 1));
-        let second = receive_all(second);
-        let sent = producer.join().unwrap();
-        assert_delivered(&[sent], &[first.join().unwrap(), second]);
+        one_to_two(to, from);
     });
 }
