@@ -1,53 +1,16 @@
 //! How a link uses a side that many threads use at once: each through a handle of its own.
 
-use stable_deref_trait::StableDeref;
+mod consumer;
+mod side_ref;
 
-use super::concurrent::{ConcurrentConsumer, ConcurrentProducer, Counted};
-use super::{
-    Claimed, Consumer, Corruption, Missed, Obstacle, Operands, Producer, Put, Refused, Sealed,
-};
+use super::concurrent::{ConcurrentProducer, Counted};
+use super::{Corruption, Obstacle, Operands, Producer, Put, Refused, Sealed};
 use crate::counters::{Counters, Event};
-use crate::member::Member;
 use crate::position::Position;
 use crate::region::{Buffer, Buffers};
-use crate::side::End;
 
-/// What leads to a side, always the same one: a reference, an `Arc`, or [`Owned`]. Sealed by what
-/// it leads to.
-#[doc(hidden)]
-pub trait SideRef {
-    type Side;
-    /// No other thread uses the side.
-    const ALONE: bool;
-    fn side(&self) -> &Self::Side;
-}
-
-impl<T> SideRef for T
-where
-    T: StableDeref,
-    T::Target: Sized,
-{
-    type Side = T::Target;
-    const ALONE: bool = false;
-
-    #[inline]
-    fn side(&self) -> &T::Target {
-        self
-    }
-}
-
-/// A side that could be shared, owned by the one handle that uses it.
-pub struct Owned<S>(S);
-
-impl<S> SideRef for Owned<S> {
-    type Side = S;
-    const ALONE: bool = true;
-
-    #[inline]
-    fn side(&self) -> &S {
-        &self.0
-    }
-}
+pub use side_ref::Owned;
+pub(crate) use side_ref::SideRef;
 
 /// A thread's way to a side that many use at once: `T` is a reference to it, an `Arc` (which is
 /// [`StableDeref`] with the features `alloc` or `std` of that crate, `stable_deref_trait`), or the
@@ -334,121 +297,5 @@ where
 
     fn record_latency(&self, latency: [u32; 2]) {
         self.target().record_latency(latency);
-    }
-}
-
-#[allow(
-    private_interfaces,
-    private_bounds,
-    reason = "sealed, for this crate only"
-)]
-impl<T> Consumer for Handle<T>
-where
-    T: SideRef,
-    T::Side: ConcurrentConsumer,
-{
-    type Geometry = <T::Side as ConcurrentConsumer>::Geometry;
-
-    #[inline]
-    fn buffers(&self) -> &Buffers<Self::Geometry> {
-        self.target().buffers()
-    }
-
-    #[inline]
-    fn try_claim(&mut self) -> Result<Claimed, Refused> {
-        let (claimed, position) = self.target().try_claim(self.at());
-        // Those in doubt are of before.
-        let is_next = claimed.as_ref().is_ok_and(|claimed| !claimed.in_doubt);
-        self.came_to(position, is_next);
-        claimed
-    }
-
-    #[inline]
-    fn take_quickly<O: Operands, U>(
-        &mut self,
-        opcode: u8,
-        take: impl FnOnce(Buffer<'_>, &O) -> Option<U>,
-    ) -> Result<U, Missed<O>> {
-        let position = self.next;
-        if !self.in_a_row {
-            return Err(Missed::Unclaimed);
-        }
-        let taken = self.target().take_quickly(position, opcode, take);
-        if matches!(taken, Err(Missed::Unclaimed)) {
-            return taken;
-        }
-        self.next = position.plus(1);
-        if taken.is_ok() && self.goes_on() {
-            self.target().prefetch(position.plus(AHEAD));
-        }
-        taken
-    }
-
-    fn last_claimed(&self) -> Position {
-        self.next.minus(1)
-    }
-
-    #[inline]
-    fn operands<const FROM: usize>(&self, position: Position) -> [u64; 7] {
-        self.target().operands::<FROM>(position)
-    }
-
-    #[inline]
-    fn operand(&self, position: Position, index: usize) -> u64 {
-        self.target().operand(position, index)
-    }
-
-    #[inline]
-    fn release(&mut self, position: Position) {
-        self.target().release(position);
-        if self.goes_on() {
-            self.target().prefetch(position.plus(AHEAD));
-        }
-    }
-
-    fn unclaim(&mut self, position: Position, taken: u16) {
-        if taken == 0 {
-            self.target().let_go(position);
-        } else {
-            self.target().release(position);
-        }
-    }
-
-    #[inline]
-    fn carries_inline(&self) -> bool {
-        self.target().carries_inline()
-    }
-
-    fn end(&mut self) -> Option<End> {
-        self.target().end()
-    }
-
-    fn take_over(&mut self, is_dead: &mut dyn FnMut(Member) -> bool) -> Option<Claimed> {
-        self.target().take_over(is_dead)
-    }
-
-    fn obstacle(&self) -> Option<Obstacle> {
-        self.target().obstacle()
-    }
-
-    fn is_peer_open(&self) -> bool {
-        self.target().is_peer_open()
-    }
-
-    fn has_packet(&self) -> bool {
-        self.target().has_packet()
-    }
-
-    fn corruption(&self) -> Option<Corruption> {
-        self.target().corruption()
-    }
-
-    #[inline]
-    fn count(&mut self, event: Event) {
-        self.add(event);
-    }
-
-    fn counters(&self) -> Counters {
-        self.totals()
     }
 }

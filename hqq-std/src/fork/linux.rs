@@ -102,10 +102,7 @@ impl Ended {
 /// Does what `in_child` does where that has yet to run: in another library's handler, in the child. Before anything is opened
 /// or dropped there.
 pub(crate) fn notice_child() {
-    if let Some(is_new) = wiped::is_new_child() {
-        if is_new {
-            become_child();
-        }
+    if became_child_if_new() {
         return;
     }
     // A child that has its parent's number, as in another namespace, is not noticed; what is opened is taken for its
@@ -307,13 +304,18 @@ fn entry() -> &'static Entry {
 /// Async-signal-safe: system calls and atomics only.
 extern "C" fn in_child() {
     // Where it was done before, what another library's handler has opened since is this process's.
-    if let Some(is_new) = wiped::is_new_child() {
-        if is_new {
-            become_child();
-        }
-    } else if !IS_CHILD.swap(false, Ordering::Relaxed) {
+    if !became_child_if_new() && !IS_CHILD.swap(false, Ordering::Relaxed) {
         become_child();
     }
+}
+
+/// Takes from a child what is its parent's, once in each; `false` where it cannot be told whether this is one.
+fn became_child_if_new() -> bool {
+    let is_new = wiped::is_new_child();
+    if is_new == Some(true) {
+        become_child();
+    }
+    is_new.is_some()
 }
 
 /// Takes from a child what is its parent's. Relaxed throughout: there is no other thread.

@@ -52,6 +52,7 @@ pub(super) fn make() {
 /// Whether this process is a child for which nothing was done yet, which is said once in each. `None` where the kernel wipes
 /// nothing. Async-signal-safe.
 pub(super) fn is_new_child() -> Option<bool> {
+    // Acquire, with the Release in `make`.
     // SAFETY: the word was made by `make`, and is never unmapped after it was published.
     let done = unsafe { DONE.load(Ordering::Acquire).as_ref() }?;
     // Relaxed: before it is 1, the child has one thread, for which alone this is.
