@@ -13,7 +13,7 @@ pub use side_ref::Owned;
 pub(crate) use side_ref::SideRef;
 
 /// A thread's way to a side that many use at once: `T` is a reference to it, an `Arc` (which is
-/// [`StableDeref`] with the features `alloc` or `std` of that crate, `stable_deref_trait`), or the
+/// [`StableDeref`](stable_deref_trait::StableDeref) with the features `alloc` or `std` of that crate, `stable_deref_trait`), or the
 /// side itself as [`Owned`]; it always leads to the same side.
 ///
 /// Its messages are added to the side's totals some at a time, as threads that count in the same place
