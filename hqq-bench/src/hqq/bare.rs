@@ -28,7 +28,7 @@ const FIRST: usize = 3;
 /// Lines before the slots: a line each for `w`, `r` and `released`, none next to another.
 const HEAD: usize = 6;
 /// How many messages ahead lines are asked for, as links do.
-const AHEAD: usize = 4;
+const AHEAD: u64 = 4;
 
 /// What happens to a slot for a position: the lower bits of its stamp, which only counts up.
 const FREE: u64 = 0;
@@ -204,15 +204,34 @@ impl<const W: usize, const L: usize, const N: usize> Ring<W, L, N> {
         }
     }
 
-    /// Asks for the lines of a later message, to write them.
+    /// Asks for the buffer of a message that is not there yet, to read it; not for one line of many.
+    #[inline]
+    fn expect(&self, position: u64) {
+        if W > INLINE && L == 1 {
+            expect(self.buffers[Self::index(position)].as_ptr().cast());
+        }
+    }
+
+    /// Asks for the lines of a message, to write them.
     #[inline]
     fn ask(&self, position: u64) {
-        let index = Self::index(position.wrapping_add(AHEAD as u64));
+        let index = Self::index(position);
         ask(self.slots[index].0.as_ptr().cast());
         if W > INLINE {
             ask(self.buffers[index].as_ptr().cast());
         }
     }
+}
+
+#[inline]
+fn expect(line: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: asks for a line that exists and changes nothing.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
 }
 
 #[inline]

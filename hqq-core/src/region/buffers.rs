@@ -140,7 +140,11 @@ impl Buffer<'_> {
     #[inline]
     pub(crate) fn prefetch_to_write(self) {
         #[cfg(not(loom))]
-        bytes::prefetch_to_write::<0>(self.as_ptr(), 0);
+        {
+            // SAFETY: where the part starts.
+            let base = unsafe { self.part.at(0) };
+            bytes::prefetch_to_write::<0>(base, self.offset);
+        }
     }
 
     /// Where the buffer starts, for trusted slices.

@@ -55,9 +55,11 @@ impl<'a> Slot<'a> {
     pub(crate) fn prefetch(self) {
         #[cfg(not(loom))]
         {
-            // SAFETY: a slot inside the region, by the invariant.
-            let at = unsafe { self.part.at(self.offset) };
-            bytes::prefetch_to_write::<0>(at, 0);
+            // SAFETY: where the part starts.
+            let base = unsafe { self.part.at(0) };
+            // As above.
+            let index = self.offset.wrapping_sub(ring::SLOTS);
+            bytes::prefetch_to_write::<{ ring::SLOTS }>(base, index);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering::{Equal, Greater, Less};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{FREE, PUBLISHED, READING, Ring, WRITING, stamp};
+use super::{AHEAD, FREE, INLINE, PUBLISHED, READING, Ring, WRITING, stamp};
 
 /// After so many messages without a look in vain a receiver that shares its side asks, too, as links do: earlier it
 /// would take lines that the sender is about to write.
@@ -43,7 +43,7 @@ impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Exclusive
         // Pairs with the Acquire in `try_recv`.
         ring.stamp(position)
             .store(stamp(position, PUBLISHED), Ordering::Release);
-        ring.ask(position);
+        ring.ask(position + AHEAD);
         self.position += 1;
         true
     }
@@ -53,6 +53,7 @@ impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Exclusive
         let position = self.position;
         // Pairs with the Release in `try_send`.
         if ring.stamp(position).load(Ordering::Acquire) != stamp(position, PUBLISHED) {
+            ring.expect(position);
             return None;
         }
         let message = ring.read(position);
@@ -131,6 +132,9 @@ impl Shared {
 impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Shared {
     #[inline]
     fn try_send(&mut self, ring: &Ring<W, L, N>, message: [u64; W]) -> bool {
+        if W > INLINE {
+            ring.ask(self.next);
+        }
         let Some(position) = self.claim(ring, ring.w, FREE, WRITING) else {
             if std::mem::take(&mut self.streak) >= STREAK {
                 let last = self.next + (N / 4).clamp(1, REST) as u64 - 1;
@@ -149,7 +153,7 @@ impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Shared {
             .store(stamp(position, PUBLISHED), Ordering::Release);
         Self::go_on(ring.w, position);
         if ring.streams {
-            ring.ask(position);
+            ring.ask(position + AHEAD);
         }
         true
     }
@@ -167,7 +171,7 @@ impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Shared {
         Self::go_on(ring.r, position);
         self.streak += 1;
         if ring.streams && self.streak >= STREAK {
-            ring.ask(position);
+            ring.ask(position + AHEAD);
         }
         Some(message)
     }

@@ -85,6 +85,13 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         self.counters.messages = self.counters.messages.wrapping_sub(1);
     }
 
+    /// Asks for the buffer of a message that is not there yet: its line is on its way then together with the slot's,
+    /// and not after it. A sender writes both, so it has to fetch neither on its own account.
+    #[inline]
+    fn expect(&self, position: Position) {
+        self.memory.buffers().at(position).prefetch();
+    }
+
     // Functions of their own, so that what is not special saves no registers for them.
 
     #[cold]
@@ -149,6 +156,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         let loaded = stamp.load_visible(ordering::see_published());
         let Some(opcode) = packet_at(loaded, position) else {
             self.flush_all();
+            self.expect(position);
             return Err(Refused::Blocked);
         };
         self.hand_out(turn);
@@ -203,12 +211,11 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         // Pairs as above.
         let loaded = slot.stamp().load_visible(ordering::see_published_quickly());
         if !is_packet_at(loaded, turn, opcode) {
-            let nothing = is_elsewhere(loaded, turn) && self.flushed == turn;
-            return Err(if nothing {
-                Left::Nothing
-            } else {
-                Left::Unclaimed
-            });
+            if is_elsewhere(loaded, turn) && self.flushed == turn {
+                self.expect(turn.position());
+                return Err(Left::Nothing);
+            }
+            return Err(Left::Unclaimed);
         }
         let size = slot.load_operand(1);
         if size != size_of::<u64>() as u64 {
