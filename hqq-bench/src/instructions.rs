@@ -17,6 +17,7 @@ const CASES: &[(&str, u32)] = &[
     ("format2", 8),
     ("format2", 64),
     ("format2", 256),
+    ("shared", 8),
     ("shared", 64),
     ("std-format2", 64),
     ("format1", 64),

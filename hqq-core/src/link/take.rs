@@ -8,7 +8,7 @@ use super::send_path::is_about_a_line;
 use crate::counters::Event;
 use crate::packet::{Opcode, inline, run, standard};
 use crate::position::Position;
-use crate::ring::{Claimed, Consumer, ConsumerTask, Left, Missed};
+use crate::ring::{Claimed, Consumer, ConsumerTask, InPacket, Left, Missed};
 
 /// Copies the next message of a ring into a buffer and gives it back to the senders, where it is
 /// like most: alone in a buffer, longer than a packet takes and no longer than a cache line.
@@ -44,7 +44,8 @@ impl ConsumerTask for TakeQuickly<'_> {
     }
 }
 
-/// As [`TakeQuickly`], of a word in its packet. Where nothing is there, it counts that.
+/// As [`TakeQuickly`], of a word in its packet, or beside others of any message in it. Where nothing is there, it
+/// counts that.
 pub(super) struct TakeWord<'a> {
     pub(super) buffer: &'a mut [u8],
     /// Whether it is the first look of its call, which counts as blocked where nothing is there.
@@ -59,7 +60,19 @@ impl ConsumerTask for TakeWord<'_> {
     fn run<C: Consumer>(self, side: &mut C) -> Self::Output {
         let Self { buffer, first } = self;
         let opcode = Opcode::StandardInline.as_byte();
-        let taken = side.take_word(opcode, |operands| inline::copy_word_out(operands, buffer));
+        let taken = if C::WALKS {
+            side.take_word(opcode, |operands| inline::copy_word_out(operands, buffer))
+        } else {
+            // Whoever is beside others reads a packet once it is claimed, not to find out how to claim it.
+            let max = side.buffers().size();
+            let taken = side.take_quickly(opcode, |_, operands: &InPacket| {
+                inline::copy_out(&operands.0, max, buffer)
+            });
+            taken.map_err(|missed| match missed {
+                Missed::Claimed(operands) => Left::Word(operands.0),
+                Missed::Unclaimed => Left::Unclaimed,
+            })
+        };
         match taken {
             Ok(len) => side.count(Event::Quick(len)),
             Err(Left::Nothing) if !side.is_idle(first) => return Err(Left::Unclaimed),

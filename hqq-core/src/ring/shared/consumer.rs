@@ -3,22 +3,22 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use super::left::Left;
-use super::{Look, claim_next, give_way, hint, move_on, next_unclaimed, row};
+use super::{Look, claim_next, give_way, go_on, hint, move_on, next_unclaimed, row};
 use crate::counters::SharedCounters;
 use crate::layout::Geometry;
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::{Buffer, Buffers, RingMemory};
+use crate::region::{Buffer, Buffers, RingMemory, Slot};
 use crate::ring::join::Resume;
 use crate::ring::stamp::{self, ForReading, State};
 use crate::ring::wake::Alarm;
 use crate::ring::{
     Claimed, ConcurrentConsumer, Corruption, Counted, Missed, Obstacle, Operands, Refused, Sealed,
-    clear_taken, step_released, taken_of,
+    clear_taken, says_taken, step_released, taken_of,
 };
 use crate::side::{Attached, End};
 use crate::superblock::Delivery;
-use crate::sync::ordering;
+use crate::sync::{Stamp, ordering};
 
 /// The consuming side of a ring, for many threads at once and beside other members.
 pub struct SharedConsumer<G: Geometry> {
@@ -162,8 +162,7 @@ impl<G: Geometry> SharedConsumer<G> {
         position: Position,
         word: u64,
     ) -> (Result<Claimed, Refused>, Position) {
-        // Relaxed: a hint, which `try_claim_in_doubt` looks at again.
-        if Position::new(self.in_doubt.load(Ordering::Relaxed)) != self.settled
+        if !self.has_none_in_doubt()
             && let Some(claimed) = self.try_claim_in_doubt()
         {
             let position = claimed.position;
@@ -186,7 +185,9 @@ impl<G: Geometry> SharedConsumer<G> {
             position,
             look(word, position),
             |position| look(self.stamp_at(position), position),
-            |position, (word, opcode)| self.claim(*word, position, *opcode),
+            |position, (word, opcode)| {
+                self.claim(memory.slot(position).stamp(), *word, position, *opcode)
+            },
         );
         let claimed = claimed.map(|(_, opcode)| self.claimed(position, opcode));
         (claimed, position)
@@ -214,17 +215,41 @@ impl<G: Geometry> SharedConsumer<G> {
         }
     }
 
+    /// Whether all in doubt was handed out.
+    #[inline]
+    fn has_none_in_doubt(&self) -> bool {
+        // Relaxed: a hint, which `try_claim_in_doubt` looks at again.
+        self.in_doubt.load(Ordering::Relaxed) == self.settled.get()
+    }
+
     /// T4; `false` where somebody else was faster.
     #[inline]
-    fn claim(&self, word: u64, position: Position, opcode: u8) -> bool {
+    fn claim(&self, stamp: &Stamp, word: u64, position: Position, opcode: u8) -> bool {
         // Pairs with the Release of T3 and T3x.
-        let claimed = self.memory.slot(position).stamp().compare_exchange(
+        let claimed = stamp.compare_exchange(
             word,
             stamp::reading(position, self.member, opcode),
             ordering::claim_reading(),
             Ordering::Relaxed,
         );
         claimed.is_ok()
+    }
+
+    /// T5, of the slot of `position`.
+    // Always: as a function it would take its own steps to find out what the callers know.
+    #[inline(always)]
+    fn release_from(&self, slot: Slot<'_>, position: Position) {
+        step_released(&self.memory, position);
+        // Pairs with the Acquire of T1 and T3x.
+        slot.stamp().store(
+            stamp::released(position, self.memory.count()),
+            ordering::release_slot(),
+        );
+        self.alarm.check(&self.memory, false);
+        // C1: this may have been the last message that others waited to see read.
+        if self.delivery == Delivery::AtLeastOnce && self.side.peer_end().is_some() {
+            self.alarm.check_own(&self.memory, true);
+        }
     }
 }
 
@@ -265,10 +290,9 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     fn try_claim(&self, at: Option<Position>) -> (Result<Claimed, Refused>, Position) {
         let position = at.unwrap_or_else(|| self.next());
         let mut word = self.stamp_at(position);
-        // Relaxed: as in `claim_among_others`.
-        let none_in_doubt = Position::new(self.in_doubt.load(Ordering::Relaxed)) == self.settled;
-        if let Some(opcode) = stamp::packet_at(word, position).filter(|_| none_in_doubt) {
-            if self.claim(word, position, opcode) {
+        if let Some(opcode) = stamp::packet_at(word, position).filter(|_| self.has_none_in_doubt())
+        {
+            if self.claim(self.memory.slot(position).stamp(), word, position, opcode) {
                 move_on(self.memory.r(), position, position.plus(1));
                 return (Ok(self.claimed(position, opcode)), position);
             }
@@ -290,41 +314,27 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
             // Not a look for what cannot be.
             return missed;
         };
-        let word = self.stamp_at(position);
-        // Relaxed: as in `claim_among_others`.
-        let none_in_doubt = Position::new(self.in_doubt.load(Ordering::Relaxed)) == self.settled;
-        if word != stamp::published(position, opcode) || !none_in_doubt {
+        let word = stamp::published(position, opcode);
+        // Relaxed: the exchange acquires what it claims.
+        if slot.stamp().load(Ordering::Relaxed) != word
+            || !self.has_none_in_doubt()
+            || says_taken(&self.memory)
+            || !self.claim(slot.stamp(), word, position, opcode)
+        {
             return missed;
         }
-        if taken_of(&self.memory, position) != 0 || !self.claim(word, position, opcode) {
-            return missed;
-        }
-        let next = position.plus(1);
-        if next.index(self.row) == 0 {
-            // Where it stands if this handle has moved it on before.
-            move_on(self.memory.r(), next.minus(self.row), next);
-        }
+        go_on(self.memory.r(), self.row, position);
         let operands = O::load(slot);
         let Some(taken) = take(buffer, &operands) else {
             return Err(Missed::Claimed(operands));
         };
-        self.release(position);
+        self.release_from(slot, position);
         Ok(taken)
     }
 
     #[inline]
     fn release(&self, position: Position) {
-        step_released(&self.memory, position);
-        // T5. Pairs with the Acquire of T1 and T3x.
-        self.memory.slot(position).stamp().store(
-            stamp::released(position, self.memory.count()),
-            ordering::release_slot(),
-        );
-        self.alarm.check(&self.memory, false);
-        // C1: this may have been the last message that others waited to see read.
-        if self.delivery == Delivery::AtLeastOnce && self.side.peer_end().is_some() {
-            self.alarm.check_own(&self.memory, true);
-        }
+        self.release_from(self.memory.slot(position), position);
     }
 
     fn let_go(&self, position: Position) {
@@ -406,9 +416,7 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     }
 
     fn has_packet(&self) -> bool {
-        // Relaxed: as in `claim_among_others`.
-        let none_in_doubt = Position::new(self.in_doubt.load(Ordering::Relaxed)) == self.settled;
-        if !none_in_doubt || !self.left.is_empty() {
+        if !self.has_none_in_doubt() || !self.left.is_empty() {
             return true;
         }
         crate::ring::has_packet(&self.memory, self.next_unclaimed())

@@ -52,8 +52,7 @@ fn next_unclaimed(
 }
 
 /// T2: moves a counter that may stand at `seen` on to `next`, before which everything is claimed.
-// Out of the way of messages, few of which come here.
-#[inline(never)]
+#[inline]
 fn move_on(counter: &Counter, mut seen: Position, next: Position) {
     // The first attempt may be a guess. No honest counter is further behind than a row then, and each attempt after that fails
     // because somebody has moved it on.
@@ -65,6 +64,16 @@ fn move_on(counter: &Counter, mut seen: Position, next: Position) {
             Ok(()) => return,
             Err(now) => seen = Position::new(now),
         }
+    }
+}
+
+/// T2, of a handle that goes on claiming in a row and has claimed `position`: due with the last claim of each `row`.
+#[inline]
+fn go_on(counter: &Counter, row: usize, position: Position) {
+    let next = position.plus(1);
+    if next.index(row) == 0 {
+        // Where it stands if this handle has moved it on before.
+        move_on(counter, next.minus(row), next);
     }
 }
 

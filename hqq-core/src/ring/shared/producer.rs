@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use super::{
-    LONG_REST, Look, RESTS, claim_next, give_way, hint, move_on, next_unclaimed, rest, row,
+    LONG_REST, Look, RESTS, claim_next, give_way, go_on, hint, move_on, next_unclaimed, rest, row,
 };
 use crate::counters::SharedCounters;
 use crate::layout::Geometry;
@@ -195,10 +195,16 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
         len: usize,
         fill: impl FnOnce(Buffer<'_>, u64) -> O,
     ) -> Put {
-        let word = self.stamp_at(position);
         let Some((slot, buffer)) = O::place(&self.memory, position) else {
             return Put::Not;
         };
+        if O::IN_BUFFER {
+            // The exchange would have to wait for the slot's line before the buffer's were asked for; and a consumer
+            // that looks at the slot meanwhile would take its line back.
+            buffer.prefetch_to_write();
+            slot.prefetch();
+        }
+        let word = self.stamp_at(position);
         let is_usable = word == stamp::free(position)
             && len <= buffer.len()
             && self.side.is_peer_not_ended()
@@ -214,11 +220,7 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
         );
         // Not before: a consumer that waits looks at the slot all the time, and takes its line from here if it sees
         // the claim, so that the line has to come back for the packet. Whoever claims meanwhile does this, too.
-        let next = position.plus(1);
-        if next.index(self.row) == 0 {
-            // Where it stands if this handle has moved it on before.
-            move_on(self.memory.w(), next.minus(self.row), next);
-        }
+        go_on(self.memory.w(), self.row, position);
         if self.alarm.is_asleep(&self.memory, true) {
             Put::ToSleeper
         } else {
