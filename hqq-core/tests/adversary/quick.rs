@@ -1,13 +1,15 @@
-//! The quick ways of exclusive sides, which find their places by steps: rings that are long enough for several in a
-//! row, with buffers that are shorter than a line and others.
+//! The quick ways of exclusive sides, which find their places by steps, and of handles of shared ones, which go on where
+//! they were: rings that are long enough for several in a row, with buffers that are shorter than a line and others.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use hqq_core::ring::stamp::State;
+use hqq_core::ring::{Consumer, Handle, Producer};
 use hqq_core::sync::count::{Kind, hooked};
 use hqq_core::{
-    AttachOptions, Delivery, Direction, DynamicLink, Layout, Link, Position, Role, TryRecvError,
+    AttachOptions, Delivery, Direction, DynamicLink, Layout, Link, Position, Receiver, Role,
+    Sender, TryRecvError,
 };
 
 use crate::common::{Memory, receive};
@@ -32,9 +34,14 @@ enum Call {
 impl Call {
     const ALL: [Self; 4] = [Self::Send, Self::Receive, Self::ReceiveLate, Self::Lend];
 
-    fn make(self, near: &mut DynamicLink, far: &mut DynamicLink, len: usize) {
+    fn make<P: Producer, C: Consumer>(
+        self,
+        near: &mut Sender<P>,
+        far: &mut Receiver<C>,
+        len: usize,
+    ) {
         let mut buffer = [0; 64];
-        let max = far.receiver().max_message_size();
+        let max = far.max_message_size();
         match self {
             Self::Send => {
                 let _ = near.try_send(&buffer[..len]);
@@ -54,7 +61,7 @@ impl Call {
                 }
             }
             Self::Lend => {
-                if let Ok(message) = far.receiver().try_next() {
+                if let Ok(message) = far.try_next() {
                     assert!(message.len() <= max);
                     assert_eq!(message.copy_to(0, &mut buffer), message.len());
                 }
@@ -63,17 +70,20 @@ impl Call {
     }
 }
 
-/// Both ends of a ring made anew, after so many messages; one more lies there.
-fn ready(memory: &Memory, len: usize, before: u64) -> (DynamicLink, DynamicLink) {
-    make(memory, Delivery::AtMostOnce);
-    let attach = |role| Link::attach(memory.region(), &AttachOptions::new(role)).unwrap();
-    let (mut near, mut far) = (attach(Role::Primary), attach(Role::Secondary));
+/// Both ends of a ring after so many messages; one more lies there.
+fn bring<P: Producer, C: Consumer>(
+    memory: &Memory,
+    ends: &mut (Sender<P>, Receiver<C>),
+    len: usize,
+    before: u64,
+) {
+    let (near, far) = ends;
     for number in 0..before {
         near.try_send(&[1; 64][..len]).unwrap();
-        assert_eq!(receive(far.receiver()).unwrap().len(), len);
+        assert_eq!(receive(far).unwrap().len(), len);
         if number == 2 {
             // So that ways do not end with the ring by themselves.
-            assert_eq!(receive(far.receiver()), Err(TryRecvError::Empty));
+            assert_eq!(receive(far), Err(TryRecvError::Empty));
         }
     }
     near.try_send(&[2; 64][..len]).unwrap();
@@ -83,7 +93,6 @@ fn ready(memory: &Memory, len: usize, before: u64) -> (DynamicLink, DynamicLink)
         matches!(state, State::Published(there, _) if there == at),
         "{state:?}"
     );
-    (near, far)
 }
 
 /// What a call at this position could be misled by.
@@ -114,9 +123,12 @@ fn writes(memory: &Memory, at: Position) -> Vec<Write> {
 }
 
 /// One of these before each access of each call, and what comes after it for two rings: all calls end, in a result that can
-/// be, and a call of a known way makes few looks at stamps.
-#[test]
-fn one_write_anywhere_beside_the_quick_ways() {
+/// be, and a call makes few looks at stamps: at most so many where a known way is gone, and where it may not be. How many
+/// runs that were.
+fn one_write_anywhere<P: Producer, C: Consumer>(
+    attach: impl Fn(&Memory) -> (Sender<P>, Receiver<C>),
+    limits: [usize; 2],
+) -> usize {
     let mut runs = 0;
     for (size, len) in LENGTHS {
         let memory = Memory::zeroed(Layout::new(RING, size, 64, 4).unwrap());
@@ -126,7 +138,10 @@ fn one_write_anywhere_beside_the_quick_ways() {
         {
             let writes = writes(&memory, Position::new(START + before));
             let run = |write: Option<(usize, Write)>| {
-                let (mut near, mut far) = ready(&memory, len, before);
+                make(&memory, Delivery::AtMostOnce);
+                let mut ends = attach(&memory);
+                bring(&memory, &mut ends, len, before);
+                let (mut near, mut far) = ends;
                 let counts = Rc::new([const { Cell::new(0) }; 2]);
                 let counted = Rc::clone(&counts);
                 let hook = move |kind| {
@@ -138,8 +153,7 @@ fn one_write_anywhere_beside_the_quick_ways() {
                 };
                 hooked(hook, || call.make(&mut near, &mut far, len));
                 let [accesses, stamps] = [0, 1].map(|which| counts[which].get());
-                // A look, a store, and as much again where another way is tried; and what end-of-file asks.
-                let limit = if write.is_none() { 2 } else { 8 };
+                let limit = limits[usize::from(write.is_some())];
                 assert!(stamps <= limit, "{call:?} of {len}: {stamps}, {write:x?}");
                 if write.is_some() {
                     for _ in 0..2 * RING {
@@ -158,5 +172,37 @@ fn one_write_anywhere_beside_the_quick_ways() {
             }
         }
     }
+    runs
+}
+
+#[test]
+fn one_write_anywhere_beside_the_quick_ways() {
+    let attach = |memory: &Memory| {
+        let attach = |role| -> DynamicLink {
+            Link::attach(memory.region(), &AttachOptions::new(role)).unwrap()
+        };
+        (
+            attach(Role::Primary).split().0,
+            attach(Role::Secondary).split().1,
+        )
+    };
+    // A look, a store, and as much again where another way is tried; and what end-of-file asks.
+    let runs = one_write_anywhere(attach, [2, 8]);
     println!("{runs} runs beside the quick ways");
+}
+
+#[test]
+fn one_write_anywhere_beside_the_quick_ways_of_shared_sides() {
+    let attach = |memory: &Memory| {
+        let (near, far) = (memory.shared(Role::Primary), memory.shared(Role::Secondary));
+        let (to, from) = (near.split().0, far.split().1);
+        // One handle each, which goes on where it was.
+        (
+            Sender::new(Handle::owned(to)),
+            Receiver::new(Handle::owned(from)),
+        )
+    };
+    // Two looks, an exchange, a store; then one attempt to claim.
+    let runs = one_write_anywhere(attach, [4, 4 + 2 * RING + 8]);
+    println!("{runs} runs beside the quick ways of shared sides");
 }

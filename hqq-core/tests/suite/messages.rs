@@ -190,7 +190,7 @@ fn values_travel_as_their_bytes() {
 #[test]
 fn a_message_that_does_not_fit_stays_the_next_one() {
     fn too_small<P: Producer, C: Consumer>(sender: &mut Sender<P>, receiver: &mut Receiver<C>) {
-        for len in [9, SIZE] {
+        for len in [9, SIZE, 9, 40, 8] {
             let message = pattern(3, len);
             sender.try_send(&message).unwrap();
             sender.try_send(b"after").unwrap();
