@@ -10,8 +10,8 @@ use super::{AHEAD, FREE, INLINE, PUBLISHED, READING, Ring, WRITING, stamp};
 const STREAK: u64 = 8;
 /// Claims in a row of which one that shares its side moves the counter on with the last one only, as links do.
 const ROW: u64 = 8;
-/// Spin hints for which a sender that shares its side leaves a full ring alone after a streak, as links do: looking, it would take
-/// the lines that the receiver is about to give back.
+/// Spin hints for which an end that shares its side leaves a full ring, or an empty one, alone after a streak, as senders of
+/// links do: looking, it would take the lines that the other one is about to give back, or to publish.
 const REST: usize = 64;
 
 /// How one end of a ring claims and publishes, or claims and gives back.
@@ -110,6 +110,20 @@ impl Shared {
         }
     }
 
+    /// Leaves the other side to it, until a slot further on has come to `state`.
+    fn rest<const W: usize, const L: usize, const N: usize>(
+        ring: &Ring<W, L, N>,
+        next: u64,
+        state: u64,
+    ) {
+        let last = next + (N / 4).clamp(1, REST) as u64 - 1;
+        // Relaxed: a hint.
+        let is_far_on = || ring.stamp(last).load(Ordering::Relaxed) == stamp(last, state);
+        for _ in (0..REST).take_while(|_| !is_far_on()) {
+            std::hint::spin_loop();
+        }
+    }
+
     /// This position was claimed, and those before it.
     #[inline]
     fn go_on(counter: &AtomicU64, position: u64) {
@@ -132,17 +146,12 @@ impl Shared {
 impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Shared {
     #[inline]
     fn try_send(&mut self, ring: &Ring<W, L, N>, message: [u64; W]) -> bool {
-        if W > INLINE {
+        if W > INLINE && !ring.streams {
             ring.ask(self.next);
         }
         let Some(position) = self.claim(ring, ring.w, FREE, WRITING) else {
             if std::mem::take(&mut self.streak) >= STREAK {
-                let last = self.next + (N / 4).clamp(1, REST) as u64 - 1;
-                // Relaxed: a hint.
-                let is_full = || ring.stamp(last).load(Ordering::Relaxed) != stamp(last, FREE);
-                for _ in (0..REST).take_while(|_| is_full()) {
-                    std::hint::spin_loop();
-                }
+                Self::rest(ring, self.next, FREE);
             }
             return false;
         };
@@ -161,7 +170,9 @@ impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Shared {
     #[inline]
     fn try_recv(&mut self, ring: &Ring<W, L, N>) -> Option<[u64; W]> {
         let Some(position) = self.claim(ring, ring.r, PUBLISHED, READING) else {
-            self.streak = 0;
+            if std::mem::take(&mut self.streak) >= STREAK {
+                Self::rest(ring, self.next, PUBLISHED);
+            }
             return None;
         };
         let message = ring.read(position);
