@@ -47,12 +47,7 @@ impl Messages {
         if received.len() != self.size {
             return Err(self.changed());
         }
-        let (words, _) = received.get(..self.fresh).unwrap_or_default().as_chunks();
-        let mut differences = 0;
-        for (word, number) in words.iter().zip(number..) {
-            differences |= u64::from_ne_bytes(*word) ^ number;
-        }
-        if differences != 0 {
+        if differ(received.get(..self.fresh).unwrap_or_default(), number) {
             return Err(self.changed());
         }
         Ok(())
@@ -64,6 +59,17 @@ impl Messages {
             measure: self.measure,
         }
     }
+}
+
+/// Whether these are not the words of the message of this number.
+#[inline]
+fn differ(received: &[u8], number: u64) -> bool {
+    let (words, _) = received.as_chunks();
+    let mut differences = 0;
+    for (word, number) in words.iter().zip(number..) {
+        differences |= u64::from_ne_bytes(*word) ^ number;
+    }
+    differences != 0
 }
 
 /// Sends numbered messages.
@@ -157,37 +163,28 @@ impl<E: End> Echo for Buffered<E> {
     }
 }
 
-/// An end and messages of a word, which the compiler knows, as a program does that sends words: as it knows the messages
-/// of queues and of rings by hand.
-struct InWords<E> {
+/// An end and messages of a size that the compiler knows, as a program does that sends values of a type: as it knows the
+/// messages of queues and of rings by hand.
+struct OfSize<E, const SIZE: usize> {
     end: E,
     messages: Messages,
-    incoming: [u8; 8],
+    outgoing: [u8; SIZE],
+    incoming: [u8; SIZE],
 }
 
-impl<E: End> InWords<E> {
-    #[inline]
-    fn receive(&mut self, patience: &mut Patience<'_>) -> Result<u64, BenchError> {
-        let len = self.end.recv(&mut self.incoming, patience)?;
-        if len == self.incoming.len() {
-            Ok(u64::from_ne_bytes(self.incoming))
-        } else {
-            Err(self.messages.changed())
+impl<E: End, const SIZE: usize> OfSize<E, SIZE> {
+    const fn new(end: E, messages: Messages) -> Self {
+        Self {
+            end,
+            messages,
+            outgoing: [0; SIZE],
+            incoming: [0; SIZE],
         }
     }
-}
 
-impl<E: End> Source for InWords<E> {
     #[inline]
-    fn send(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
-        self.end.send(&number.to_ne_bytes(), patience)
-    }
-}
-
-impl<E: End> Sink for InWords<E> {
-    #[inline]
-    fn take(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
-        if self.receive(patience)? == number {
+    fn receive(&mut self, patience: &mut Patience<'_>) -> Result<(), BenchError> {
+        if self.end.recv(&mut self.incoming, patience)? == SIZE {
             Ok(())
         } else {
             Err(self.messages.changed())
@@ -195,11 +192,36 @@ impl<E: End> Sink for InWords<E> {
     }
 }
 
-impl<E: End> Echo for InWords<E> {
+impl<E: End, const SIZE: usize> Source for OfSize<E, SIZE> {
+    #[inline]
+    fn send(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
+        if let Ok(word) = <&mut [u8; 8]>::try_from(&mut self.outgoing[..]) {
+            *word = number.to_ne_bytes();
+        } else {
+            // Not of this size, so that the compiler makes vectors of it: what is written word by word just before it
+            // is sent has to get to the cache before it can be copied in larger pieces.
+            self.messages.write(&mut self.outgoing, number);
+        }
+        self.end.send(&self.outgoing, patience)
+    }
+}
+
+impl<E: End, const SIZE: usize> Sink for OfSize<E, SIZE> {
+    #[inline]
+    fn take(&mut self, number: u64, patience: &mut Patience<'_>) -> Result<(), BenchError> {
+        self.receive(patience)?;
+        if differ(&self.incoming, number) {
+            return Err(self.messages.changed());
+        }
+        Ok(())
+    }
+}
+
+impl<E: End, const SIZE: usize> Echo for OfSize<E, SIZE> {
     #[inline]
     fn echo(&mut self, patience: &mut Patience<'_>) -> Result<(), BenchError> {
-        let word = self.receive(patience)?;
-        self.end.send(&word.to_ne_bytes(), patience)
+        self.receive(patience)?;
+        self.end.send(&self.incoming, patience)
     }
 }
 
@@ -210,16 +232,10 @@ pub(crate) fn copying<E: End + 'static>(
     way: Way,
     role: Role,
 ) -> Box<dyn Part> {
-    if messages.size == size_of::<u64>() {
-        let incoming = [0; 8];
-        let end = InWords {
-            end,
-            messages,
-            incoming,
-        };
-        way.part(end, role)
-    } else {
-        way.part(Buffered::new(end, messages), role)
+    match messages.size {
+        8 => way.part(OfSize::<E, 8>::new(end, messages), role),
+        64 => way.part(OfSize::<E, 64>::new(end, messages), role),
+        _ => way.part(Buffered::new(end, messages), role),
     }
 }
 
