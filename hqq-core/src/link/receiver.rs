@@ -269,7 +269,7 @@ impl<C: Consumer> Receiver<C> {
         }
     }
 
-    /// As [`Receiver::attempt`], for a word in its packet, and where nothing is there.
+    /// As [`Receiver::attempt`], for a word in its packet, or beside others any message in it, and where nothing is there.
     // No call here comes back, so that the compiler saves few registers or none for it.
     #[inline(never)]
     fn take_word(&mut self, buffer: &mut [u8], first: bool) -> Result<usize, TryRecvError> {
@@ -278,7 +278,7 @@ impl<C: Consumer> Receiver<C> {
             Err(Left::Nothing) => Err(TryRecvError::Empty),
             Err(Left::Unclaimed) => self.take(buffer, Begin::new(first)),
             Err(Left::Inside(size)) => self.take_inside(buffer, size),
-            Err(Left::Word(operands)) => {
+            Err(Left::Claimed(operands)) => {
                 self.at_hand.operands = operands;
                 self.take(buffer, Begin::Inside)
             }

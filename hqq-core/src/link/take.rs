@@ -44,8 +44,8 @@ impl ConsumerTask for TakeQuickly<'_> {
     }
 }
 
-/// As [`TakeQuickly`], of a word in its packet, or beside others of any message in it. Where nothing is there, it
-/// counts that.
+/// As [`TakeQuickly`], of a word in its packet, or beside others of any message in it. Of those alone on their side: where
+/// nothing is there, it counts that.
 pub(super) struct TakeWord<'a> {
     pub(super) buffer: &'a mut [u8],
     /// Whether it is the first look of its call, which counts as blocked where nothing is there.
@@ -69,7 +69,7 @@ impl ConsumerTask for TakeWord<'_> {
                 inline::copy_out(&operands.0, max, buffer)
             });
             taken.map_err(|missed| match missed {
-                Missed::Claimed(operands) => Left::Word(operands.0),
+                Missed::Claimed(operands) => Left::Claimed(operands.0),
                 Missed::Unclaimed => Left::Unclaimed,
             })
         };

@@ -67,6 +67,14 @@ impl<G: Geometry> Buffers<G> {
     pub(crate) fn index(&self, position: Position) -> usize {
         position.index_by_mask(self.geometry.mask())
     }
+
+    /// As [`Buffers::index`], of the position `count` further on.
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+    #[inline]
+    pub(super) fn index_after(&self, position: Position, count: usize) -> usize {
+        let mask = self.geometry.mask();
+        position.index_by_mask(usize::MAX).wrapping_add(count) & mask
+    }
 }
 
 /// One buffer.
@@ -135,7 +143,7 @@ impl Buffer<'_> {
         let _ = size;
     }
 
-    /// The same, where it is about to be written.
+    /// As [`Buffer::prefetch`], where it is about to be written.
     #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
     #[inline]
     pub(crate) fn prefetch_to_write(self) {

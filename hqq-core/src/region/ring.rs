@@ -137,7 +137,19 @@ impl<G: Geometry> RingMemory<G> {
     /// The slot that `position` falls into, and its buffer.
     #[inline]
     pub(crate) fn place(&self, position: Position) -> (Slot<'_>, Buffer<'_>) {
-        let index = self.buffers.index(position);
+        self.place_at(self.buffers.index(position))
+    }
+
+    /// As [`RingMemory::place`], of the position `count` further on.
+    #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
+    #[inline]
+    pub(crate) fn place_after(&self, position: Position, count: usize) -> (Slot<'_>, Buffer<'_>) {
+        // Not by way of that position: that it wraps around makes no difference here.
+        self.place_at(self.buffers.index_after(position, count))
+    }
+
+    #[inline]
+    fn place_at(&self, index: usize) -> (Slot<'_>, Buffer<'_>) {
         let slot = Slot {
             part: self.part.view(),
             offset: ring::SLOTS + index * LINE,

@@ -57,7 +57,7 @@ impl<'a> Slot<'a> {
         {
             // SAFETY: where the part starts.
             let base = unsafe { self.part.at(0) };
-            // As above.
+            // As in `prefetch_fourth`.
             let index = self.offset.wrapping_sub(ring::SLOTS);
             bytes::prefetch_to_write::<{ ring::SLOTS }>(base, index);
         }

@@ -63,8 +63,8 @@ pub trait ConcurrentProducer: Counted {
     /// As [`Producer::wake`](super::Producer::wake).
     fn wake(&self) {}
     /// Asks for the lines of a position that may be claimed soon.
-    fn prefetch(&self, position: Position) {
-        let _ = position;
+    fn prefetch_after(&self, position: Position, count: usize) {
+        let _ = (position, count);
     }
     /// `alone`: no other thread uses this side now.
     fn copy_id(&self, position: Position, alone: bool) -> u64;
@@ -104,6 +104,7 @@ pub trait ConcurrentConsumer: Counted {
     }
     /// As [`Consumer::take_quickly`](super::Consumer::take_quickly), at this position, if nobody else has
     /// claimed it.
+    /// `position` comes after one that the same handle has claimed.
     #[inline]
     fn take_quickly<O: Operands, T>(
         &self,
@@ -118,8 +119,8 @@ pub trait ConcurrentConsumer: Counted {
         Err(Missed::Unclaimed)
     }
     /// Asks for the lines of a position that may be claimed soon.
-    fn prefetch(&self, position: Position) {
-        let _ = position;
+    fn prefetch_after(&self, position: Position, count: usize) {
+        let _ = (position, count);
     }
     fn carries_inline(&self) -> bool;
     fn end(&self) -> Option<End>;

@@ -34,14 +34,6 @@ pub(super) fn taken_of<G: Geometry>(memory: &RingMemory<G>, position: Position) 
     }
 }
 
-/// Whether the word `taken` says that messages of some packet were received: in fewer steps than of which.
-#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
-#[inline]
-pub(super) fn says_taken<G: Geometry>(memory: &RingMemory<G>) -> bool {
-    // Relaxed: as above.
-    memory.taken().load(Ordering::Relaxed) & 0xffff != 0
-}
-
 /// Makes the word `taken` say nothing, once its packet is claimed.
 pub(super) fn clear_taken<G: Geometry>(memory: &RingMemory<G>) {
     // Relaxed: as above.

@@ -212,7 +212,7 @@ where
         if put != Put::Not {
             self.next = position.plus(1);
             if self.goes_on() {
-                self.target().prefetch(position.plus(AHEAD));
+                self.target().prefetch_after(position, AHEAD);
             }
         }
         put
@@ -226,7 +226,7 @@ where
     fn publish(&mut self, position: Position, opcode: u8, operands: &[u64; 7]) {
         self.target().publish(position, opcode, operands);
         if self.goes_on() {
-            self.target().prefetch(position.plus(AHEAD));
+            self.target().prefetch_after(position, AHEAD);
         }
     }
 
@@ -234,7 +234,7 @@ where
     fn publish_short(&mut self, position: Position, opcode: u8, operand: u64) {
         self.target().publish_short(position, opcode, operand);
         if self.goes_on() {
-            self.target().prefetch(position.plus(AHEAD));
+            self.target().prefetch_after(position, AHEAD);
         }
     }
 

@@ -31,8 +31,6 @@ pub mod wake;
 use concurrent::{ConcurrentConsumer, ConcurrentProducer, Counted};
 pub use either::Either;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
-use format2::says_taken;
-#[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub(crate) use format2::step_released;
 use format2::{
     clear_taken, corruption, has_packet, has_room, obstacle, taken_of, taken_word, unexplained,

@@ -28,7 +28,8 @@ pub enum Missed<O> {
     Claimed(O),
 }
 
-/// What [`Consumer::take_word`](super::Consumer::take_word) left undone.
+/// What was left undone of a packet with the message inside: by [`Consumer::take_word`](super::Consumer::take_word), or
+/// beside others by [`Consumer::take_quickly`](super::Consumer::take_quickly).
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
@@ -39,8 +40,8 @@ pub enum Left {
     /// Such a packet, but the message inside is no word: so long, it says. It was not claimed, and
     /// [`Consumer::take_inside`](super::Consumer::take_inside) is to do that before anything else is done.
     Inside(u64),
-    /// It was claimed; these are its operands but the first.
-    Word([u64; 7]),
+    /// It was claimed, and is not what its packet says, or too long; these are its operands but the first.
+    Claimed([u64; 7]),
 }
 
 /// The operands of a packet that is put or taken quickly: as many as its kind has.

@@ -168,7 +168,7 @@ pub trait Consumer: Sealed {
     /// The geometry of the ring.
     type Geometry: Geometry;
 
-    /// Whether [`Consumer::take_quickly`] ever does anything.
+    /// Whether the side finds its place by a step from the last one.
     #[doc(hidden)]
     const WALKS: bool = false;
 

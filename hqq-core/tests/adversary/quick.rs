@@ -191,18 +191,56 @@ fn one_write_anywhere_beside_the_quick_ways() {
     println!("{runs} runs beside the quick ways");
 }
 
+/// One handle of either side, which goes on where it was.
+fn handles(
+    memory: &Memory,
+) -> (
+    Sender<impl Producer + use<>>,
+    Receiver<impl Consumer + use<>>,
+) {
+    let (near, far) = (memory.shared(Role::Primary), memory.shared(Role::Secondary));
+    let (to, from) = (near.split().0, far.split().1);
+    (
+        Sender::new(Handle::owned(to)),
+        Receiver::new(Handle::owned(from)),
+    )
+}
+
 #[test]
 fn one_write_anywhere_beside_the_quick_ways_of_shared_sides() {
-    let attach = |memory: &Memory| {
-        let (near, far) = (memory.shared(Role::Primary), memory.shared(Role::Secondary));
-        let (to, from) = (near.split().0, far.split().1);
-        // One handle each, which goes on where it was.
-        (
-            Sender::new(Handle::owned(to)),
-            Receiver::new(Handle::owned(from)),
-        )
-    };
     // Two looks, an exchange, a store; then one attempt to claim.
-    let runs = one_write_anywhere(attach, [4, 4 + 2 * RING + 8]);
+    let runs = one_write_anywhere(handles, [4, 4 + 2 * RING + 8]);
     println!("{runs} runs beside the quick ways of shared sides");
+}
+
+/// PROTOCOL.md, "Bounds": two attempts in few steps, and one of 2N + 8, which is reached and not passed.
+#[test]
+fn an_adversary_that_keeps_a_receiver_in_a_row_from_getting_on() {
+    let memory = Memory::zeroed(Layout::new(RING, 64, 64, 4).unwrap());
+    make(&memory, Delivery::AtMostOnce);
+    let (mut near, mut far) = handles(&memory);
+    for _ in 0..2 {
+        near.try_send(&[1; 8]).unwrap();
+        receive(&mut far).unwrap();
+    }
+    let looks = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&looks);
+    let hook = move |kind| {
+        if kind != Kind::Stamp {
+            return;
+        }
+        let look = counted.replace(counted.get() + 1);
+        // A run for the first attempt, a message inside for all others; gone before each exchange.
+        let opcode = if look < 2 { 0xfc } else { 0xfd };
+        let later = if look % 2 == 0 { 0 } else { 8 * RING };
+        let r = memory.get64(memory.layout.consumer_counter(Direction::ToSecondary));
+        for at in (0..RING).map(|ahead| Position::new(r).plus(ahead)) {
+            memory.set_stamp(at.get(), State::Published(at.plus(later), opcode).word());
+        }
+    };
+    let result = hooked(hook, || far.try_recv(&mut [0; 64]));
+    assert_eq!(result, Err(TryRecvError::Busy));
+    // A look and an exchange each.
+    assert_eq!(looks.get(), 2 * (2 + 2 * RING + 8));
+    memory.assert_canaries();
 }

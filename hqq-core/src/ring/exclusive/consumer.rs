@@ -85,8 +85,8 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         self.counters.messages = self.counters.messages.wrapping_sub(1);
     }
 
-    /// Asks for the buffer of a message that is not there yet: its line is on its way then together with the slot's,
-    /// and not after it. A sender writes both, so it has to fetch neither on its own account.
+    /// Asks for the buffer of a message that is not there yet, so that its line comes over together with the slot's and not
+    /// after it. The sender, which writes both, fetches them back together, too.
     #[inline]
     fn expect(&self, position: Position) {
         self.memory.buffers().at(position).prefetch();
@@ -225,7 +225,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         let operands = with_size(slot, size);
         let Some(taken) = take(&operands) else {
             self.keep();
-            return Err(Left::Word(operands));
+            return Err(Left::Claimed(operands));
         };
         self.memory.step();
         Ok(taken)

@@ -54,7 +54,7 @@ where
         }
         self.next = position.plus(1);
         if taken.is_ok() && self.goes_on() {
-            self.target().prefetch(position.plus(AHEAD));
+            self.target().prefetch_after(position, AHEAD);
         }
         taken
     }
@@ -77,7 +77,7 @@ where
     fn release(&mut self, position: Position) {
         self.target().release(position);
         if self.goes_on() {
-            self.target().prefetch(position.plus(AHEAD));
+            self.target().prefetch_after(position, AHEAD);
         }
     }
 

@@ -14,7 +14,7 @@ use crate::ring::stamp::{self, ForReading, State};
 use crate::ring::wake::Alarm;
 use crate::ring::{
     Claimed, ConcurrentConsumer, Corruption, Counted, Missed, Obstacle, Operands, Refused, Sealed,
-    clear_taken, says_taken, step_released, taken_of,
+    clear_taken, step_released, taken_of,
 };
 use crate::side::{Attached, End};
 use crate::superblock::Delivery;
@@ -315,10 +315,10 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
             return missed;
         };
         let word = stamp::published(position, opcode);
+        // Nothing is in doubt any more, and of this packet nothing was taken: a handle claims what is in doubt before all
+        // else, and only the first packet that this side claimed may have been taken in part.
         // Relaxed: the exchange acquires what it claims.
         if slot.stamp().load(Ordering::Relaxed) != word
-            || !self.has_none_in_doubt()
-            || says_taken(&self.memory)
             || !self.claim(slot.stamp(), word, position, opcode)
         {
             return missed;
@@ -350,9 +350,10 @@ impl<G: Geometry> ConcurrentConsumer for SharedConsumer<G> {
     }
 
     #[inline]
-    fn prefetch(&self, position: Position) {
-        self.memory.slot(position).prefetch();
-        self.memory.buffers().at(position).prefetch();
+    fn prefetch_after(&self, position: Position, count: usize) {
+        let (slot, buffer) = self.memory.place_after(position, count);
+        slot.prefetch();
+        buffer.prefetch();
     }
 
     /// C1: the slot at `r` is free and `r` stood still meanwhile; at least once, none is being

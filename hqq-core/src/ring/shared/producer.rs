@@ -262,9 +262,10 @@ impl<G: Geometry> ConcurrentProducer for SharedProducer<G> {
     }
 
     #[inline]
-    fn prefetch(&self, position: Position) {
-        self.memory.slot(position).prefetch();
-        self.memory.buffers().at(position).prefetch_to_write();
+    fn prefetch_after(&self, position: Position, count: usize) {
+        let (slot, buffer) = self.memory.place_after(position, count);
+        slot.prefetch();
+        buffer.prefetch_to_write();
     }
 
     #[inline]
