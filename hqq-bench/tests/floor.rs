@@ -10,7 +10,9 @@ fn reports_rows_with_ratios() -> Result<(), Box<dyn std::error::Error>> {
     let rows = report("floor")?;
     check(&rows)?;
     for id in ["line-1", "line-2-hint", "link-8", "link-64", "two-lines-8"] {
-        assert!(rows.iter().any(|row| row["id"] == id), "{id}");
+        let row = rows.iter().find(|row| row["id"] == id);
+        let cpu = row.and_then(|row| row["used"]["cpu_ns"].as_f64());
+        assert!(cpu.is_some_and(|cpu| cpu > 0.0), "{id}: {row:?}");
     }
     Ok(())
 }

@@ -39,13 +39,15 @@ pub(crate) struct Row {
 }
 
 /// What was used for an operation, in both processes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Used {
     /// Nanoseconds of processor time.
+    #[serde(rename = "cpu_ns")]
     pub(crate) cpu: f64,
     /// Changes of the running thread.
     pub(crate) switches: f64,
     /// The most memory that either process has had for it, in KiB.
+    #[serde(rename = "peak_kib")]
     pub(crate) peak: u64,
 }
 
@@ -106,7 +108,15 @@ pub(crate) struct Report {
 #[derive(Serialize)]
 struct Document<'a> {
     machine: &'a Machine,
-    rows: Vec<&'a Row>,
+    rows: Vec<Line<'a>>,
+}
+
+/// A row, and what was used for it where that was measured.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    row: &'a Row,
+    used: Option<Used>,
 }
 
 impl Report {
@@ -198,7 +208,13 @@ impl Report {
     pub(crate) fn json(&self) -> Result<String, BenchError> {
         let document = Document {
             machine: &self.machine,
-            rows: self.entries().map(|entry| &entry.row).collect(),
+            rows: self
+                .entries()
+                .map(|entry| Line {
+                    row: &entry.row,
+                    used: entry.used,
+                })
+                .collect(),
         };
         Ok(serde_json::to_string_pretty(&document)? + "\n")
     }

@@ -44,6 +44,13 @@ pub(crate) fn check(rows: &[Value]) -> Result<(), Box<dyn std::error::Error>> {
         assert!(found || against.contains(' '), "{row}");
         let (lower, upper) = (number(&row["spread"][0])?, number(&row["spread"][1])?);
         assert!((lower..=upper).contains(&number(&row["ratio"])?));
+        if !row["used"].is_null() {
+            let used = ["cpu_ns", "switches", "peak_kib"].map(|used| row["used"][used].as_f64());
+            assert!(
+                used.iter().all(|used| used.is_some_and(|used| used >= 0.0)),
+                "{row}"
+            );
+        }
         if row["id"] == row["against"] {
             assert_eq!(row["ratio"], 1.0);
         }
