@@ -223,7 +223,7 @@ fn an_adversary_that_keeps_a_receiver_in_a_row_from_getting_on() {
         near.try_send(&[1; 8]).unwrap();
         receive(&mut far).unwrap();
     }
-    let looks = Rc::new(Cell::new(0));
+    let looks = Rc::new(Cell::new(0_usize));
     let counted = Rc::clone(&looks);
     let hook = move |kind| {
         if kind != Kind::Stamp {
@@ -232,7 +232,7 @@ fn an_adversary_that_keeps_a_receiver_in_a_row_from_getting_on() {
         let look = counted.replace(counted.get() + 1);
         // A run for the first attempt, a message inside for all others; gone before each exchange.
         let opcode = if look < 2 { 0xfc } else { 0xfd };
-        let later = if look % 2 == 0 { 0 } else { 8 * RING };
+        let later = if look.is_multiple_of(2) { 0 } else { 8 * RING };
         let r = memory.get64(memory.layout.consumer_counter(Direction::ToSecondary));
         for at in (0..RING).map(|ahead| Position::new(r).plus(ahead)) {
             memory.set_stamp(at.get(), State::Published(at.plus(later), opcode).word());
