@@ -278,6 +278,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
 
     #[inline]
     fn catch_up(&mut self) -> bool {
+        self.expect(self.turn.position());
         let is_behind = self.reading.is_some()
             || self.finished().position().since(self.flush_at.position()) > 0;
         if is_behind {
