@@ -62,7 +62,7 @@ pub trait ConcurrentProducer: Counted {
     }
     /// As [`Producer::wake`](super::Producer::wake).
     fn wake(&self) {}
-    /// Asks for the lines of a position that may be claimed soon.
+    /// Asks for the lines of the position `count` after this one, which may be claimed soon.
     fn prefetch_after(&self, position: Position, count: usize) {
         let _ = (position, count);
     }
@@ -102,9 +102,8 @@ pub trait ConcurrentConsumer: Counted {
     fn let_go(&self, position: Position) {
         self.release(position);
     }
-    /// As [`Consumer::take_quickly`](super::Consumer::take_quickly), at this position, if nobody else has
-    /// claimed it.
-    /// `position` comes after one that the same handle has claimed.
+    /// As [`Consumer::take_quickly`](super::Consumer::take_quickly), at this position, which comes after one that the same
+    /// handle has claimed, if nobody else has claimed it.
     #[inline]
     fn take_quickly<O: Operands, T>(
         &self,
@@ -118,7 +117,7 @@ pub trait ConcurrentConsumer: Counted {
         let _ = (position, opcode, take);
         Err(Missed::Unclaimed)
     }
-    /// Asks for the lines of a position that may be claimed soon.
+    /// Asks for the lines of the position `count` after this one, which may be claimed soon.
     fn prefetch_after(&self, position: Position, count: usize) {
         let _ = (position, count);
     }

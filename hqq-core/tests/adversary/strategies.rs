@@ -75,7 +75,6 @@ const RECEIVING: [Strategy; 4] = [
         } else {
             8 * COUNT
         };
-        // A run, which a quick attempt takes, too.
         set_slots(memory, |at| State::Published(at.plus(later), 0xfc), r);
     }),
     ("r moves on", |memory, point| {

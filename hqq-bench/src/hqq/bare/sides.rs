@@ -146,6 +146,7 @@ impl Shared {
 impl<const W: usize, const L: usize, const N: usize> Side<W, L, N> for Shared {
     #[inline]
     fn try_send(&mut self, ring: &Ring<W, L, N>, message: [u64; W]) -> bool {
+        // Both together, before the exchange waits for one of them, as links do; a stream has asked for them before.
         if W > INLINE && !ring.streams {
             ring.ask(self.next);
         }
