@@ -1,5 +1,9 @@
 //! Sends and receives COUNT messages of SIZE bytes in one thread, for counting instructions:
 //! docs/performance.md, "Instructions".
+#![allow(
+    unsafe_code,
+    reason = "vouches for the other end, which is this program, too"
+)]
 
 #[path = "../src/hqq/hand_written.rs"]
 mod hand_written;
@@ -10,12 +14,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hqq_core::ring::Handle;
 use hqq_core::{
-    AttachOptions, Direction, Dynamic, DynamicLink, Format, Format1Link, InitOptions, Layout,
-    Receiver, Region, Role, Sender, SharedLink, initialise,
+    AttachOptions, Direction, Dynamic, DynamicLink, ExclusiveReceiver, ExclusiveSender, Format,
+    Format1Link, InitOptions, Layout, Receiver, Region, Role, Sender, SharedLink, initialise,
 };
 use hqq_std::LinkOptions;
 
 use hand_written::HandWritten;
+
+/// The sending half of one end and the receiving half of the other.
+type Halves = (ExclusiveSender<Dynamic>, ExclusiveReceiver<Dynamic>);
 
 /// Bytes in a buffer.
 const SIZE: usize = 4096;
@@ -24,8 +31,7 @@ const COUNT: usize = 64;
 /// Bytes in a page.
 const PAGE: usize = 4096;
 
-const USAGE: &str =
-    "usage: send_receive SIZE COUNT [format2|shared|format1|std-format2|std-format1|hand-written]";
+const USAGE: &str = "usage: send_receive SIZE COUNT [format2|grants|closures|shared|format1|std-format2|std-format1|hand-written]";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -43,6 +49,37 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut far = DynamicLink::attach(far, &secondary)?;
             let send = |message: &[u8]| near.try_send(message);
             repeat(message, count, send, |buffer| far.try_recv(buffer))
+        }
+        "grants" => {
+            let (mut sender, mut receiver) = halves()?;
+            let send = |message: &[u8]| {
+                let mut grant = sender.try_reserve()?;
+                grant.copy_from(0, message)?;
+                grant.commit(message.len())?;
+                Ok::<_, Box<dyn Error>>(())
+            };
+            let receive = |buffer: &mut [u8]| {
+                let grant = receiver.try_next()?;
+                Ok::<_, Box<dyn Error>>(grant.copy_to(0, buffer))
+            };
+            repeat(message, count, send, receive)
+        }
+        "closures" => {
+            let (mut sender, mut receiver) = halves()?;
+            // SAFETY: both ends are this program's, which keeps to the protocol.
+            let mut sender = unsafe { sender.trusted() };
+            // SAFETY: as above.
+            let mut receiver = unsafe { receiver.trusted() };
+            let send = |message: &[u8]| {
+                sender.try_send_with(message.len(), |bytes| bytes.copy_from_slice(message))
+            };
+            let receive = |buffer: &mut [u8]| {
+                receiver.try_recv_with(|bytes| {
+                    buffer[..bytes.len()].copy_from_slice(bytes);
+                    bytes.len()
+                })
+            };
+            repeat(message, count, send, receive)
         }
         "shared" => {
             let (near, far) = regions(&Layout::compact(COUNT, SIZE)?)?;
@@ -73,6 +110,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         _ => Err(USAGE.into()),
     }
+}
+
+/// The sending half of one end and the receiving half of the other.
+fn halves() -> Result<Halves, Box<dyn Error>> {
+    let (near, far) = regions(&Layout::compact(COUNT, SIZE)?)?;
+    let (sender, _) = DynamicLink::attach(near, &AttachOptions::new(Role::Primary))?.split();
+    let (_, receiver) = DynamicLink::attach(far, &AttachOptions::new(Role::Secondary))?.split();
+    Ok((sender, receiver))
 }
 
 /// Both ends of a fresh region.
@@ -106,15 +151,15 @@ fn repeat_std(format: Format, message: Vec<u8>, count: u64) -> Result<(), Box<dy
     repeat(message, count, send, |buffer| receiver.try_recv(buffer))
 }
 
-fn repeat<S: Error + 'static, R: Error + 'static>(
+fn repeat<S: Into<Box<dyn Error>>, R: Into<Box<dyn Error>>>(
     mut message: Vec<u8>,
     count: u64,
     mut send: impl FnMut(&[u8]) -> Result<(), S>,
     mut receive: impl FnMut(&mut [u8]) -> Result<usize, R>,
 ) -> Result<(), Box<dyn Error>> {
     for _ in 0..count {
-        sending(&mut send, black_box(&message))?;
-        receiving(&mut receive, black_box(&mut message))?;
+        sending(&mut send, black_box(&message)).map_err(Into::into)?;
+        receiving(&mut receive, black_box(&mut message)).map_err(Into::into)?;
     }
     Ok(())
 }

@@ -17,6 +17,8 @@ const CASES: &[(&str, u32)] = &[
     ("format2", 8),
     ("format2", 64),
     ("format2", 256),
+    ("grants", 64),
+    ("closures", 64),
     ("shared", 8),
     ("shared", 64),
     ("std-format2", 64),

@@ -63,6 +63,7 @@ impl<P: Producer> Trusted<'_, Sender<P>> {
     ///
     /// # Errors
     /// As [`Sender::try_send`].
+    #[inline]
     pub fn try_reserve(&mut self) -> Result<TrustedWriteGrant<'_, P>, TrySendError> {
         self.0.try_reserve().map(TrustedWriteGrant)
     }
@@ -71,6 +72,7 @@ impl<P: Producer> Trusted<'_, Sender<P>> {
     ///
     /// # Errors
     /// As [`Sender::send`].
+    #[inline]
     pub fn reserve(&mut self, wait: &mut impl Wait) -> Result<TrustedWriteGrant<'_, P>, SendError> {
         self.0.reserve(wait).map(TrustedWriteGrant)
     }
@@ -80,6 +82,7 @@ impl<P: Producer> Trusted<'_, Sender<P>> {
     ///
     /// # Errors
     /// As [`Sender::try_send`].
+    #[inline]
     pub fn try_send_with<R>(
         &mut self,
         len: usize,
@@ -93,6 +96,7 @@ impl<P: Producer> Trusted<'_, Sender<P>> {
     ///
     /// # Errors
     /// As [`Sender::send`].
+    #[inline]
     pub fn send_with<R>(
         &mut self,
         len: usize,
@@ -111,6 +115,7 @@ impl<C: Consumer> Trusted<'_, Receiver<C>> {
     ///
     /// # Errors
     /// As [`Receiver::try_recv`].
+    #[inline]
     pub fn try_next(&mut self) -> Result<TrustedReadGrant<'_, C>, TryRecvError> {
         self.0.try_next().map(TrustedReadGrant)
     }
@@ -119,6 +124,7 @@ impl<C: Consumer> Trusted<'_, Receiver<C>> {
     ///
     /// # Errors
     /// As [`Receiver::recv`].
+    #[inline]
     pub fn next(&mut self, wait: &mut impl Wait) -> Result<TrustedReadGrant<'_, C>, RecvError> {
         self.0.next(wait).map(TrustedReadGrant)
     }
@@ -127,6 +133,7 @@ impl<C: Consumer> Trusted<'_, Receiver<C>> {
     ///
     /// # Errors
     /// As [`Receiver::try_recv`].
+    #[inline]
     pub fn try_recv_with<R>(&mut self, read: impl FnOnce(&[u8]) -> R) -> Result<R, TryRecvError> {
         self.try_next().map(|message| read(&message))
     }
@@ -135,6 +142,7 @@ impl<C: Consumer> Trusted<'_, Receiver<C>> {
     ///
     /// # Errors
     /// As [`Receiver::recv`].
+    #[inline]
     pub fn recv_with<R>(
         &mut self,
         wait: &mut impl Wait,
@@ -152,6 +160,7 @@ impl<P: Producer> TrustedWriteGrant<'_, P> {
     ///
     /// # Errors
     /// As [`WriteGrant::commit`].
+    #[inline]
     pub fn commit(self, len: usize) -> Result<(), GrantError> {
         self.0.commit(len)
     }
@@ -163,6 +172,7 @@ impl<P: Producer> TrustedWriteGrant<'_, P> {
 
     /// Sends `len` bytes, which `Sender::check` let pass, that `fill` writes: in the packet where
     /// they fit.
+    #[inline]
     fn send_with<R>(mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
         let mut small = [0; INLINE_MAX];
         if let Some(message) = small.get_mut(..len).filter(|_| self.0.is_inline(len)) {

@@ -368,6 +368,7 @@ impl<C: Consumer> Receiver<C> {
             in_doubt: false,
             taken: 0,
             more: 0,
+            filler: [0; 3],
         });
     }
 }

@@ -176,7 +176,7 @@ fn fault<C: Consumer>(side: &C, header: u64, operands: &[u64; 7]) -> Option<Pack
 }
 
 /// Makes the next message the one at hand.
-#[inline]
+#[inline(always)]
 pub(super) fn load<C: Consumer>(
     side: &mut C,
     first: bool,

@@ -19,6 +19,7 @@ impl<'a, C: Consumer> ReadGrant<'a, C> {
     }
 
     /// Bytes in the message.
+    #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.receiver
@@ -43,6 +44,7 @@ impl<'a, C: Consumer> ReadGrant<'a, C> {
     }
 
     /// Copies the message's bytes from `at` on into `to`, as many as fit; says how many.
+    #[inline]
     pub fn copy_to(&self, at: usize, to: &mut [u8]) -> usize {
         let Some(mut current) = self.receiver.at_hand.message else {
             return 0;
@@ -57,6 +59,7 @@ impl<'a, C: Consumer> ReadGrant<'a, C> {
 
     /// The bytes that were not read yet, of a message in its packet.
     #[cfg(not(loom))]
+    #[inline]
     pub(super) fn inside(&self) -> Option<&[u8]> {
         let at_hand = &self.receiver.at_hand;
         let current = at_hand.message.as_ref();
@@ -67,6 +70,7 @@ impl<'a, C: Consumer> ReadGrant<'a, C> {
     /// The buffer in which the bytes of any other message lie that were not read yet, where they begin
     /// there, and how many there are; they lie inside it.
     #[cfg(not(loom))]
+    #[inline]
     pub(super) fn place(&self) -> Option<(Buffer<'_>, usize, usize)> {
         let current = self.receiver.at_hand.message.as_ref();
         let current = current.filter(|current| current.bytes.is_in_buffer())?;
@@ -76,6 +80,7 @@ impl<'a, C: Consumer> ReadGrant<'a, C> {
 }
 
 impl<C: Consumer> Drop for ReadGrant<'_, C> {
+    #[inline]
     fn drop(&mut self) {
         self.receiver.finish();
     }

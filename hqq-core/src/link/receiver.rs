@@ -79,10 +79,21 @@ impl<C: Consumer> Receiver<C> {
         wait: &mut impl Wait,
         error: TryRecvError,
     ) -> Result<usize, RecvError> {
+        self.wait_on(wait, error, |receiver| receiver.attempt(buffer, false))
+    }
+
+    /// Waits after an attempt that gave `error`.
+    #[inline]
+    fn wait_on<T>(
+        &mut self,
+        wait: &mut impl Wait,
+        error: TryRecvError,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, TryRecvError>,
+    ) -> Result<T, RecvError> {
         let mut begun = Some(error);
         self.wait(wait, |receiver, _| match begun.take() {
             Some(error) => Err(error),
-            None => receiver.attempt(buffer, false),
+            None => attempt(receiver),
         })
     }
 
@@ -114,6 +125,7 @@ impl<C: Consumer> Receiver<C> {
     ///
     /// # Errors
     /// As [`Receiver::try_recv`].
+    #[inline]
     pub fn try_next(&mut self) -> Result<ReadGrant<'_, C>, TryRecvError> {
         self.load(true)?;
         Ok(ReadGrant::new(self))
@@ -123,6 +135,7 @@ impl<C: Consumer> Receiver<C> {
     ///
     /// # Errors
     /// As [`Receiver::recv`].
+    #[inline]
     pub fn next(&mut self, wait: &mut impl Wait) -> Result<ReadGrant<'_, C>, RecvError> {
         self.fetch(wait)?;
         Ok(ReadGrant::new(self))
@@ -132,8 +145,26 @@ impl<C: Consumer> Receiver<C> {
     ///
     /// # Errors
     /// As [`Receiver::recv`].
+    #[inline]
     pub fn fetch(&mut self, wait: &mut impl Wait) -> Result<(), RecvError> {
-        self.wait(wait, |receiver, first| receiver.load(first))
+        if !C::WALKS {
+            return self.wait(wait, |receiver, first| receiver.load(first));
+        }
+        match self.load(true) {
+            Ok(()) => Ok(()),
+            Err(error) => self.fetch_waiting(wait, error),
+        }
+    }
+
+    /// As [`Receiver::fetch`], after the first attempt.
+    #[cold]
+    #[inline(never)]
+    fn fetch_waiting(
+        &mut self,
+        wait: &mut impl Wait,
+        error: TryRecvError,
+    ) -> Result<(), RecvError> {
+        self.wait_on(wait, error, |receiver| receiver.load(false))
     }
 
     /// Hands up to `limit` messages to `each`, without waiting; says how many there were.

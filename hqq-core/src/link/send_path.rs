@@ -198,6 +198,28 @@ impl<T: Payload> ProducerTask for SendInside<T> {
     }
 }
 
+/// Sends the message of `self` bytes that lies in the buffer that comes next, where the side has claimed nothing for it.
+pub(super) struct CommitQuickly(pub(super) usize);
+
+impl ProducerTask for CommitQuickly {
+    type Output = Put;
+
+    // Always: it is short.
+    #[inline(always)]
+    fn run<P: Producer>(self, side: &mut P) -> Put {
+        let Self(len) = self;
+        if P::CLAIMS || !P::WALKS || len == 0 {
+            return Put::Not;
+        }
+        let opcode = Opcode::StandardRun.as_byte();
+        let put = side.put_quickly(opcode, len, |_, _| InBuffer(run::alone(len)));
+        if put != Put::Not {
+            side.count(Event::Quick(len));
+        }
+        put
+    }
+}
+
 /// Sends one message if there is room, in few steps where they do.
 #[inline]
 fn send_one<P: Producer>(side: &mut P, payload: &[u8], first: bool) -> Result<(), TrySendError> {

@@ -6,7 +6,7 @@ use zerocopy::{Immutable, IntoBytes};
 
 use super::error::{GrantError, SendError, TrySendError};
 use super::send_path::{
-    self, Payload, Pieces, Send, SendBatch, SendInside, SendQuickly, publish_copy,
+    self, CommitQuickly, Payload, Pieces, Send, SendBatch, SendInside, SendQuickly, publish_copy,
 };
 use super::waiting::wait_until;
 use crate::counters::{Counters, Event};
@@ -75,10 +75,21 @@ impl<P: Producer> Sender<P> {
         wait: &mut impl Wait,
         error: TrySendError,
     ) -> Result<(), SendError> {
+        self.wait_on(wait, error, |sender| sender.attempt(message, false))
+    }
+
+    /// Waits after an attempt that gave `error`.
+    #[inline]
+    fn wait_on<T>(
+        &mut self,
+        wait: &mut impl Wait,
+        error: TrySendError,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, TrySendError>,
+    ) -> Result<T, SendError> {
         let mut begun = Some(error);
         self.wait(wait, |sender, _| match begun.take() {
             Some(error) => Err(error),
-            None => sender.attempt(message, false),
+            None => attempt(sender),
         })
     }
 
@@ -129,6 +140,7 @@ impl<P: Producer> Sender<P> {
     ///
     /// # Errors
     /// As [`Sender::try_send`].
+    #[inline]
     pub fn try_reserve(&mut self) -> Result<WriteGrant<'_, P>, TrySendError> {
         let position = self.claim(true)?;
         Ok(WriteGrant::new(self, position))
@@ -138,9 +150,29 @@ impl<P: Producer> Sender<P> {
     ///
     /// # Errors
     /// As [`Sender::send`].
+    #[inline]
     pub fn reserve(&mut self, wait: &mut impl Wait) -> Result<WriteGrant<'_, P>, SendError> {
-        let position = self.wait(wait, Self::claim)?;
+        let position = if P::WALKS {
+            match self.claim(true) {
+                Ok(position) => position,
+                Err(error) => self.claim_waiting(wait, error)?,
+            }
+        } else {
+            self.wait(wait, Self::claim)?
+        };
         Ok(WriteGrant::new(self, position))
+    }
+
+    /// A position to fill, after the first attempt.
+    // As above.
+    #[cold]
+    #[inline(never)]
+    fn claim_waiting(
+        &mut self,
+        wait: &mut impl Wait,
+        error: TrySendError,
+    ) -> Result<Position, SendError> {
+        self.wait_on(wait, error, |sender| sender.claim(false))
     }
 
     /// Buffers in this direction.
@@ -347,6 +379,7 @@ impl<'a, P: Producer> WriteGrant<'a, P> {
     }
 
     /// Bytes in the buffer.
+    #[inline]
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.sender.max_message_size()
@@ -356,6 +389,7 @@ impl<'a, P: Producer> WriteGrant<'a, P> {
     ///
     /// # Errors
     /// [`GrantError::TooLong`] where they end past the buffer; nothing is copied then.
+    #[inline]
     pub fn copy_from(&mut self, at: usize, bytes: &[u8]) -> Result<(), GrantError> {
         let len = at.saturating_add(bytes.len());
         let max = self.capacity();
@@ -371,7 +405,22 @@ impl<'a, P: Producer> WriteGrant<'a, P> {
     /// # Errors
     /// [`GrantError::TooLong`] where a buffer has fewer bytes, [`GrantError::EmptyMessage`] for none
     /// in format 1; a tombstone is sent then.
+    #[inline]
     pub fn commit(mut self, len: usize) -> Result<(), GrantError> {
+        match self.sender.side.with(CommitQuickly(len)) {
+            Put::Done => self.finished = true,
+            Put::ToSleeper => {
+                self.finished = true;
+                self.sender.side.wake();
+            }
+            Put::Not => return self.commit_slowly(len),
+        }
+        Ok(())
+    }
+
+    /// As [`WriteGrant::commit`], where its few steps did not do.
+    #[inline(never)]
+    fn commit_slowly(mut self, len: usize) -> Result<(), GrantError> {
         let max = self.capacity();
         if len > max {
             self.publish_tombstone(REASON_TOO_LONG);
@@ -435,6 +484,7 @@ impl<'a, P: Producer> WriteGrant<'a, P> {
 }
 
 impl<P: Producer> Drop for WriteGrant<'_, P> {
+    #[inline]
     fn drop(&mut self) {
         if !self.finished {
             send_path::give_up(&mut self.sender.side, self.position);

@@ -75,6 +75,27 @@ impl<G: Geometry> ExclusiveConsumer<G> {
             .store(turn.next_position().get(), ordering::store_received());
     }
 
+    /// As [`Consumer::claim_quickly`], where the way has ended: a packet that stays claimed may be the last before
+    /// `flush_at`, and is always that where messages are delivered at least once.
+    // A function of its own, so that what goes on saves no registers for it.
+    #[inline(never)]
+    fn claim_by_position<O: Operands>(&mut self, opcode: u8) -> Option<(Position, O)> {
+        if !WALKS || self.special.is_some() {
+            return None;
+        }
+        let turn = self.turn;
+        let position = turn.position();
+        let (slot, _) = O::place(&self.memory, position)?;
+        // Pairs with the Release of T3 and T3x: the operands and the payload are there.
+        let loaded = slot.stamp().load_visible(ordering::see_published_quickly());
+        if !is_packet_at(loaded, turn, opcode) {
+            return None;
+        }
+        let operands = O::load(slot);
+        self.hand_out(turn);
+        Some((position, operands))
+    }
+
     /// The packet that was passed quickly just now stays claimed.
     #[inline]
     fn keep(&mut self) {
@@ -83,6 +104,13 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         self.memory.pause();
         // As it is counted when it is known what it is.
         self.counters.messages = self.counters.messages.wrapping_sub(1);
+    }
+
+    /// Tells producers how far this side has read, and people what it has counted.
+    #[inline(never)]
+    fn tell(&mut self) {
+        self.flush();
+        self.record();
     }
 
     /// Asks for the buffer of a message that is not there yet, so that its line comes over together with the slot's and not
@@ -256,24 +284,21 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         self.side.is_peer_not_ended() && (!first || self.counters.add_blocked())
     }
 
-    // By its position: a packet that stays claimed may be the last before `flush_at`, and is always that where
-    // messages are delivered at least once.
     #[inline(always)]
     fn claim_quickly<O: Operands>(&mut self, opcode: u8) -> Option<(Position, O)> {
-        if !WALKS || self.special.is_some() {
-            return None;
-        }
-        let turn = self.turn;
-        let position = turn.position();
-        let (slot, _) = O::place(&self.memory, position)?;
+        let Some((slot, _)) = O::here(&self.memory) else {
+            return self.claim_by_position(opcode);
+        };
+        let (r, turn) = (self.memory.r(), self.turn);
         // Pairs as above.
         let loaded = slot.stamp().load_visible(ordering::see_published_quickly());
         if !is_packet_at(loaded, turn, opcode) {
             return None;
         }
         let operands = O::load(slot);
-        self.hand_out(turn);
-        Some((position, operands))
+        self.turn = pass(r, turn);
+        self.keep();
+        Some((turn.position(), operands))
     }
 
     #[inline]
@@ -302,8 +327,7 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         // Each position is released after the one before, so that none is passed over; those in
         // doubt may be, and are flushed at once.
         if self.turn == self.flush_at || self.special.is_some() {
-            self.flush();
-            self.record();
+            self.tell();
         }
     }
 

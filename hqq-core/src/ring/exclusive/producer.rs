@@ -147,6 +147,9 @@ impl<G: Geometry> Producer for ExclusiveProducer<G> {
 
     #[inline]
     fn try_claim(&mut self) -> Result<Position, Refused> {
+        if self.memory.slot_here().is_some() {
+            return Ok(self.turn.position());
+        }
         if self.turn == self.limit && !self.find_room() {
             return Err(Refused::Blocked);
         }
