@@ -86,7 +86,7 @@ pub(super) struct Current {
     pub(super) more: u16,
     /// Zeros, to the end of a word. Without them the compiler writes the last fields together with the end of `offset`,
     /// which it has just written: to be read in one piece that would have to get to the cache first.
-    pub(super) filler: [u8; 3],
+    pub(super) _filler: [u8; 3],
 }
 
 impl Current {
@@ -100,7 +100,7 @@ impl Current {
             in_doubt: claimed.in_doubt,
             taken: 0,
             more: 0,
-            filler: [0; 3],
+            _filler: [0; 3],
         }
     }
 

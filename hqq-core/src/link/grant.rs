@@ -11,6 +11,7 @@ use super::error::{GrantError, RecvError, Retry, SendError, TryRecvError, TrySen
 use super::packets::Claim;
 use super::{ReadGrant, Receiver, Sender, WriteGrant};
 use crate::packet::INLINE_MAX;
+use crate::position::Position;
 use crate::ring::{Consumer, Producer};
 use crate::wait::Wait;
 
@@ -65,7 +66,8 @@ impl<P: Producer> Trusted<'_, Sender<P>> {
     /// As [`Sender::try_send`].
     #[inline]
     pub fn try_reserve(&mut self) -> Result<TrustedWriteGrant<'_, P>, TrySendError> {
-        self.0.try_reserve().map(TrustedWriteGrant)
+        let position = self.0.claim(true)?;
+        Ok(self.granted(position))
     }
 
     /// A free buffer as a slice, waiting for one as `wait` says.
@@ -74,7 +76,15 @@ impl<P: Producer> Trusted<'_, Sender<P>> {
     /// As [`Sender::send`].
     #[inline]
     pub fn reserve(&mut self, wait: &mut impl Wait) -> Result<TrustedWriteGrant<'_, P>, SendError> {
-        self.0.reserve(wait).map(TrustedWriteGrant)
+        let position = self.0.claim_until(wait)?;
+        Ok(self.granted(position))
+    }
+
+    // Not made of the other grant in its result: what that has written would be read in other pieces, which have to get to
+    // the cache before.
+    #[inline]
+    const fn granted(&mut self, position: Position) -> TrustedWriteGrant<'_, P> {
+        TrustedWriteGrant(WriteGrant::new(self.0, position))
     }
 
     /// Sends `len` bytes that `fill` writes in place, if a buffer is free. They hold zeros or older

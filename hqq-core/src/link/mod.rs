@@ -24,6 +24,7 @@ mod packets;
 mod receive_path;
 mod received;
 mod receiver;
+mod reserved;
 mod send_path;
 mod sender;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
@@ -47,7 +48,8 @@ pub(crate) use packets::{Claim, Decoded};
 pub(crate) use receive_path::SHORT_WAYS;
 pub use received::{ReadGrant, TryIter};
 pub use receiver::Receiver;
-pub use sender::{REASON_DROPPED, REASON_EMPTY, REASON_TOO_LONG, Sender, WriteGrant};
+pub use reserved::WriteGrant;
+pub use sender::{REASON_DROPPED, REASON_EMPTY, REASON_TOO_LONG, Sender};
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
 pub use shared::SharedLink;
 pub use whole::{Missed, Unwanted, WholeBody, WholeGrant};

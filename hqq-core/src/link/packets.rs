@@ -1,11 +1,12 @@
 //! Whole packets over a link, for protocols on top of it such as [`advanced`](crate::advanced).
 
+use super::WriteGrant;
 use super::at_hand::{Bytes, Current};
 use super::error::{GrantError, TryRecvError, TrySendError};
 use super::receive_path::{self, SHORT_WAYS};
 use super::receiver::Receiver;
 use super::send_path::filled;
-use super::sender::{Sender, WriteGrant};
+use super::sender::Sender;
 use crate::counters::Event;
 use crate::packet::standard::check_size;
 use crate::packet::{
@@ -368,7 +369,7 @@ impl<C: Consumer> Receiver<C> {
             in_doubt: false,
             taken: 0,
             more: 0,
-            filler: [0; 3],
+            _filler: [0; 3],
         });
     }
 }

@@ -176,7 +176,8 @@ fn fault<C: Consumer>(side: &C, header: u64, operands: &[u64; 7]) -> Option<Pack
 }
 
 /// Makes the next message the one at hand.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[cfg_attr(not(target_pointer_width = "64"), inline)]
 pub(super) fn load<C: Consumer>(
     side: &mut C,
     first: bool,

@@ -25,6 +25,8 @@ const BEFORE: [u64; 5] = [3, 4, 6, 7, 8];
 #[derive(Clone, Copy, Debug)]
 enum Call {
     Send,
+    /// In a grant.
+    Commit,
     Receive,
     /// Into a buffer that is too short, and once more.
     ReceiveLate,
@@ -32,7 +34,13 @@ enum Call {
 }
 
 impl Call {
-    const ALL: [Self; 4] = [Self::Send, Self::Receive, Self::ReceiveLate, Self::Lend];
+    const ALL: [Self; 5] = [
+        Self::Send,
+        Self::Commit,
+        Self::Receive,
+        Self::ReceiveLate,
+        Self::Lend,
+    ];
 
     fn make<P: Producer, C: Consumer>(
         self,
@@ -45,6 +53,12 @@ impl Call {
         match self {
             Self::Send => {
                 let _ = near.try_send(&buffer[..len]);
+            }
+            Self::Commit => {
+                if let Ok(mut grant) = near.try_reserve() {
+                    grant.copy_from(0, &buffer[..len]).unwrap();
+                    grant.commit(len).unwrap();
+                }
             }
             Self::Receive => {
                 let result = far.try_recv(&mut buffer[..len]);

@@ -80,7 +80,7 @@ impl<G: Geometry> ExclusiveConsumer<G> {
     // A function of its own, so that what goes on saves no registers for it.
     #[inline(never)]
     fn claim_by_position<O: Operands>(&mut self, opcode: u8) -> Option<(Position, O)> {
-        if !WALKS || self.special.is_some() {
+        if self.special.is_some() {
             return None;
         }
         let turn = self.turn;
@@ -287,7 +287,11 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
     #[inline(always)]
     fn claim_quickly<O: Operands>(&mut self, opcode: u8) -> Option<(Position, O)> {
         let Some((slot, _)) = O::here(&self.memory) else {
-            return self.claim_by_position(opcode);
+            return if WALKS {
+                self.claim_by_position(opcode)
+            } else {
+                None
+            };
         };
         let (r, turn) = (self.memory.r(), self.turn);
         // Pairs as above.
