@@ -190,7 +190,14 @@ impl<T: Payload> ProducerTask for SendInside<T> {
             return Put::Not;
         }
         let opcode = Opcode::StandardInline.as_byte();
-        let put = side.put_quickly(opcode, len, |_, copy_id| InPacket(self.0.inline(copy_id)));
+        let put = side.put_quickly(opcode, len, |_, copy_id| {
+            // Where sides walk, words went another way.
+            let word = if P::WALKS { None } else { self.0.word() };
+            InPacket(match word {
+                Some(word) => inline::operands_of_word(copy_id, word),
+                None => self.0.inline(copy_id),
+            })
+        });
         if put != Put::Not {
             side.count(Event::Quick(len));
         }
