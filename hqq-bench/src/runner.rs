@@ -56,6 +56,7 @@ pub(crate) fn measure(
     cores.pin_first()?;
     let mut run = Run {
         plan,
+        rounds: plan.rounds.min(suite.most_rounds),
         second,
         samples: Samples::default(),
         watchdog: Watchdog::start(),
@@ -91,6 +92,7 @@ fn made(
 
 struct Run<'a> {
     plan: &'a Plan,
+    rounds: u32,
     second: SecondProcess,
     samples: Samples,
     watchdog: Watchdog,
@@ -107,8 +109,8 @@ impl Run<'_> {
         progress.set_message("heats");
         self.heats(&mut turns)?;
         progress.set_message("rounds");
-        progress.set_length(self.plan.rounds.into());
-        for _ in 0..self.plan.rounds {
+        progress.set_length(self.rounds.into());
+        for _ in 0..self.rounds {
             for turn in &mut turns {
                 let figure = self.turn(turn)?;
                 self.samples.of(turn.row.measure.id()).rounds.push(figure);

@@ -234,6 +234,8 @@ pub(crate) struct Suite {
     /// They take less than a time slice, so that what else runs on the machine spoils some turns and
     /// leaves others alone.
     pub(crate) operations: u32,
+    /// The most rounds that it takes, whatever is planned.
+    pub(crate) most_rounds: u32,
 }
 
 impl Suite {

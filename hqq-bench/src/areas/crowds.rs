@@ -15,8 +15,11 @@ pub(crate) fn counts(plan: &Plan) -> &'static [usize] {
 }
 
 /// Messages of a turn, the same for every row: starting the threads takes as long as tens of thousands of
-/// messages, and as long for everybody only where all send as many.
-const MESSAGES: u32 = 1 << 16;
+/// messages, and as long for everybody only where all send as many. A turn lasts for several time slices, unlike those of other
+/// areas, as threads that are more than the cores take turns themselves: a shorter one shows who happened to run.
+const MESSAGES: u32 = 1 << 18;
+/// As such turns take longer, and differ less.
+const ROUNDS: u32 = 101;
 
 /// Shared links of each depth, then what there is besides.
 pub(crate) fn suite(plan: &Plan) -> Suite {
@@ -44,5 +47,6 @@ pub(crate) fn suite(plan: &Plan) -> Suite {
         rows,
         goals,
         operations: MESSAGES,
+        most_rounds: ROUNDS,
     }
 }

@@ -53,5 +53,6 @@ pub(crate) fn suite() -> Suite {
             })
             .into(),
         operations: 2000,
+        most_rounds: u32::MAX,
     }
 }

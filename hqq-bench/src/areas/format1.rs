@@ -90,6 +90,7 @@ pub(crate) fn suite() -> Suite {
         rows: rows.into_iter().flatten().collect(),
         goals: Vec::new(),
         operations: 500,
+        most_rounds: u32::MAX,
     }
 }
 

@@ -79,6 +79,7 @@ pub(crate) fn suite(plan: &Plan) -> Suite {
             goal("large-inplace", "inplace", 0.95),
         ],
         operations: 0,
+        most_rounds: u32::MAX,
     }
 }
 

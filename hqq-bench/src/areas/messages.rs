@@ -229,6 +229,7 @@ pub(crate) fn suite() -> Suite {
         rows,
         goals,
         operations: 0,
+        most_rounds: u32::MAX,
     }
 }
 
@@ -286,5 +287,6 @@ pub(crate) fn trust() -> Suite {
             goal("untrusted-4k", "copied-4k", long, 1.3),
         ],
         operations: 0,
+        most_rounds: u32::MAX,
     }
 }

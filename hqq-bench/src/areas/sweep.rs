@@ -87,5 +87,6 @@ pub(crate) fn suite(plan: &Plan) -> Suite {
         rows,
         goals: Vec::new(),
         operations: 0,
+        most_rounds: u32::MAX,
     }
 }

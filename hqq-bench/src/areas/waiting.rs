@@ -142,5 +142,6 @@ pub(crate) fn suite() -> Suite {
             ),
         ],
         operations: 0,
+        most_rounds: u32::MAX,
     }
 }
