@@ -50,6 +50,7 @@ pub(crate) fn suite() -> Suite {
         rows,
         goals,
         operations: 0,
+        most_rounds: u32::MAX,
     }
 }
 
