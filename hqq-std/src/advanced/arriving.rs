@@ -11,6 +11,9 @@ use crate::sys;
 /// A part of what is read as it comes has as many bytes at least, but for the last one.
 const PART: usize = 4096;
 
+/// Memory of a part that was read is kept for the next one, up to so many bytes: as long as a chunk, mostly.
+const KEPT: usize = 1 << 20;
+
 /// From so many bytes on the rest of a message is given room in one piece, and asked for in huge pages.
 const HUGE: usize = 2 << 20;
 
@@ -86,6 +89,8 @@ pub(super) struct Arriving {
     /// Bytes in the message, where its sender knew.
     pub(super) total: Option<u64>,
     parts: VecDeque<Part>,
+    /// Of a part that was read: what is to come finds it in the cache, and need not be given zeros first.
+    kept: Vec<u8>,
     read: usize,
     buffered: usize,
     pub(super) complete: bool,
@@ -110,6 +115,7 @@ impl Arriving {
             error,
             total,
             parts: VecDeque::new(),
+            kept: Vec::new(),
             read: 0,
             buffered: 0,
             complete: false,
@@ -154,7 +160,10 @@ impl Arriving {
         self.buffered += len;
         let is_full = |part: &Part| self.taken && part.len >= PART;
         if self.parts.back().is_none_or(is_full) {
-            self.parts.push_back(Part::default());
+            self.parts.push_back(Part {
+                bytes: std::mem::take(&mut self.kept),
+                len: 0,
+            });
         }
         let expected = if self.taken { 0 } else { self.expected };
         let part = self.parts.back_mut();
@@ -190,8 +199,13 @@ impl Arriving {
             if self.read < part.len {
                 break;
             }
-            self.parts.pop_front();
+            let part = self.parts.pop_front();
             self.read = 0;
+            if let Some(Part { bytes, .. }) = part
+                && (self.kept.capacity()..=KEPT).contains(&bytes.capacity())
+            {
+                self.kept = bytes;
+            }
         }
         self.buffered -= filled;
         filled

@@ -392,9 +392,9 @@ impl Engine {
             }
             progress = true;
         }
-        let mut came = false;
+        let (mut came, mut to_read) = (false, false);
         for _ in 0..BATCH {
-            if awaits_peer || self.failure.is_some() || self.is_stalled() {
+            if to_read || awaits_peer || self.failure.is_some() || self.is_stalled() {
                 break;
             }
             match self.take_packet(Want::Nothing, None) {
@@ -407,7 +407,10 @@ impl Engine {
                     is_empty = true;
                     break;
                 }
-                Ok(_) => came = true,
+                Ok(taken) => {
+                    came = true;
+                    to_read = matches!(taken, Taken::ToRead);
+                }
                 Err(failure) => {
                     self.fail(failure);
                     return true;

@@ -58,6 +58,8 @@ pub(in super::super) enum Taken {
     Nothing,
     /// Something that was not wanted: it was taken in.
     Other,
+    /// As that, and there is much of it for a reader that takes it as it comes.
+    ToRead,
     /// What was wanted, and its bytes.
     Wanted(Whole, Vec<u8>),
 }

@@ -17,6 +17,9 @@ use super::express::{Taken, Want};
 use super::{DEAD, Engine, PendingCall};
 use crate::link::Sender;
 
+/// So many bytes for a reader are to be read before more is taken in: they are still in the cache then.
+const MUCH: usize = 16 << 10;
+
 impl Engine {
     /// Takes one packet in, `packet` where that was claimed already. What is wanted, where all of it is in
     /// there, is given to the caller at once, and nobody else hears of it.
@@ -115,8 +118,12 @@ impl Engine {
                     grant.copy_to(0, arriving.room(len));
                     arriving.complete = arrival.last;
                     arriving.progressed |= arrival.offset > 0;
+                    let to_read = arriving.taken && arriving.buffered() >= MUCH;
                     drop(grant);
                     self.arrived(&arrival);
+                    if to_read {
+                        return Ok(Taken::ToRead);
+                    }
                 }
             }
         }
