@@ -55,12 +55,30 @@ pub(crate) trait Carrier: Sized + 'static {
     /// # Errors
     /// [`BenchError`].
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BenchError>;
+
+    /// Sends messages of `size` bytes each, which lie side by side, with one call where all go.
+    ///
+    /// # Errors
+    /// [`BenchError`].
+    #[inline]
+    fn write_batch(&mut self, bytes: &[u8], _size: usize) -> Result<(), BenchError> {
+        self.write(bytes)
+    }
+
+    /// Receives as many bytes as have come of such messages, at least one and at most a buffer.
+    ///
+    /// # Errors
+    /// [`BenchError`].
+    #[inline]
+    fn read_batch(&mut self, buffer: &mut [u8], _size: usize) -> Result<usize, BenchError> {
+        self.read(buffer)
+    }
 }
 
 /// Lines of shared memory for a carrier.
 const LINES: usize = 32;
 
-/// Messages over a carrier: one write and one read each, or a batch at a time where it is a stream.
+/// Messages over a carrier: one write and one read each, or a batch at a time.
 pub(crate) struct Between<C> {
     pub(crate) id: &'static str,
     pub(crate) name: &'static str,
@@ -199,7 +217,8 @@ impl<C: Carrier> Source for Batches<C> {
         for (message, number) in messages.zip(number..) {
             self.messages.write(message, number);
         }
-        self.carrier.write(&self.outgoing)
+        let size = self.messages.size;
+        self.carrier.write_batch(&self.outgoing, size)
     }
 }
 
@@ -210,7 +229,8 @@ impl<C: Carrier> Sink for Batches<C> {
     fn take(&mut self, number: u64, _: &mut Patience<'_>) -> Result<(), BenchError> {
         self.filled = 0;
         while self.filled < self.incoming.len() {
-            self.filled += self.carrier.read(&mut self.incoming[self.filled..])?;
+            let rest = &mut self.incoming[self.filled..];
+            self.filled += self.carrier.read_batch(rest, self.messages.size)?;
         }
         let messages = self.incoming.chunks(self.messages.size);
         for (message, number) in messages.zip(number..) {

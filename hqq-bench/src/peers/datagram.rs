@@ -9,6 +9,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use super::between::{Carrier, Room, some};
+use super::many_messages::ManyMessages;
 use super::{failed, give_room};
 use crate::error::BenchError;
 use crate::memory::Lines;
@@ -19,6 +20,7 @@ const NAME: &str = "Unix datagram socket";
 pub(crate) struct Datagram {
     socket: UnixDatagram,
     peer: Option<SocketAddr>,
+    many: ManyMessages,
 }
 
 fn address(name: &str, end: &str) -> Result<SocketAddr, BenchError> {
@@ -31,16 +33,17 @@ fn bound(name: &str, end: &str, peer: &str, room: Room) -> Result<Datagram, Benc
     Ok(Datagram {
         socket,
         peer: Some(address(name, peer)?),
+        many: ManyMessages::new(),
     })
 }
 
 impl Datagram {
     #[inline]
-    fn connected(&mut self) -> Result<&UnixDatagram, BenchError> {
-        if let Some(peer) = self.peer.take() {
-            self.socket.connect_addr(&peer).map_err(failed(NAME))?;
+    fn connect(&mut self) -> Result<(), BenchError> {
+        match self.peer.take() {
+            Some(peer) => self.socket.connect_addr(&peer).map_err(failed(NAME)),
+            None => Ok(()),
         }
-        Ok(&self.socket)
     }
 }
 
@@ -55,13 +58,26 @@ impl Carrier for Datagram {
 
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), BenchError> {
-        self.connected()?.send(bytes).map_err(failed(NAME))?;
+        self.connect()?;
+        self.socket.send(bytes).map_err(failed(NAME))?;
         Ok(())
     }
 
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BenchError> {
-        let len = self.connected()?.recv(buffer).map_err(failed(NAME))?;
-        some(NAME, len)
+        self.connect()?;
+        some(NAME, self.socket.recv(buffer).map_err(failed(NAME))?)
+    }
+
+    #[inline]
+    fn write_batch(&mut self, bytes: &[u8], size: usize) -> Result<(), BenchError> {
+        self.connect()?;
+        self.many.send(NAME, &self.socket, bytes, size)
+    }
+
+    #[inline]
+    fn read_batch(&mut self, buffer: &mut [u8], size: usize) -> Result<usize, BenchError> {
+        self.connect()?;
+        self.many.receive(NAME, &self.socket, buffer, size)
     }
 }

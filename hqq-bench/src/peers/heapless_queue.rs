@@ -1,7 +1,7 @@
 //! `heapless::spsc`: a ring of fixed capacity for one producer and one consumer.
 //!
 //! "A fixed capacity single-producer, single-consumer (SPSC) lock-free queue", split for two execution
-//! contexts; the capacity is a power of two, for which computing indices is cheapest.
+//! contexts. "To get better performance, use a value for `N` that is a power of 2": all that compete are.
 
 use heapless::spsc::{Consumer, Producer, Queue};
 

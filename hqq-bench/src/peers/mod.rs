@@ -11,6 +11,7 @@ pub(crate) mod iceoryx;
 pub(crate) mod iceoryx_sizes;
 pub(crate) mod in_process;
 pub(crate) mod ipc_channels;
+mod many_messages;
 pub(crate) mod message_queue;
 pub(crate) mod pipe;
 pub(crate) mod ring_buffer;

@@ -13,6 +13,7 @@ use rustix::net::{
 };
 
 use super::between::{Carrier, Room, some};
+use super::many_messages::ManyMessages;
 use super::{failed, give_room};
 use crate::error::BenchError;
 use crate::memory::Lines;
@@ -25,6 +26,7 @@ pub(crate) struct SeqPacket {
     /// The second process has not been waited for yet.
     listening: bool,
     room: Room,
+    many: ManyMessages,
 }
 
 fn socket(name: &str) -> Result<(OwnedFd, SocketAddrUnix), rustix::io::Errno> {
@@ -39,13 +41,13 @@ fn socket(name: &str) -> Result<(OwnedFd, SocketAddrUnix), rustix::io::Errno> {
 
 impl SeqPacket {
     #[inline]
-    fn connected(&mut self) -> Result<&OwnedFd, BenchError> {
+    fn connect(&mut self) -> Result<(), BenchError> {
         if self.listening {
             self.socket = accept_with(&self.socket, SocketFlags::CLOEXEC).map_err(failed(NAME))?;
             give_room(&self.socket, self.room).map_err(failed(NAME))?;
             self.listening = false;
         }
-        Ok(&self.socket)
+        Ok(())
     }
 }
 
@@ -58,6 +60,7 @@ impl Carrier for SeqPacket {
             socket,
             listening: true,
             room,
+            many: ManyMessages::new(),
         })
     }
 
@@ -69,18 +72,33 @@ impl Carrier for SeqPacket {
             socket,
             listening: false,
             room,
+            many: ManyMessages::new(),
         })
     }
 
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), BenchError> {
-        send(self.connected()?, bytes, SendFlags::empty()).map_err(failed(NAME))?;
+        self.connect()?;
+        send(&self.socket, bytes, SendFlags::empty()).map_err(failed(NAME))?;
         Ok(())
     }
 
     #[inline]
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, BenchError> {
-        let (len, _) = recv(self.connected()?, buffer, RecvFlags::empty()).map_err(failed(NAME))?;
+        self.connect()?;
+        let (len, _) = recv(&self.socket, buffer, RecvFlags::empty()).map_err(failed(NAME))?;
         some(NAME, len)
+    }
+
+    #[inline]
+    fn write_batch(&mut self, bytes: &[u8], size: usize) -> Result<(), BenchError> {
+        self.connect()?;
+        self.many.send(NAME, &self.socket, bytes, size)
+    }
+
+    #[inline]
+    fn read_batch(&mut self, buffer: &mut [u8], size: usize) -> Result<usize, BenchError> {
+        self.connect()?;
+        self.many.receive(NAME, &self.socket, buffer, size)
     }
 }

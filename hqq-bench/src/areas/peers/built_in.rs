@@ -51,6 +51,13 @@ const AHEAD_LINED: Setting = Setting {
     ..AHEAD
 };
 
+/// What competes one way: part of the ids, of the names, and the setting.
+const ONE_WAY: [(&str, &str, Setting); 3] = [
+    ("packed", "", AT_FIRST),
+    ("lined", "a line each, ", LINED),
+    ("ahead", "loaned ahead, ", AHEAD),
+];
+
 /// Of the area `rtt`.
 pub(crate) fn round_trips(rows: &mut Vec<Row>, goals: &mut Vec<Goal>) {
     let way = Way::RoundTrip;
@@ -138,12 +145,7 @@ fn roomy_batches<C: Carrier>(group: &'static str, name: &str) -> impl Iterator<I
 pub(crate) fn messages(rows: &mut Vec<Row>, goals: &mut Vec<Goal>) {
     let cost = |row: Row, series| row.point(Plot::Cost, series, 64);
     queues::one_way(rows);
-    let settings = [
-        ("packed", "", AT_FIRST),
-        ("lined", "a line each, ", LINED),
-        ("ahead", "loaned ahead, ", AHEAD),
-    ];
-    for (id, how, setting) in settings {
+    for (id, how, setting) in ONE_WAY {
         for depth in [DEPTH, DEEP, DEEPER] {
             let iceoryx = PublishSubscribe::<8> {
                 id: named(format!("iceoryx2-64-{id}-{depth}")),
@@ -193,6 +195,14 @@ pub(crate) fn messages(rows: &mut Vec<Row>, goals: &mut Vec<Goal>) {
     rows.extend(roomy_batches::<Stream>(
         "unix-64-batch",
         "Unix stream, 16 a write, 64 bytes",
+    ));
+    rows.extend(roomy_batches::<SeqPacket>(
+        "seqpacket-64-batch",
+        "Unix seqpacket, 16 a call, 64 bytes",
+    ));
+    rows.extend(roomy_batches::<Datagram>(
+        "datagram-64-batch",
+        "Unix datagram, 16 a call, 64 bytes",
     ));
     let at_most =
         |id, row, against, limit| Goal::at_most(id, "one way", row, Against::Row(against), limit);
@@ -295,12 +305,16 @@ pub(crate) fn sweep(plan: &Plan, rows: &mut Vec<Row>) {
         rows.push(sized::<Channel>("ipc-channel", "ipc-channel", size));
         // In place, and by value: as of ours, longer ones show nothing.
         if size <= FRESH {
-            let slices = Slices {
-                id: named(format!("size-iceoryx2-{size}")),
-                name: named(format!("iceoryx2, {size} bytes")),
-                size,
-            };
-            rows.push(point(reference(slices), "iceoryx2, in place", size));
+            let group = named(format!("size-iceoryx2-{size}"));
+            for (id, how, setting) in ONE_WAY {
+                let slices = Slices {
+                    id: named(format!("{group}-{id}")),
+                    name: named(format!("iceoryx2, {how}{size} bytes")),
+                    size,
+                    setting,
+                };
+                rows.push(point(reference(slices), "iceoryx2, in place", size).group(group));
+            }
         }
         rows.extend(queues::sized(size).map(|row| point(row, "rtrb", size)));
     }

@@ -176,8 +176,42 @@ pub(super) fn one_way(rows: &mut Vec<Row>) {
             std_channel::spinning
         ),
     ] {
-        rows.extend(costs(row, "std sync_channel"));
+        rows.extend(costs(row, "std mpsc"));
     }
+    rows.extend(unbounded().map(|row| cost(row, "std mpsc")));
+}
+
+/// The channel of the standard library that has no bound.
+fn unbounded() -> [Row; 4] {
+    fn row<S: Source + 'static, K: Sink + Send + 'static>(
+        id: &'static str,
+        name: &'static str,
+        make: fn(&'static str) -> (S, K),
+    ) -> Row {
+        Row::against(Box::new(InProcess { id, name, make }), EXCLUSIVE, None).group("std-mpsc-64")
+    }
+    [
+        row(
+            "std-mpsc-64-unbounded-blocking-packed",
+            "std channel, no bound, blocking, 64 bytes, packed",
+            std_channel::unbounded_blocking::<Words<8>>,
+        ),
+        row(
+            "std-mpsc-64-unbounded-blocking-lined",
+            "std channel, no bound, blocking, 64 bytes, a line each",
+            std_channel::unbounded_blocking::<Lined<8>>,
+        ),
+        row(
+            "std-mpsc-64-unbounded-spinning-packed",
+            "std channel, no bound, spinning, 64 bytes, packed",
+            std_channel::unbounded_spinning::<Words<8>>,
+        ),
+        row(
+            "std-mpsc-64-unbounded-spinning-lined",
+            "std channel, no bound, spinning, 64 bytes, a line each",
+            std_channel::unbounded_spinning::<Lined<8>>,
+        ),
+    ]
 }
 
 /// Threads that share a queue, of each depth, with items packed and with a line for each, as above.
