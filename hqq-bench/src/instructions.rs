@@ -8,7 +8,7 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BenchError;
-use crate::report::{Entry, Report, Row};
+use crate::report::{Entry, Report, Row, Standing};
 
 /// Operations that are counted.
 const COUNT: u32 = 2000;
@@ -87,9 +87,12 @@ pub(crate) fn add(report: &mut Report) -> Result<(), BenchError> {
         report.add_figure(Entry {
             row,
             at_least: false,
-            asked,
+            standing: if asked {
+                Standing::Asked
+            } else {
+                Standing::Measured
+            },
             used: None,
-            sweep: false,
         });
     }
     Ok(())

@@ -118,6 +118,12 @@ impl Row {
         self.unit = unit;
         self
     }
+
+    /// Whether it is a point of a sweep over sizes or depths: there are many, and plots show them.
+    pub(crate) fn sweeps(&self) -> bool {
+        let plot = self.point.map(|point| point.plot);
+        matches!(plot, Some(Plot::Size | Plot::Depth))
+    }
 }
 
 /// What a ratio must be.

@@ -28,7 +28,7 @@ impl Report {
         let _ = write!(
             page,
             "<header><h1>HQQ, measured</h1><p>{}, {} cores, {} GiB · {} · {} · load before the run \
-             {}</p><p class=\"sum\">{}</p></header>",
+             {}</p><p class=\"sum\">{}.</p></header>",
             escape(&machine.processor),
             machine.cores,
             machine.memory_gib,
@@ -40,11 +40,12 @@ impl Report {
         self.goals_tables(&mut page);
         self.plots(&mut page)?;
         self.others_table(&mut page);
+        self.heats_table(&mut page);
         page += "<footer>Two processes, each pinned to a core, take turns round by round; a ratio is the \
                  median over the rounds of a figure by the one it is compared with in the same round, the \
                  spread its quartiles. A goal is met when the lower quartile meets it. \
                  Of both processes: cpu, processor time an operation; switches, changes of the running thread \
-                 an operation; peak memory, the most that either has had for the row: what the row shares, \
+                 an operation; peak, the most memory that either has had for the row: what the row shares, \
                  and what it grew by. Of operations that were timed one by one, reading the clock is in each \
                  time.</footer>";
         page += "</main></body></html>\n";

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use super::html::escape;
 use super::table::{figure, memory, short, time};
-use super::{Entry, Report, Used};
+use super::{Entry, Report, Standing, Used};
 
 /// The head of the columns that say what was used.
-const USED: &str = "<th class=n>cpu<th class=n>switches<th class=n>peak memory";
+const USED: &str = "<th class=n>cpu<th class=n>switches<th class=n>peak";
 
 fn used(used: Option<Used>) -> String {
     used.map_or_else(
@@ -20,32 +20,18 @@ fn used(used: Option<Used>) -> String {
 }
 
 impl Report {
-    /// How many goals were met.
-    pub(super) fn sum(&self) -> String {
-        let count = |asked, met| {
-            let judged = self.goals.iter().filter(|entry| entry.row.met == Some(met));
-            judged.filter(|entry| entry.asked == asked).count()
-        };
-        let mut text = format!(
-            "<b>{}</b> of the {} goals met in this run",
-            count(true, true),
-            count(true, true) + count(true, false)
-        );
-        let (yes, no) = (count(false, true), count(false, false));
-        if yes + no > 0 {
-            let _ = write!(text, "; {yes} of {} that rows have besides", yes + no);
-        }
-        text
-    }
-
-    /// What is asked for, then what else has a goal, then what the words "met" leave out.
+    /// What is asked for, then what else has a goal or is compared, then what the words "met" leave out.
     pub(super) fn goals_tables(&self, page: &mut String) {
-        for (title, asked) in [
-            ("What is asked for", true),
-            ("Rows with goals of their own", false),
+        for (title, standing) in [
+            ("What is asked for", Standing::Asked),
+            ("Rows with goals of their own", Standing::OfItsOwn),
         ] {
-            let entries = self.goals.iter().filter(|entry| entry.asked == asked);
-            goals_table(page, title, entries);
+            goals_table(page, title, self.of(standing));
+        }
+        if self.of(Standing::Told).next().is_some() {
+            *page += "<section><h2>The same figures, compared with other limits</h2>";
+            table(page, self.of(Standing::Told));
+            *page += "</section>";
         }
         if let Some(note) = self.note() {
             let _ = write!(
@@ -57,26 +43,53 @@ impl Report {
     }
 
     pub(super) fn others_table(&self, page: &mut String) {
-        let _ = write!(
-            page,
-            "<section><details><summary>Everything else that was measured</summary><table><thead><tr>\
-             <th>id<th>what<th class=n>figure<th class=n>ratio<th class=n>spread<th>against{USED}\
-             </thead><tbody>"
-        );
-        for entry in &self.others {
-            let row = &entry.row;
+        *page += "<section><details><summary>Everything else that was measured</summary>";
+        let measured = self.of(Standing::Measured);
+        table(page, measured.chain(self.of(Standing::Sweep)));
+        *page += "</details></section>";
+    }
+
+    /// What competed, each group by itself.
+    pub(super) fn heats_table(&self, page: &mut String) {
+        if self.heats.is_empty() {
+            return;
+        }
+        *page += "<section><details><summary>What competed for a place in these tables</summary><p>The \
+                 fastest of each group went on; these are better quartiles of a few rounds.</p><table><thead>\
+                 <tr><th>group<th>id<th class=n>figure</thead><tbody>";
+        for heat in &self.heats {
             let _ = write!(
                 page,
-                "<tr><td><code>{}</code><td>{}<td class=n>{}<td class=n>{}{}",
-                row.id,
-                escape(&row.name),
-                figure(row.value, row.unit),
-                short(row.ratio),
-                spread_and_used(entry),
+                "<tr><td><code>{}</code><td><code>{}</code><td class=n>{}",
+                heat.group,
+                heat.id,
+                figure(heat.value, heat.unit)
             );
         }
         *page += "</tbody></table></details></section>";
     }
+}
+
+/// Rows without goals.
+fn table<'a>(page: &mut String, entries: impl Iterator<Item = &'a Entry>) {
+    let _ = write!(
+        page,
+        "<table><thead><tr><th>id<th>what<th class=n>figure<th class=n>ratio<th class=n>spread\
+         <th>against{USED}</thead><tbody>"
+    );
+    for entry in entries {
+        let row = &entry.row;
+        let _ = write!(
+            page,
+            "<tr><td><code>{}</code><td>{}<td class=n>{}<td class=n>{}{}",
+            row.id,
+            escape(&row.name),
+            figure(row.value, row.unit),
+            short(row.ratio),
+            spread_and_used(entry),
+        );
+    }
+    *page += "</tbody></table>";
 }
 
 fn goals_table<'a>(page: &mut String, title: &str, entries: impl Iterator<Item = &'a Entry>) {
@@ -87,7 +100,7 @@ fn goals_table<'a>(page: &mut String, title: &str, entries: impl Iterator<Item =
     let _ = write!(
         page,
         "<section><h2>{title}</h2><table><thead><tr><th>id<th>what<th class=n>figure<th class=n>ratio\
-         <th>of the goal<th>met<th class=n>goal<th class=n>spread<th>against{USED}</thead><tbody>"
+         <th>of goal<th>met<th class=n>goal<th class=n>spread<th>against{USED}</thead><tbody>"
     );
     for entry in entries {
         let row = &entry.row;

@@ -11,12 +11,18 @@ pub(crate) fn program(area: &str) -> Command {
     program
 }
 
-/// The rows of a very short run.
-pub(crate) fn report(area: &str) -> Result<Vec<Value>, Box<dyn std::error::Error>> {
+/// What a very short run tells programs.
+pub(crate) fn document(area: &str) -> Result<Value, Box<dyn std::error::Error>> {
     let output = program(area).args(["--json", "-"]).output()?;
     assert!(output.status.success(), "{output:?}");
     let document: Value = serde_json::from_slice(&output.stdout)?;
     assert!(document["machine"].is_object());
+    Ok(document)
+}
+
+/// The rows of a very short run.
+pub(crate) fn report(area: &str) -> Result<Vec<Value>, Box<dyn std::error::Error>> {
+    let document = document(area)?;
     let rows = document["rows"].as_array().ok_or("no rows")?;
     Ok(rows.clone())
 }
