@@ -119,57 +119,70 @@ const NINES: Axis = Axis {
     place: |percentile| -(1.0 - percentile / 100.0).log10(),
     label: nines,
     whole: true,
+    also: Some(std::f64::consts::LOG10_2),
 };
 const LATENCY: Axis = Axis {
     title: "time of a round trip",
     place: f64::log10,
     label: |place| time(10_f64.powf(place)),
     whole: true,
+    also: None,
 };
 const BYTES: Axis = Axis {
     title: "bytes",
     place: f64::log2,
     label: |place| bytes(place.exp2()),
     whole: true,
+    also: None,
 };
 const RATE: Axis = Axis {
     title: "bytes a second",
     place: f64::log10,
     label: |place| rate(10_f64.powf(place)),
     whole: true,
+    also: None,
 };
 const THREADS: Axis = Axis {
     title: "threads that send, and as many that receive",
     place: |threads| threads,
     label: short_count,
     whole: true,
+    also: None,
 };
 const MILLIONS: Axis = Axis {
     title: "million messages a second",
     place: |rate| rate,
     label: short,
     whole: false,
+    also: None,
 };
 const COUNT: Axis = Axis {
     title: "buffers",
     place: f64::log2,
     label: |place| short_count(place.exp2()),
     whole: true,
+    also: None,
 };
 const COST: Axis = Axis {
     title: "nanoseconds a message",
     place: |value| value,
     label: short,
     whole: false,
+    also: None,
 };
 const GIGABYTES: Axis = Axis {
     title: "GB/s",
     place: |value| value,
     label: short,
     whole: false,
+    also: None,
 };
 
 fn nines(place: f64) -> String {
+    // The median is not at a whole place.
+    if (place - std::f64::consts::LOG10_2).abs() < 1e-6 {
+        return "p50".to_owned();
+    }
     match place.round() as i32 {
         0 => "p0".to_owned(),
         1 => "p90".to_owned(),

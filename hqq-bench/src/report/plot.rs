@@ -2,6 +2,8 @@
 
 use plotters::backend::SVGBackend;
 use plotters::chart::ChartBuilder;
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use plotters::coord::types::RangedCoordf64;
 use plotters::drawing::IntoDrawingArea;
 use plotters::element::Circle;
 use plotters::series::{DashedLineSeries, LineSeries};
@@ -35,6 +37,8 @@ pub(super) struct Axis {
     pub(super) label: fn(f64) -> String,
     /// Labels at whole places only.
     pub(super) whole: bool,
+    /// A place beside the whole ones that has a label, too; of the axis at the bottom.
+    pub(super) also: Option<f64>,
 }
 
 /// A line and its name.
@@ -64,6 +68,46 @@ fn range(places: impl Iterator<Item = f64>) -> (f64, f64) {
     }
 }
 
+/// The most labels of the axis at the bottom.
+const LABELS: usize = 10;
+
+/// Places with labels, of those from `low` to `high`.
+fn keys(axis: Axis, low: f64, high: f64) -> Vec<f64> {
+    let within = |place: &f64| (low - 1e-6..=high + 1e-6).contains(place);
+    let whole = (low.floor() as i32..=high.ceil() as i32).map(f64::from);
+    let whole: Vec<f64> = whole.filter(within).collect();
+    let step = whole.len().div_ceil(LABELS).max(1);
+    let also = axis.also.into_iter().filter(within);
+    also.chain(whole.into_iter().step_by(step)).collect()
+}
+
+/// An axis that has its labels at these places.
+struct Places {
+    range: RangedCoordf64,
+    keys: Vec<f64>,
+}
+
+impl Ranged for Places {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, place: &f64, limit: (i32, i32)) -> i32 {
+        self.range.map(place, limit)
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        if hint.weight().allow_light_points() {
+            Vec::new()
+        } else {
+            self.keys.clone()
+        }
+    }
+
+    fn range(&self) -> std::ops::Range<f64> {
+        self.range.range()
+    }
+}
+
 /// The lines, drawn.
 ///
 /// # Errors
@@ -90,15 +134,19 @@ fn draw_into(
         .margin_right(34)
         .x_label_area_size(54)
         .y_label_area_size(92)
-        .build_cartesian_2d(left..right + (right - left) * 0.01, low - room..high + room)?;
+        .build_cartesian_2d(
+            Places {
+                range: (left..right + (right - left) * 0.01).into(),
+                keys: keys(x, left, right),
+            },
+            low - room..high + room,
+        )?;
     let font = ("system-ui, sans-serif", 17).into_font().color(&INK);
-    let label = |axis: Axis| {
-        move |place: &f64| {
-            if axis.whole && (place - place.round()).abs() > 1e-6 {
-                String::new()
-            } else {
-                (axis.label)(*place)
-            }
+    let at_side = |place: &f64| {
+        if y.whole && (place - place.round()).abs() > 1e-6 {
+            String::new()
+        } else {
+            (y.label)(*place)
         }
     };
     chart
@@ -110,10 +158,9 @@ fn draw_into(
         .axis_desc_style(font)
         .x_desc(x.title)
         .y_desc(y.title)
-        .x_labels(10)
         .y_labels(8)
-        .x_label_formatter(&label(x))
-        .y_label_formatter(&label(y))
+        .x_label_formatter(&|place: &f64| (x.label)(*place))
+        .y_label_formatter(&at_side)
         .draw()?;
     for (index, line) in lines.iter().enumerate() {
         let (red, green, blue) = colour(index);
@@ -133,4 +180,27 @@ fn draw_into(
     }
     area.present()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn axis(also: Option<f64>) -> Axis {
+        Axis {
+            title: "",
+            place: |value| value,
+            label: |place| place.to_string(),
+            whole: true,
+            also,
+        }
+    }
+
+    #[test]
+    fn labels_are_at_whole_places_and_at_the_one_beside_them() {
+        assert_eq!(keys(axis(None), 3.0, 6.0), [3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(keys(axis(None), 3.0, 20.0).len(), 9);
+        assert_eq!(keys(axis(Some(0.3)), 0.3, 2.0), [0.3, 1.0, 2.0]);
+        assert_eq!(keys(axis(Some(0.3)), 0.5, 1.2), [1.0]);
+    }
 }
