@@ -270,8 +270,32 @@ pub(crate) struct Plan {
     pub(crate) latency: f64,
     /// Rounds in which the rows of a group compete.
     pub(crate) heats: u32,
-    /// Of sweeps over sizes and depths every how many-th point is measured.
-    pub(crate) step: usize,
+    pub(crate) points: Points,
+}
+
+/// Which sizes, depths, geometries and numbers of threads are measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Points {
+    All,
+    /// Those in which something is the fastest, and some between them.
+    Chosen,
+    Few,
+}
+
+impl Points {
+    /// The points of a list that are measured.
+    pub(crate) const fn of<T>(
+        self,
+        all: &'static [T],
+        chosen: &'static [T],
+        few: &'static [T],
+    ) -> &'static [T] {
+        match self {
+            Self::All => all,
+            Self::Chosen => chosen,
+            Self::Few => few,
+        }
+    }
 }
 
 impl Plan {
@@ -282,7 +306,7 @@ impl Plan {
         turn: 3e6,
         latency: 2e9,
         heats: 21,
-        step: 1,
+        points: Points::All,
     };
     /// For a look.
     pub(crate) const QUICK: Self = Self {
@@ -290,7 +314,7 @@ impl Plan {
         turn: 2e6,
         latency: 2e8,
         heats: 9,
-        step: 3,
+        points: Points::Chosen,
         ..Self::FULL
     };
     /// That everything runs.
@@ -300,6 +324,6 @@ impl Plan {
         turn: 3e5,
         latency: 5e6,
         heats: 1,
-        step: 15,
+        points: Points::Few,
     };
 }

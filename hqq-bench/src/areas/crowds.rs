@@ -7,11 +7,7 @@ use crate::threads::{Make, Threads};
 
 /// Threads on either side.
 pub(crate) fn counts(plan: &Plan) -> &'static [usize] {
-    if plan.step > 1 {
-        &[1, 4]
-    } else {
-        &[1, 2, 4, 8]
-    }
+    plan.points.of(&[1, 2, 4, 8], &[1, 4], &[1, 4])
 }
 
 /// Messages of a turn, the same for every row: starting the threads takes as long as tens of thousands of

@@ -18,12 +18,15 @@ const GEOMETRIES: &[(usize, usize)] = &[
     (64, 16),
     (16, 32),
 ];
+/// Those that won in long runs.
+const CHOSEN: &[(usize, usize)] = &[(16, 256), (4, 256), (64, 64), (8, 128)];
+const FEW: &[(usize, usize)] = &[(16, 256)];
 
 /// Bare copies, then the link's.
 pub(crate) fn suite(plan: &Plan) -> Suite {
     let geometries = || {
-        let all = GEOMETRIES.iter().step_by(plan.step.div_ceil(2));
-        all.map(|(count, kib)| (*count, kib * 1024))
+        let some = plan.points.of(GEOMETRIES, CHOSEN, FEW).iter();
+        some.map(|(count, kib)| (*count, kib * 1024))
     };
     let mut rows = Vec::new();
     for (count, size) in geometries() {

@@ -11,11 +11,19 @@ const SIZES: &[usize] = &[
     524_288, 1_048_576,
 ];
 const DEPTHS: &[usize] = &[2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
+/// The ends, a line, a page, and where batches, pipes, copies and sockets move the most bytes.
+const CHOSEN_SIZES: &[usize] = &[
+    8, 64, 512, 1024, 4096, 8192, 16384, 65536, 262_144, 1_048_576,
+];
+/// The ends, and both sides of where a ring becomes deep enough.
+const CHOSEN_DEPTHS: &[usize] = &[2, 16, 128, 1024, 2048, 4096];
 
-/// Sizes that a plan asks for, with the first and the last.
+/// Sizes that a plan asks for.
 pub(crate) fn sizes(plan: &Plan) -> impl Iterator<Item = usize> {
-    let last = SIZES.last().filter(|_| plan.step > 1);
-    SIZES.iter().step_by(plan.step).chain(last).copied()
+    let some = plan
+        .points
+        .of(SIZES, CHOSEN_SIZES, &[8, 262_144, 1_048_576]);
+    some.iter().copied()
 }
 
 /// Sizes, then depths.
@@ -70,7 +78,7 @@ pub(crate) fn suite(plan: &Plan) -> Suite {
             rows.push(row.point(Plot::Size, series, size as u64).bytes(size));
         }
     }
-    for depth in DEPTHS.iter().step_by(plan.step) {
+    for depth in plan.points.of(DEPTHS, CHOSEN_DEPTHS, &[2]) {
         for (id, series, sides) in [
             ("exclusive", "HQQ exclusive", Sides::Exclusive),
             ("shared", "HQQ shared", Sides::Shared),
