@@ -50,7 +50,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Everything below but `floor`, which is part of `rtt`, in one report.
+    /// In one report: rtt (of which `floor` is part), messages, threads, large, advanced, trust, park, sweep, format1
+    /// and instructions.
     All(Options),
     /// There and back, one message at a time, against a bare cache line.
     Rtt(Options),
