@@ -190,12 +190,15 @@ test_hostile() {
 
 test_loom() {
     # What weakens an ordering and which model noticed is printed by a test that succeeds.
-    # Of all that loom needs, only what runs in the models is optimised.
+    # Of all that loom needs, only what runs in the models is optimised, and loom in one piece, as its small functions
+    # are inlined then. One model at a time: each execution maps stacks and unmaps them, which threads of one
+    # process do in each other's way; two models at once take twice the processor time.
     CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
         with_cfg loom test --release -p hqq-core --test loom --no-fail-fast \
         --config 'profile.release.package."*".opt-level=0' \
         --config profile.release.package.loom.opt-level=3 \
-        --config profile.release.package.generator.opt-level=3 -- --show-output |
+        --config profile.release.package.loom.codegen-units=1 \
+        --config profile.release.package.generator.opt-level=3 -- --show-output --test-threads=1 |
         sed --unbuffered 's/^\([a-z_]*: caught by .*\)$/note: ci: \1/'
 }
 

@@ -10,8 +10,8 @@ use loom::sync::Arc;
 use loom::thread;
 
 use crate::support::{
-    BUFFERED, INLINE, LINE, Shared, assert_delivered, check, exclusive, receive_all, receive_some,
-    receiver, region, send_all, send_some, sender, shared,
+    ATTEMPTS, BUFFERED, INLINE, LINE, Shared, assert_delivered, check, exclusive, receive_all,
+    receive_some, receiver, region, send_all, send_in, send_some, sender, shared,
 };
 
 /// One sender of so many messages, one receiver.
@@ -40,13 +40,14 @@ fn two_to_one<P: Producer + Send + 'static>(
     assert_delivered(&sent, &[received]);
 }
 
-/// One sender of three messages, two receivers, one of which stays to the end.
+/// One sender of three messages in so many attempts each, two receivers, one of which stays to the end.
 fn one_to_two<C: Consumer + Send + 'static>(
+    attempts: usize,
     sender: Sender<impl Producer + Send + 'static>,
     receivers: [Receiver<C>; 2],
 ) {
     let [first, second] = receivers;
-    let producer = thread::spawn(move || send_some(sender, 1, 3));
+    let producer = thread::spawn(move || send_in(attempts, sender, 1, 3));
     let first = thread::spawn(move || receive_some(first, 1));
     let second = receive_all(second);
     let sent = producer.join().unwrap();
@@ -114,16 +115,26 @@ fn two_shared_to_shared() {
     });
 }
 
+fn shared_to_two_in(attempts: usize) {
+    let region = region(INLINE);
+    let (near, _back) = shared::<INLINE>(&region, Role::Primary);
+    let (_forth, far) = shared::<INLINE>(&region, Role::Secondary);
+    let (to, from) = (sender(&near), [receiver(&far), receiver(&far)]);
+    drop((near, far));
+    one_to_two(attempts, to, from);
+}
+
+/// The third message is sent where a receiver has made room before: each look for room that fails lets both receivers
+/// run first, and executions become too many.
 #[test]
 fn shared_to_two_shared() {
-    check(1, || {
-        let region = region(INLINE);
-        let (near, _back) = shared::<INLINE>(&region, Role::Primary);
-        let (_forth, far) = shared::<INLINE>(&region, Role::Secondary);
-        let (to, from) = (sender(&near), [receiver(&far), receiver(&far)]);
-        drop((near, far));
-        one_to_two(to, from);
-    });
+    check(1, || shared_to_two_in(1));
+}
+
+/// The sender waits for room.
+#[test]
+fn shared_to_two_shared_when_full() {
+    check(0, || shared_to_two_in(ATTEMPTS));
 }
 
 #[test]
@@ -146,7 +157,7 @@ fn exclusive_to_two_shared() {
         let (_forth, far) = shared::<INLINE>(&region, Role::Secondary);
         let from = [receiver(&far), receiver(&far)];
         drop(far);
-        one_to_two(to, from);
+        one_to_two(ATTEMPTS, to, from);
     });
 }
 
@@ -210,6 +221,6 @@ fn a_row_to_two_rows() {
         let [near, far] = FourSlots::ends();
         let (to, from) = (near.sender(), [far.receiver(), far.receiver()]);
         drop((near, far));
-        one_to_two(to, from);
+        one_to_two(ATTEMPTS, to, from);
     });
 }

@@ -152,19 +152,29 @@ pub(crate) fn send_all<P: Producer>(mut sender: Sender<P>, name: u8, count: u8) 
 }
 
 /// Attempts of one thread of three to send a message.
-const ATTEMPTS: usize = 3;
+pub(crate) const ATTEMPTS: usize = 3;
 
 /// As [`send_all`], but gives up after a few attempts, yielding in between; says how many were sent.
 ///
 /// For models of three threads: two that yield until they succeed can yield to each other for ever
 /// while the third is what they wait for, and loom would explore that without end. So all threads
 /// but one try a few times only.
-pub(crate) fn send_some<P: Producer>(mut sender: Sender<P>, name: u8, count: u8) -> u8 {
+pub(crate) fn send_some<P: Producer>(sender: Sender<P>, name: u8, count: u8) -> u8 {
+    send_in(ATTEMPTS, sender, name, count)
+}
+
+/// As [`send_some`], in so many attempts for each message.
+pub(crate) fn send_in<P: Producer>(
+    attempts: usize,
+    mut sender: Sender<P>,
+    name: u8,
+    count: u8,
+) -> u8 {
     let max = longest(&sender);
     for index in 1..=count {
         let bytes = [tag(name, index); BUFFERED];
         let message = bytes.get(..max).unwrap();
-        let sent = (0..ATTEMPTS).any(|_| match sender.try_send(message) {
+        let sent = (0..attempts).any(|_| match sender.try_send(message) {
             Ok(()) => true,
             Err(error) => {
                 expect_no_room_yet(error);
