@@ -53,7 +53,9 @@ with_cfg_for_ours() { # NAME ARGUMENT…
 foreign() {
     local tools
     tools=$(dirname "$(rustc --print target-libdir)")/bin
+    # A target's linker is part of what Cargo knows its artifacts by: always the same, so that steps share them.
     run env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR="$TARGET/foreign" \
+        CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER=s390x-linux-gnu-gcc \
         PATH="$tools:$PATH" cargo "$@"
 }
 
@@ -208,7 +210,6 @@ test_big_endian() {
     # No doctests: rustdoc would be the other compiler's. Fewer random cases: the emulator takes its time,
     # and the compiler, too: optimised a little, both together take the least.
     PROPTEST_CASES=64 \
-    CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_LINKER=s390x-linux-gnu-gcc \
     CARGO_TARGET_S390X_UNKNOWN_LINUX_GNU_RUNNER="qemu-s390x -L /usr/s390x-linux-gnu" \
         foreign test --config "profile.dev.package.hqq-core.opt-level=1" -p hqq-core --lib --test suite --no-fail-fast \
         -Zbuild-std=std,panic_unwind,test --target s390x-unknown-linux-gnu \
