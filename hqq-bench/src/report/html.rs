@@ -252,7 +252,12 @@ fn lines(plot: Plot, figures: &[Figure]) -> Vec<Line> {
         }
     }
     for line in &mut lines {
-        line.points.sort_by(|one, other| one.0.total_cmp(&other.0));
+        line.points
+            .sort_by(|one, other| one.0.total_cmp(&other.0).then(other.1.total_cmp(&one.1)));
+        if plot == Plot::Geometry {
+            // Of as long buffers in other numbers the fastest.
+            line.points.dedup_by_key(|point| point.0);
+        }
     }
     lines
 }
@@ -319,4 +324,27 @@ pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_geometries_with_as_long_buffers_the_fastest_is_drawn() {
+        let figure = |x, value| Figure {
+            series: "copies",
+            x,
+            value,
+        };
+        let bulk = BULK as f64;
+        let figures = [
+            figure(128, bulk / 3.0),
+            figure(64, bulk),
+            figure(64, bulk / 2.0),
+        ];
+        let drawn = lines(Plot::Geometry, &figures);
+        assert_eq!(drawn.len(), 1);
+        assert_eq!(drawn[0].points, [(64.0, 2.0), (128.0, 3.0)]);
+    }
 }
