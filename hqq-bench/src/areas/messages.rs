@@ -233,49 +233,43 @@ pub(crate) fn suite() -> Suite {
     }
 }
 
-/// The area `trust`: what not trusting the peer costs, next to the faster of two ways to trust it.
+/// The area `trust`: what not trusting the peer costs, next to the faster of two ways to trust it, each in the ring
+/// that suits it best.
 pub(crate) fn trust() -> Suite {
-    let link = |id, name, size| CoreLink::one_way(id, name, size);
-    let trusted = |group, id, name, size, lending| {
-        let link = link(id, name, size).lending(lending);
-        Row::reference(Box::new(link)).group(group)
-    };
-    let untrusted =
-        |id, name, size, group| Row::against(Box::new(link(id, name, size)), group, None);
-    let (closure, grant) = (Lending::Closure, Lending::TrustedGrant);
-    let (short, long) = ("trusted-64", "trusted-4k");
-    let rows = vec![
-        trusted(
-            short,
-            "trusted-64-closure",
-            "trusted, in closures, 64 bytes",
+    let mut rows = Vec::new();
+    for (size, label, depths, trusted, copied) in [
+        (
             64,
-            closure,
+            "64 bytes",
+            &[DEPTH, DEEP, DEEPER][..],
+            "trusted-64",
+            "copied-64",
         ),
-        trusted(
-            short,
-            "trusted-64-grant",
-            "trusted, in grants, 64 bytes",
-            64,
-            grant,
-        ),
-        untrusted("copied-64", "copied out, 64 bytes", 64, short),
-        trusted(
-            long,
-            "trusted-4k-closure",
-            "trusted, in closures, 4 KiB",
+        (
             4096,
-            closure,
+            "4 KiB",
+            &[DEPTH / 4, DEPTH][..],
+            "trusted-4k",
+            "copied-4k",
         ),
-        trusted(
-            long,
-            "trusted-4k-grant",
-            "trusted, in grants, 4 KiB",
-            4096,
-            grant,
-        ),
-        untrusted("copied-4k", "copied out, 4 KiB", 4096, long),
-    ];
+    ] {
+        for depth in depths {
+            let link = |way: &str, name: &str, lending| {
+                let (id, name) = told(way, &format!("{name}, {label}"), *depth);
+                let link = CoreLink::one_way(id, name, size).lending(lending);
+                Box::new(link.count(*depth))
+            };
+            for (way, name, lending) in [
+                ("closure", "trusted, in closures", Lending::Closure),
+                ("grant", "trusted, in grants", Lending::TrustedGrant),
+            ] {
+                let link = link(&format!("{trusted}-{way}"), name, lending);
+                rows.push(Row::reference(link).group(trusted));
+            }
+            let link = link(copied, "copied out", Lending::Copying);
+            rows.push(Row::against(link, trusted, None).group(copied));
+        }
+    }
     let goal = |id, row, trusted, limit| {
         let name = "one way, untrusted against trusted";
         Goal::at_most(id, name, row, Against::Row(trusted), limit)
@@ -283,8 +277,8 @@ pub(crate) fn trust() -> Suite {
     Suite {
         rows,
         goals: vec![
-            goal("untrusted-64", "copied-64", short, 1.15),
-            goal("untrusted-4k", "copied-4k", long, 1.3),
+            goal("untrusted-64", "copied-64", "trusted-64", 1.15),
+            goal("untrusted-4k", "copied-4k", "trusted-4k", 1.3),
         ],
         operations: 0,
         most_rounds: u32::MAX,
