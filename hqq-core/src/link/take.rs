@@ -260,5 +260,6 @@ fn take_copy<C: Consumer>(
     let len = side.buffers().at(position).copy_out(0, to);
     side.release(position);
     side.count(Event::Message(len));
+    side.look_ahead(position, len);
     Ok(len)
 }

@@ -3,6 +3,8 @@
 #[cfg(not(loom))]
 use super::bytes;
 use super::{Part, Region, View};
+#[cfg(not(loom))]
+use crate::layout::LINE;
 use crate::layout::{Direction, Geometry, Layout};
 use crate::position::Position;
 
@@ -132,6 +134,17 @@ impl Buffer<'_> {
     pub(crate) fn prefetch(self) {
         #[cfg(not(loom))]
         bytes::prefetch(self.as_ptr());
+    }
+
+    /// As [`Buffer::prefetch`], of the lines that have the first `len` bytes, or as many as the buffer has.
+    #[cfg(not(loom))]
+    #[inline]
+    pub(crate) fn prefetch_lines(self, len: usize) {
+        for offset in (0..len.min(self.len)).step_by(LINE) {
+            // SAFETY: inside the buffer, and so inside the region.
+            let line = unsafe { self.part.at(self.offset + offset) };
+            bytes::prefetch(line);
+        }
     }
 
     /// As [`Slot::prefetch_fourth`](super::Slot::prefetch_fourth), of buffers of `size` bytes each.

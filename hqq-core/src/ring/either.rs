@@ -191,6 +191,11 @@ where
         either!(self, side => side.release(position));
     }
 
+    #[inline]
+    fn look_ahead(&self, position: Position, len: usize) {
+        either!(self, side => side.look_ahead(position, len));
+    }
+
     fn unclaim(&mut self, position: Position, taken: u16) {
         either!(self, side => side.unclaim(position, taken));
     }

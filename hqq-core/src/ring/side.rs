@@ -299,6 +299,14 @@ pub trait Consumer: Sealed {
     /// Gives slot and buffer back to the producers.
     fn release(&mut self, position: Position);
 
+    /// A message of `len` bytes was received from the buffer of `position`: whether the next one is there may be looked
+    /// at, and its bytes asked for, which the caller does something else before it takes.
+    #[doc(hidden)]
+    #[inline]
+    fn look_ahead(&self, position: Position, len: usize) {
+        let _ = (position, len);
+    }
+
     /// Undoes [`Consumer::try_claim`] where that is possible, except for the first `taken` messages
     /// of the packet: an exclusive side can. One that others share leaves it to others where nothing of it was
     /// taken and messages are delivered at least once, and releases it otherwise.

@@ -19,7 +19,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 /// From this many bytes on `rep movsb` is used; below, starting it costs more than it saves.
 #[cfg(target_feature = "sse2")]
-const STRING: usize = 2048;
+const STRING: usize = 8192;
 /// The same where programs may not use vector registers, such as kernels.
 #[cfg(not(target_feature = "sse2"))]
 const STRING: usize = 16;
@@ -289,7 +289,7 @@ unsafe fn one(from: *const u8, to: *mut u8) {
     }
 }
 
-/// `rep movsb`: as fast as memcpy from 4 KiB on, unless the two are [too close](is_too_close).
+/// `rep movsb`: as fast as memcpy, unless the two are [too close](is_too_close).
 ///
 /// # Safety
 /// As [`copy`].

@@ -9,7 +9,7 @@ use super::words;
 /// Past every step between two ways to move the bytes but the last.
 const LONGEST: usize = 300;
 /// Around and past the last step.
-const LONG: [usize; 9] = [448, 511, 512, 513, 575, 576, 1000, 4096, 5001];
+const LONG: [usize; 11] = [448, 511, 512, 513, 575, 576, 1000, 5001, 8191, 8192, 9001];
 /// Bytes before or after a copy, which must stay as they are.
 const MARGIN: usize = 32;
 
@@ -62,7 +62,7 @@ fn check_all(copy_in: CopyIn, copy_out: CopyOut) {
         check::<{ (LONGEST + MARGIN).next_multiple_of(8) }>(copy_in, copy_out, len);
     }
     for len in LONG {
-        check::<5040>(copy_in, copy_out, len);
+        check::<9040>(copy_in, copy_out, len);
     }
 }
 
@@ -93,14 +93,14 @@ fn assembly_copies_exactly_what_it_should() {
 /// Where in its page a copy goes, from where in its page it comes, decides how it is made.
 #[test]
 fn a_copy_to_a_few_bytes_further_in_its_page_is_as_exact() {
-    const LEN: usize = 8192;
+    const LEN: usize = 16384;
     #[repr(align(4096))]
     struct Page([u8; LEN]);
     let (mut buffer, other) = (Page(pattern::<LEN>(0x5a).0), pattern::<LEN>(0xa5).0);
     let mut private = Page(other);
     let start = NonNull::from(&mut buffer.0).cast();
     for beyond in (0..40).chain([63, 64, 4095]) {
-        for len in [2048, 2049, 2111, 2112, 4000] {
+        for len in [8191, 8192, 8193, 8255, 8256, 10000] {
             let to = &mut private.0[beyond..beyond + len];
             // SAFETY: inside the buffer, which nobody else uses.
             unsafe { super::copy_out(start, 0, to) };

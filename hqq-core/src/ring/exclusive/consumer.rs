@@ -10,6 +10,8 @@ use special::Special;
 
 use crate::counters::{Counters, Event};
 use crate::layout::Geometry;
+#[cfg(not(loom))]
+use crate::layout::LINE;
 use crate::member::Member;
 use crate::position::Position;
 use crate::region::{Buffer, Buffers, Slot, WALKS, Walk};
@@ -21,6 +23,13 @@ use crate::ring::{
 use crate::side::{Attached, End};
 use crate::sync::Counter;
 use crate::sync::ordering::{self, Ordering};
+
+/// So long messages are worth a look at the next one: shorter ones are taken as fast as it takes.
+#[cfg(not(loom))]
+const LONG: usize = 2048;
+/// Bytes of the next message that are asked for at most, as a core has no more lines on their way at a time.
+#[cfg(not(loom))]
+const AHEAD: usize = 16 * LINE;
 
 /// The consuming side of a ring, alone on it.
 ///
@@ -118,6 +127,20 @@ impl<G: Geometry> ExclusiveConsumer<G> {
     #[inline]
     fn expect(&self, position: Position) {
         self.memory.buffers().at(position).prefetch();
+    }
+
+    /// Asks for the first bytes of the message after `position`, where it is there, as it may be like the last. Not where
+    /// it is not, as that would take lines from the sender that it is about to write.
+    #[cfg(not(loom))]
+    #[inline(never)]
+    fn prefetch_next(&self, position: Position) {
+        let next = position.plus(1);
+        // Relaxed: nothing is read but hints hang on it.
+        let stamp = self.memory.slot(next).stamp();
+        let loaded = stamp.load_visible(Ordering::Relaxed);
+        if packet_at(loaded, next).is_some() {
+            self.memory.buffers().at(next).prefetch_lines(AHEAD);
+        }
     }
 
     // Functions of their own, so that what is not special saves no registers for them.
@@ -333,6 +356,16 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         if self.turn == self.flush_at || self.special.is_some() {
             self.tell();
         }
+    }
+
+    #[inline]
+    fn look_ahead(&self, position: Position, len: usize) {
+        #[cfg(not(loom))]
+        if WALKS && len >= LONG {
+            self.prefetch_next(position);
+        }
+        #[cfg(loom)]
+        let _ = (position, len);
     }
 
     fn unclaim(&mut self, position: Position, taken: u16) {
