@@ -191,7 +191,7 @@ impl<T: Payload> ProducerTask for SendInside<T> {
         }
         let opcode = Opcode::StandardInline.as_byte();
         let put = side.put_quickly(opcode, len, |_, copy_id| {
-            // Where sides walk, words went another way.
+            // Where sides walk, words go another way, but for those of a batch.
             let word = if P::WALKS { None } else { self.0.word() };
             InPacket(match word {
                 Some(word) => inline::operands_of_word(copy_id, word),

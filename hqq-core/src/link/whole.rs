@@ -138,6 +138,16 @@ impl<T, F: FnOnce(&Whole, WholeBody<'_>) -> Option<T>> ConsumerTask for TakeWhol
     }
 }
 
+/// Lets a side go on after a packet over which its caller's code has panicked.
+struct Recovering<'a, C: Consumer>(&'a mut C);
+
+impl<C: Consumer> Drop for Recovering<'_, C> {
+    #[cold]
+    fn drop(&mut self) {
+        self.0.recover();
+    }
+}
+
 /// The bytes of what was found to be no longer than a buffer.
 #[allow(
     clippy::cast_possible_truncation,
@@ -217,7 +227,10 @@ impl<C: Consumer> Receiver<C> {
         if self.at_hand.message.is_some() {
             return Err(Missed::Something);
         }
-        match self.side.with(TakeWhole(take)) {
+        let side = Recovering(&mut self.side);
+        let taken = side.0.with(TakeWhole(take));
+        core::mem::forget(side);
+        match taken {
             Ok(taken) => Ok(taken),
             Err(ring::Missed::Unclaimed) => Err(self.missed()),
             Err(ring::Missed::Claimed(operands)) => Err(Missed::Unwanted(self.leave(operands))),

@@ -191,6 +191,10 @@ where
         either!(self, side => side.release(position));
     }
 
+    fn recover(&mut self) {
+        either!(self, side => side.recover());
+    }
+
     #[inline]
     fn look_ahead(&self, position: Position, len: usize) {
         either!(self, side => side.look_ahead(position, len));

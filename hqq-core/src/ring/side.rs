@@ -41,7 +41,7 @@ pub trait Producer: Sealed {
     #[doc(hidden)]
     const CLAIMS: bool = true;
 
-    /// Claims a position whose buffer has room for `len` bytes, where they go there, lets `fill`, which does not panic where
+    /// Claims a position (on a side that claims nothing, the one that [`Producer::try_claim`] would give) whose buffer has room for `len` bytes, where they go there, lets `fill`, which does not panic where
     /// this side claims, write them (or know the copy's id) and publishes a packet with this opcode and the operands that
     /// `fill` gives: in very few steps and without a call that comes back.
     #[doc(hidden)]
@@ -298,6 +298,10 @@ pub trait Consumer: Sealed {
 
     /// Gives slot and buffer back to the producers.
     fn release(&mut self, position: Position);
+
+    /// [`Consumer::take_quickly`] ended in a panic of `take`: that packet is gone, and this side goes on after it.
+    #[doc(hidden)]
+    fn recover(&mut self) {}
 
     /// A message of `len` bytes was received from the buffer of `position`: whether the next one is there may be looked
     /// at, and its bytes asked for, which the caller does something else before it takes.

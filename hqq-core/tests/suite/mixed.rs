@@ -11,12 +11,19 @@ use hqq_core::{Receiver, Sender, TryRecvError, TrySendError};
 
 const COUNT: usize = 8;
 const SIZE: usize = 128;
+const LONG: usize = 4096;
 const STEPS: u64 = 4000;
 const LENGTHS: [usize; 8] = [64, 8, 41, 0, 128, 40, 64, 65];
+/// After some of these it is looked whether the next one is there.
+const LONGER: [usize; 8] = [64, 2048, 8, 4096, 41, 2047, 3000, 2048];
 
 #[test]
 fn every_way_goes_on_where_the_others_have_come_to() {
     fn mixed<P: Producer, C: Consumer>(sender: &mut Sender<P>, receiver: &mut Receiver<C>) {
+        let lengths = match sender.max_message_size() {
+            SIZE => LENGTHS,
+            _ => LONGER,
+        };
         let mut sent = VecDeque::new();
         let (mut messages, mut received, mut bytes) = (0, 0, 0);
         let mut random = 1_u64;
@@ -26,7 +33,7 @@ fn every_way_goes_on_where_the_others_have_come_to() {
                 .wrapping_add(1);
             let choice = (random >> 40) as usize;
             if choice.is_multiple_of(2) {
-                let message = pattern(step, LENGTHS[choice / 2 % LENGTHS.len()]);
+                let message = pattern(step, lengths[choice / 2 % lengths.len()]);
                 let full = sent.len() == COUNT;
                 let result = match choice / 16 % 8 {
                     0 | 1 => sender.try_reserve().map(|mut grant| {
@@ -62,7 +69,7 @@ fn every_way_goes_on_where_the_others_have_come_to() {
                     }
                 }
             } else {
-                let mut buffer = [0; SIZE];
+                let mut buffer = [0; LONG];
                 let Some(expected) = sent.pop_front() else {
                     assert_eq!(receiver.try_recv(&mut buffer), Err(TryRecvError::Empty));
                     continue;
@@ -107,4 +114,5 @@ fn every_way_goes_on_where_the_others_have_come_to() {
         assert!(received > 10 * COUNT as u64, "went round {received}");
     }
     in_every_pairing!(Memory::new(COUNT, SIZE, 0), mixed);
+    in_every_pairing!(Memory::new(COUNT, LONG, 0), mixed);
 }

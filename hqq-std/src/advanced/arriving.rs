@@ -11,8 +11,10 @@ use crate::sys;
 /// A part of what is read as it comes has as many bytes at least, but for the last one.
 const PART: usize = 4096;
 
-/// Memory of a part that was read is kept for the next one, up to so many bytes: as long as a chunk, mostly.
+/// Memory of a part that was read is kept for the next one of the link, up to so many bytes: as long as a chunk, mostly.
 const KEPT: usize = 1 << 20;
+/// What comes takes no memory that is more than so many times as long: short chunks must not hold much of it.
+const WASTE: usize = 4;
 
 /// From so many bytes on the rest of a message is given room in one piece, and asked for in huge pages.
 const HUGE: usize = 2 << 20;
@@ -35,7 +37,7 @@ pub(super) struct Share {
 /// Bytes that came one after the other.
 ///
 /// # Invariants
-/// `len` ≤ `bytes.len()`: the rest is of an earlier message, and is never given out.
+/// `len` ≤ `bytes.len()`: the rest is of what came earlier, and is never given out.
 #[derive(Debug, Default)]
 struct Part {
     bytes: Vec<u8>,
@@ -89,8 +91,6 @@ pub(super) struct Arriving {
     /// Bytes in the message, where its sender knew.
     pub(super) total: Option<u64>,
     parts: VecDeque<Part>,
-    /// Of a part that was read: what is to come finds it in the cache, and need not be given zeros first.
-    kept: Vec<u8>,
     read: usize,
     buffered: usize,
     pub(super) complete: bool,
@@ -115,7 +115,6 @@ impl Arriving {
             error,
             total,
             parts: VecDeque::new(),
-            kept: Vec::new(),
             read: 0,
             buffered: 0,
             complete: false,
@@ -155,15 +154,18 @@ impl Arriving {
 
     /// Room for `len` bytes more, to be filled by the caller. Where nobody reads it as it comes it
     /// stays in one piece, else in some that are not short: short chunks must not cost more memory than
-    /// they count for. Memory grows with what came, not with what was announced.
-    pub(super) fn room(&mut self, len: usize) -> &mut [u8] {
+    /// they count for. Memory grows with what came, not with what was announced. `kept` is of what was read.
+    pub(super) fn room(&mut self, len: usize, kept: &mut Vec<u8>) -> &mut [u8] {
         self.buffered += len;
         let is_full = |part: &Part| self.taken && part.len >= PART;
         if self.parts.back().is_none_or(is_full) {
-            self.parts.push_back(Part {
-                bytes: std::mem::take(&mut self.kept),
-                len: 0,
-            });
+            let fits = self.taken && kept.capacity() <= len.saturating_mul(WASTE);
+            let bytes = if fits {
+                std::mem::take(kept)
+            } else {
+                Vec::new()
+            };
+            self.parts.push_back(Part { bytes, len: 0 });
         }
         let expected = if self.taken { 0 } else { self.expected };
         let part = self.parts.back_mut();
@@ -184,8 +186,9 @@ impl Arriving {
         whole
     }
 
-    /// Copies what was not read yet into `to`, as much as fits; says how much.
-    pub(super) fn read(&mut self, to: &mut [u8]) -> usize {
+    /// Copies what was not read yet into `to`, as much as fits; says how much. Memory that is free then becomes `kept`, for what is
+    /// to come: it is in the cache, and need not be given zeros first.
+    pub(super) fn read(&mut self, to: &mut [u8], kept: &mut Vec<u8>) -> usize {
         let mut filled = 0;
         while let Some(part) = self.parts.front() {
             let from = part.bytes().get(self.read..).unwrap_or_default();
@@ -202,12 +205,85 @@ impl Arriving {
             let part = self.parts.pop_front();
             self.read = 0;
             if let Some(Part { bytes, .. }) = part
-                && (self.kept.capacity()..=KEPT).contains(&bytes.capacity())
+                && (PART..=KEPT).contains(&bytes.capacity())
             {
-                self.kept = bytes;
+                *kept = bytes;
             }
         }
         self.buffered -= filled;
         filled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use hqq_core::packet::MessageKind;
+
+    use super::*;
+
+    fn random(seed: &mut u64) -> usize {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (*seed >> 40) as usize
+    }
+
+    /// What comes of several messages is read as it came, whatever memory it comes in, and no byte is of another.
+    #[test]
+    fn memory_of_what_was_read_gives_nothing_of_that_out() {
+        let key = |id| MessageKey {
+            connection: 0,
+            id,
+            kind: MessageKind::Plain,
+        };
+        let mut messages = [1, 2, 3].map(|id| {
+            let mut arriving = Arriving::new(key(id), 0, false, None);
+            arriving.taken = id != 3;
+            (arriving, VecDeque::new())
+        });
+        let (mut kept, mut seed, mut reused, mut next) = (vec![0xee; 10_000], 1, 0, 0_u8);
+        for _ in 0..4000 {
+            let (arriving, sent) = &mut messages[random(&mut seed) % 3];
+            if random(&mut seed).is_multiple_of(2) {
+                let len = [1, 100, 4096, 6000][random(&mut seed) % 4];
+                let before = kept.capacity();
+                let room = arriving.room(len, &mut kept);
+                assert_eq!(room.len(), len);
+                for byte in room {
+                    next = next.wrapping_add(1) % 0xee;
+                    *byte = next;
+                    sent.push_back(next);
+                }
+                if kept.capacity() < before {
+                    assert!(before <= WASTE * len, "{before} bytes for {len}");
+                    reused += 1;
+                }
+            } else if random(&mut seed).is_multiple_of(16) {
+                assert_eq!(arriving.take(), sent.drain(..).collect::<Vec<_>>());
+            } else {
+                let mut to = vec![0; random(&mut seed) % 9000];
+                let len = arriving.read(&mut to, &mut kept);
+                assert_eq!(len, to.len().min(sent.len()));
+                assert_eq!(to[..len], sent.drain(..len).collect::<Vec<_>>());
+            }
+            assert_eq!(arriving.buffered(), sent.len());
+        }
+        assert!(reused > 100, "{reused}");
+    }
+
+    #[test]
+    fn no_more_memory_than_a_mebibyte_is_kept() {
+        let key = MessageKey {
+            connection: 0,
+            id: 1,
+            kind: MessageKind::Plain,
+        };
+        let mut kept = Vec::new();
+        for len in [1 << 10, 1 << 20, (1 << 20) + 1, 1 << 10] {
+            let mut arriving = Arriving::new(key, 0, false, None);
+            let _ = arriving.room(len, &mut Vec::new());
+            assert_eq!(arriving.read(&mut vec![0; len], &mut kept), len);
+        }
+        assert_eq!(kept.capacity(), 1 << 20);
     }
 }

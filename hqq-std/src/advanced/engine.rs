@@ -170,6 +170,8 @@ pub(super) struct Engine {
     loose: Vec<Loose>,
     /// What was given back of messages that were received.
     pub(super) spare: Spare,
+    /// Memory of what was read last as it came, for what comes next: see [`Arriving::read`].
+    pub(super) kept: Vec<u8>,
     requests: usize,
     stall: Option<Stall>,
     /// Somebody reads messages as they come, or may yet: see [`Engine::is_stalled`].
@@ -233,6 +235,7 @@ impl Engine {
             is_crowded: false,
             loose: Vec::new(),
             spare: Spare::default(),
+            kept: Vec::new(),
             requests: 0,
             stall: None,
             streams_read: false,
@@ -373,7 +376,7 @@ impl Engine {
         self.clock_due = 0;
     }
 
-    /// Moves everything on that can be moved without waiting; says whether anything was.
+    /// Moves on what can be moved without waiting, as much as fits into one look; says whether anything was.
     pub(super) fn poll(&mut self) -> bool {
         if self.failure.is_some() {
             return false;

@@ -150,7 +150,7 @@ impl Read for BodyReader {
                     if is_late && !arriving.is_over() {
                         return Ok(Err(io::ErrorKind::TimedOut.into()));
                     }
-                    let read = arriving.read(buffer);
+                    let read = arriving.read(buffer, &mut engine.kept);
                     let end = (arriving.complete, arriving.failed);
                     engine.taken(&key);
                     (read, end.0, end.1, Interest::Any)

@@ -5,7 +5,8 @@ use std::time::Duration;
 use hqq_core::advanced::SessionOptions;
 use hqq_core::packet::{Capabilities, Features};
 
-/// How an [`AdvancedLink`](super::AdvancedLink) behaves, and how much memory it may take.
+/// How an [`AdvancedLink`](super::AdvancedLink) behaves, and how much memory it may take, besides 1 MiB at most of what was read
+/// as it came.
 ///
 /// ```
 /// use hqq_std::AdvancedOptions;

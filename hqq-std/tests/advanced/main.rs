@@ -26,6 +26,7 @@ mod offers;
 mod parked;
 mod patience;
 mod processes;
+mod reading;
 mod renewal;
 mod room;
 mod servers;

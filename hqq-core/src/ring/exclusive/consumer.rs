@@ -358,6 +358,11 @@ impl<G: Geometry> Consumer for ExclusiveConsumer<G> {
         }
     }
 
+    fn recover(&mut self) {
+        // The way was not stepped on, and begins anew where the ring does, or where producers are told.
+        self.memory.stop();
+    }
+
     #[inline]
     fn look_ahead(&self, position: Position, len: usize) {
         #[cfg(not(loom))]

@@ -17,7 +17,7 @@ use super::express::{Taken, Want};
 use super::{DEAD, Engine, PendingCall};
 use crate::link::Sender;
 
-/// So many bytes for a reader are to be read before more is taken in: they are still in the cache then.
+/// Once a reader has so many bytes to read it is let read them, before more is taken in: they are still in the cache then.
 const MUCH: usize = 16 << 10;
 
 impl Engine {
@@ -115,10 +115,12 @@ impl Engine {
                     _ => self.arriving.get_mut(&arrival.key),
                 };
                 if let Some(arriving) = arriving {
-                    grant.copy_to(0, arriving.room(len));
+                    let before = arriving.buffered();
+                    grant.copy_to(0, arriving.room(len, &mut self.kept));
                     arriving.complete = arrival.last;
                     arriving.progressed |= arrival.offset > 0;
-                    let to_read = arriving.taken && arriving.buffered() >= MUCH;
+                    // Not of what comes on top of it: there are other messages behind that.
+                    let to_read = arriving.taken && before < MUCH && arriving.buffered() >= MUCH;
                     drop(grant);
                     self.arrived(&arrival);
                     if to_read {

@@ -278,7 +278,11 @@ impl Engine {
         let Some(call) = self.calls.get_mut(&id) else {
             return 0;
         };
-        let read = call.answer.as_mut().map_or(0, |answer| answer.read(to));
+        let kept = &mut self.kept;
+        let read = call
+            .answer
+            .as_mut()
+            .map_or(0, |answer| answer.read(to, kept));
         self.recount_answer(id);
         self.flush();
         read
