@@ -52,7 +52,7 @@ fn heats_are_in_the_json() -> Result<(), Box<dyn Error>> {
     let heats = document["heats"].as_array().ok_or("no heats")?;
     for group in ["trusted-64", "trusted-4k"] {
         for way in ["closure", "grant"] {
-            let id = format!("{group}-{way}");
+            let id = format!("{group}-{way}-256");
             let heat = heats.iter().find(|heat| heat["id"] == *id).ok_or(id)?;
             assert_eq!(heat["group"], *group, "{heat}");
             assert_eq!(heat["unit"], "ns", "{heat}");
