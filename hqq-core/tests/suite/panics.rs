@@ -121,10 +121,9 @@ fn a_panic_over_a_whole_loses_that_one_alone_at_every_place() {
                         grant.release();
                     }
                     Err(missed) => {
-                        assert!(
-                            cfg!(not(target_pointer_width = "64")),
-                            "{number}, {panics_at}: {missed:?}"
-                        );
+                        if cfg!(target_pointer_width = "64") {
+                            panic!("{number}, {panics_at}: {missed:?}");
+                        }
                         drop(receiver.try_next_packet().unwrap());
                         received.push(whole);
                     }
