@@ -6,7 +6,7 @@ use super::at_hand::{self, AtHand, Current};
 use super::error::{RecvError, TryRecvError};
 use super::receive_path::{self, SHORT_WAYS, SKIPPED};
 use super::take::{Begin, Take, TakeInside, TakeQuickly, TakeWord};
-use super::waiting::wait_until;
+use super::waiting::{after, wait_until};
 use super::{ReadGrant, TryIter};
 use crate::counters::Counters;
 #[cfg(all(target_has_atomic = "64", not(hqq_narrow)))]
@@ -79,22 +79,8 @@ impl<C: Consumer> Receiver<C> {
         wait: &mut impl Wait,
         error: TryRecvError,
     ) -> Result<usize, RecvError> {
-        self.wait_on(wait, error, |receiver| receiver.attempt(buffer, false))
-    }
-
-    /// Waits after an attempt that gave `error`.
-    #[inline]
-    fn wait_on<T>(
-        &mut self,
-        wait: &mut impl Wait,
-        error: TryRecvError,
-        mut attempt: impl FnMut(&mut Self) -> Result<T, TryRecvError>,
-    ) -> Result<T, RecvError> {
-        let mut begun = Some(error);
-        self.wait(wait, |receiver, _| match begun.take() {
-            Some(error) => Err(error),
-            None => attempt(receiver),
-        })
+        let attempt = |receiver: &mut Self| receiver.attempt(buffer, false);
+        self.wait(wait, after(error, attempt))
     }
 
     /// The next message as a value of type `T`.
@@ -164,7 +150,10 @@ impl<C: Consumer> Receiver<C> {
         wait: &mut impl Wait,
         error: TryRecvError,
     ) -> Result<(), RecvError> {
-        self.wait_on(wait, error, |receiver| receiver.load(false))
+        self.wait(
+            wait,
+            after(error, |receiver: &mut Self| receiver.load(false)),
+        )
     }
 
     /// Hands up to `limit` messages to `each`, without waiting; says how many there were.

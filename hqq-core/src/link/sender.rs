@@ -7,7 +7,7 @@ use zerocopy::{Immutable, IntoBytes};
 use super::WriteGrant;
 use super::error::{SendError, TrySendError};
 use super::send_path::{self, Payload, Pieces, Send, SendBatch, SendInside, SendQuickly};
-use super::waiting::wait_until;
+use super::waiting::{after, wait_until};
 use crate::counters::Counters;
 use crate::packet::{INLINE_MAX, Opcode, Packet};
 use crate::position::Position;
@@ -74,22 +74,8 @@ impl<P: Producer> Sender<P> {
         wait: &mut impl Wait,
         error: TrySendError,
     ) -> Result<(), SendError> {
-        self.wait_on(wait, error, |sender| sender.attempt(message, false))
-    }
-
-    /// Waits after an attempt that gave `error`.
-    #[inline]
-    fn wait_on<T>(
-        &mut self,
-        wait: &mut impl Wait,
-        error: TrySendError,
-        mut attempt: impl FnMut(&mut Self) -> Result<T, TrySendError>,
-    ) -> Result<T, SendError> {
-        let mut begun = Some(error);
-        self.wait(wait, |sender, _| match begun.take() {
-            Some(error) => Err(error),
-            None => attempt(sender),
-        })
+        let attempt = |sender: &mut Self| sender.attempt(message, false);
+        self.wait(wait, after(error, attempt))
     }
 
     /// Sends the pieces one after the other as one message, if a buffer is free.
@@ -176,7 +162,7 @@ impl<P: Producer> Sender<P> {
         wait: &mut impl Wait,
         error: TrySendError,
     ) -> Result<Position, SendError> {
-        self.wait_on(wait, error, |sender| sender.claim(false))
+        self.wait(wait, after(error, |sender: &mut Self| sender.claim(false)))
     }
 
     /// Buffers in this direction.

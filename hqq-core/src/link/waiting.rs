@@ -15,6 +15,19 @@ const PASSES: usize = 1024;
 /// Looks, or what waits stand for, after which a ring is looked at for corruption.
 const SUSPICION: u32 = 256;
 
+/// The attempts of a call whose first one was made elsewhere and gave `error`.
+#[inline]
+pub(super) fn after<S, T, E>(
+    error: E,
+    mut attempt: impl FnMut(&mut S) -> Result<T, E>,
+) -> impl FnMut(&mut S, bool) -> Result<T, E> {
+    let mut begun = Some(error);
+    move |state, _| match begun.take() {
+        Some(error) => Err(error),
+        None => attempt(state),
+    }
+}
+
 /// Repeats `attempt` until it settles, or `wait` gives up, or the same corruption was found twice,
 /// many rounds apart. `attempt` learns whether it is the first of the call; `look` says what is wrong
 /// with what comes next, and who is in its way; `has_got_on`, whether an attempt in vain moved the ring on.
