@@ -13,6 +13,10 @@ use crate::ring::{Producer, Put};
 ///
 /// Dropping it sends nothing: an exclusive side had claimed nothing, a shared one leaves a
 /// tombstone that receivers skip. Leaking it blocks a shared ring, and is otherwise harmless.
+///
+/// # Invariants
+/// Until it is `finished`, nothing was published at `position`, which the sender's side gave: claimed, or, where sides claim
+/// nothing, the one that comes next.
 pub struct WriteGrant<'a, P: Producer> {
     sender: &'a mut Sender<P>,
     position: Position,

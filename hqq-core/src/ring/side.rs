@@ -41,9 +41,10 @@ pub trait Producer: Sealed {
     #[doc(hidden)]
     const CLAIMS: bool = true;
 
-    /// Claims a position (on a side that claims nothing, the one that [`Producer::try_claim`] would give) whose buffer has room for `len` bytes, where they go there, lets `fill`, which does not panic where
-    /// this side claims, write them (or know the copy's id) and publishes a packet with this opcode and the operands that
-    /// `fill` gives: in very few steps and without a call that comes back.
+    /// Claims a position whose buffer has room for `len` bytes, where they go there: on a side that claims nothing, the one
+    /// that [`Producer::try_claim`] would give. Lets `fill`, which does not panic where this side claims, write them (or know
+    /// the copy's id) and publishes a packet with this opcode and the operands that `fill` gives: in very few steps and
+    /// without a call that comes back.
     #[doc(hidden)]
     #[allow(
         private_interfaces,
@@ -189,6 +190,8 @@ pub trait Consumer: Sealed {
     /// Claims the next packet where it has this opcode and is not in doubt, hands its buffer and its
     /// operands to `take` and releases it: in very few steps and without a call that comes back. Nothing
     /// while a packet is claimed and not released.
+    ///
+    /// Should `take` panic, [`Consumer::recover`] comes before all else.
     ///
     /// # Errors
     /// [`Missed`] where these few did not do, or `take` gave nothing.

@@ -186,8 +186,8 @@ impl Arriving {
         whole
     }
 
-    /// Copies what was not read yet into `to`, as much as fits; says how much. Memory that is free then becomes `kept`, for what is
-    /// to come: it is in the cache, and need not be given zeros first.
+    /// Copies what was not read yet into `to`, as much as fits; says how much. Memory that is free then becomes `kept`, for
+    /// what is to come: it is in the cache, and need not be given zeros first.
     pub(super) fn read(&mut self, to: &mut [u8], kept: &mut Vec<u8>) -> usize {
         let mut filled = 0;
         while let Some(part) = self.parts.front() {

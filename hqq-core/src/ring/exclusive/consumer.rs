@@ -1,35 +1,30 @@
 //! The consuming side of a ring, alone on it.
 
+mod ahead;
+mod claim;
 mod release;
 mod special;
 mod start;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+#[cfg(not(loom))]
+use ahead::LONG;
+use claim::{pass, with_size};
 use special::Special;
 
 use crate::counters::{Counters, Event};
 use crate::layout::Geometry;
-#[cfg(not(loom))]
-use crate::layout::LINE;
 use crate::member::Member;
 use crate::position::Position;
-use crate::region::{Buffer, Buffers, Slot, WALKS, Walk};
+use crate::region::{Buffer, Buffers, WALKS, Walk};
 use crate::ring::stamp::{Turn, is_elsewhere, is_free, is_packet_at, packet_at};
 use crate::ring::wake::Alarm;
 use crate::ring::{
     Claimed, Consumer, Corruption, Left, Missed, Obstacle, Operands, Refused, Sealed, taken_word,
 };
 use crate::side::{Attached, End};
-use crate::sync::Counter;
 use crate::sync::ordering::{self, Ordering};
-
-/// So long messages are worth a look at the next one: shorter ones are taken as fast as it takes.
-#[cfg(not(loom))]
-const LONG: usize = 2048;
-/// Bytes of the next message that are asked for at most, as a core has no more lines on their way at a time.
-#[cfg(not(loom))]
-const AHEAD: usize = 16 * LINE;
 
 /// The consuming side of a ring, alone on it.
 ///
@@ -62,116 +57,6 @@ pub struct ExclusiveConsumer<G: Geometry> {
     counters: Counters,
     side: Attached,
     alarm: Alarm,
-}
-
-impl<G: Geometry> ExclusiveConsumer<G> {
-    /// T4x: hands out the packet at `turn`.
-    #[inline]
-    fn hand_out(&mut self, turn: Turn) {
-        if WALKS && self.memory.is_at_start(turn.position()) {
-            self.set_out();
-        }
-        if WALKS && turn == self.flush_at && self.reading.is_some() {
-            self.give_back_left();
-        }
-        self.turn_to(turn.next());
-        self.reading = Some(turn);
-        self.memory.pause();
-        // Pairs with the Acquire of a joining consumer and of a producer that waits for the ring
-        // to drain.
-        self.memory
-            .r()
-            .store(turn.next_position().get(), ordering::store_received());
-    }
-
-    /// As [`Consumer::claim_quickly`], where the way has ended: a packet that stays claimed may be the last before
-    /// `flush_at`, and is always that where messages are delivered at least once.
-    // A function of its own, so that what goes on saves no registers for it.
-    #[inline(never)]
-    fn claim_by_position<O: Operands>(&mut self, opcode: u8) -> Option<(Position, O)> {
-        if self.special.is_some() {
-            return None;
-        }
-        let turn = self.turn;
-        let position = turn.position();
-        let (slot, _) = O::place(&self.memory, position)?;
-        // Pairs with the Release of T3 and T3x: the operands and the payload are there.
-        let loaded = slot.stamp().load_visible(ordering::see_published_quickly());
-        if !is_packet_at(loaded, turn, opcode) {
-            return None;
-        }
-        let operands = O::load(slot);
-        self.hand_out(turn);
-        Some((position, operands))
-    }
-
-    /// The packet that was passed quickly just now stays claimed.
-    #[inline]
-    fn keep(&mut self) {
-        // Not handed over, so that no register is kept for it.
-        self.reading = Some(self.turn.before());
-        self.memory.pause();
-        // As it is counted when it is known what it is.
-        self.counters.messages = self.counters.messages.wrapping_sub(1);
-    }
-
-    /// Tells producers how far this side has read, and people what it has counted.
-    #[inline(never)]
-    fn tell(&mut self) {
-        self.flush();
-        self.record();
-    }
-
-    /// Asks for the buffer of a message that is not there yet, so that its line comes over together with the slot's and not
-    /// after it. The sender, which writes both, fetches them back together, too.
-    #[inline]
-    fn expect(&self, position: Position) {
-        self.memory.buffers().at(position).prefetch();
-    }
-
-    /// Asks for the first bytes of the message after `position`, where it is there, as it may be like the last. Not where
-    /// it is not, as that would take lines from the sender that it is about to write.
-    #[cfg(not(loom))]
-    #[inline(never)]
-    fn prefetch_next(&self, position: Position) {
-        let next = position.plus(1);
-        // Relaxed: nothing is read but hints hang on it.
-        let stamp = self.memory.slot(next).stamp();
-        let loaded = stamp.load_visible(Ordering::Relaxed);
-        if packet_at(loaded, next).is_some() {
-            self.memory.buffers().at(next).prefetch_lines(AHEAD);
-        }
-    }
-
-    // Functions of their own, so that what is not special saves no registers for them.
-
-    #[cold]
-    #[inline(never)]
-    fn claim_specially(&mut self) -> Option<Claimed> {
-        self.special.and_then(|special| (special.claim)(self))
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn go_on_specially(&mut self) -> u16 {
-        self.special.map_or(0, |special| (special.go_on)(self))
-    }
-}
-
-/// T4x, in few steps: claims the packet at `turn`; where this side has come to then.
-#[inline]
-fn pass(r: &Counter, turn: Turn) -> Turn {
-    // As in `hand_out`, and paired in the same way.
-    r.store(turn.next_position().get(), ordering::store_received());
-    turn.next()
-}
-
-/// The operands of a packet with a message inside but the first, each read once: `size` was read already.
-#[inline]
-fn with_size(slot: Slot<'_>, size: u64) -> [u64; 7] {
-    let mut operands = slot.load_operands::<2>();
-    operands[1] = size;
-    operands
 }
 
 impl<G: Geometry> Sealed for ExclusiveConsumer<G> {}

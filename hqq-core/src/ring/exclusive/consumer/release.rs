@@ -32,6 +32,13 @@ impl<G: Geometry> ExclusiveConsumer<G> {
         }
     }
 
+    /// Tells producers how far this side has read, and people what it has counted.
+    #[inline(never)]
+    pub(super) fn tell(&mut self) {
+        self.flush();
+        self.record();
+    }
+
     /// As `flush`, where nobody has what was claimed: a packet that was left is given back, too. One in doubt is
     /// not before it is released.
     #[inline]
